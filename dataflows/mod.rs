@@ -1,0 +1,3 @@
+//! The graphs: who feeds whom, with which exchange. Start reading at [`job`].
+
+pub mod job;

@@ -1,0 +1,356 @@
+//! The job's configuration: what each table of the file means, its defaults, and the checks that span several keys.
+//!
+//! Structs hold checked values in the types of [`crate::market`]. Where a value came from is [`layers`]' business.
+
+use crate::market::{Slide, Span};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole file. A table that is absent is off.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who the job is.
+    pub job: JobConfig,
+    /// Where records come from.
+    pub source: SourceConfig,
+    /// Event time.
+    pub time: TimeConfig,
+    /// What learns.
+    pub model: ModelConfig,
+    /// Where results go.
+    pub sink: SinkConfig,
+    /// Where records go that cannot be used.
+    pub dead_letter: Option<DeadLetterConfig>,
+}
+
+/// `[job]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobConfig {
+    /// Names the transactional.id, the consumer group, the forecasts' ids.
+    pub id: String,
+}
+
+/// `[source]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourceConfig {
+    /// How values are read.
+    pub format: Format,
+    /// From Kafka.
+    pub kafka: Option<KafkaSourceConfig>,
+    /// From files.
+    pub files: Option<FilesSourceConfig>,
+}
+
+/// `source.format`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Detected per message.
+    #[default]
+    Auto,
+    /// `{"symbol","timestamp","price",…}`
+    Tick,
+    /// Messari's market data.
+    Messari,
+    /// Bars.
+    Candle,
+}
+
+/// `[source.kafka]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaSourceConfig {
+    /// Bootstrap addresses.
+    pub brokers: String,
+    /// Topic to read.
+    pub topic: String,
+    /// Where to begin when there is no progress yet: `earliest`, `latest`, or an RFC 3339 time.
+    pub start: String,
+    /// Any librdkafka option.
+    pub options: BTreeMap<String, String>,
+}
+
+/// `[source.files]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilesSourceConfig {
+    /// Files, one partition each.
+    pub paths: Vec<PathBuf>,
+    /// For files without a symbol column.
+    pub symbol: Option<String>,
+    /// Of candles that do not say.
+    pub interval: Option<Span>,
+}
+
+/// `[time]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeConfig {
+    /// Length of a pane.
+    pub slide: Span,
+    /// Sliding windows, multiples of slide.
+    pub windows: Vec<Span>,
+    /// How far behind its partition's latest a tick may be.
+    pub allowed_lateness: Span,
+    /// A caught-up partition that is quiet this long no longer holds the watermark.
+    pub idle_timeout: Span,
+    /// The LSTM is trained once per this much event time.
+    pub epoch: Span,
+    /// What becomes of late ticks.
+    pub late: LatePolicy,
+    /// A tick further ahead of its broker timestamp is quarantined.
+    pub max_ahead: Span,
+}
+
+/// `time.late`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatePolicy {
+    /// To the dead letters, and counted.
+    #[default]
+    DeadLetter,
+    /// Counted.
+    Drop,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Which model.
+    pub preset: Preset,
+    /// One model per symbol.
+    pub scope: Scope,
+    /// Hidden units of the LSTM.
+    pub hidden: usize,
+    /// Layers of the LSTM.
+    pub layers: usize,
+    /// Sequence length in steps.
+    pub steps: usize,
+    /// Distance between sequence steps, a multiple of slide.
+    pub step: Span,
+    /// Minibatches per epoch.
+    pub minibatches: usize,
+    /// How far ahead to forecast.
+    pub horizons: Vec<Span>,
+    /// Share of outcomes that the interval is meant to hold.
+    pub coverage: f64,
+    /// Seeds initial weights, batches and dropout.
+    pub random_seed: u64,
+}
+
+/// `model.preset`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// The LSTM on a volatility-scaled base.
+    #[default]
+    Default,
+    /// Windows and features only.
+    None,
+}
+
+/// `model.scope`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// One model per symbol.
+    #[default]
+    Symbol,
+}
+
+/// `[sink]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkConfig {
+    /// To Kafka.
+    pub kafka: Option<KafkaSinkConfig>,
+    /// To MongoDB.
+    pub mongodb: Option<MongoSinkConfig>,
+    /// To files.
+    pub files: Option<FilesSinkConfig>,
+}
+
+/// `[sink.kafka]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaSinkConfig {
+    /// Bootstrap addresses.
+    pub brokers: String,
+    /// Topic of forecasts; scores go to `<topic>.scores`, progress to `<topic>.progress`.
+    pub topic: String,
+    /// Guarantee.
+    pub delivery: Delivery,
+    /// Whether missing output topics are created.
+    pub create_topics: bool,
+    /// Any librdkafka option.
+    pub options: BTreeMap<String, String>,
+}
+
+/// `sink.kafka.delivery`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Transactions.
+    #[default]
+    ExactlyOnce,
+    /// An idempotent producer without transactions: a restart may publish again what it had published.
+    AtLeastOnce,
+}
+
+/// `[sink.mongodb]`
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MongoSinkConfig {
+    /// Connection string. Holds the password, hence never shown.
+    pub uri: String,
+    /// File that holds the connection string instead.
+    pub uri_file: Option<PathBuf>,
+    /// Database.
+    pub database: String,
+    /// Collection of forecasts.
+    pub forecasts: String,
+    /// Collection of scores.
+    pub scores: String,
+    /// Collection of used ticks, written only when named.
+    pub ticks: Option<String>,
+    /// Collection of feature rows, written only when named.
+    pub features: Option<String>,
+    /// Forecasts and scores are removed this long after their target.
+    pub ttl: Option<Span>,
+}
+
+/// `[sink.files]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilesSinkConfig {
+    /// Directory.
+    pub dir: PathBuf,
+    /// Format.
+    pub format: FileFormat,
+}
+
+/// `sink.files.format`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// JSON, one object a line.
+    #[default]
+    Jsonl,
+}
+
+/// `[dead_letter]`: a topic or a file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadLetterConfig {
+    /// Kafka topic.
+    pub topic: Option<String>,
+    /// File of JSON lines.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self { id: "btc".to_owned() }
+    }
+}
+
+impl Default for KafkaSourceConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "localhost:9092".to_owned(),
+            topic: "btc.ticks".to_owned(),
+            start: "earliest".to_owned(),
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+const fn ms(ms: i64) -> Span {
+    Span::from_millis(ms)
+}
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+
+impl Default for TimeConfig {
+    fn default() -> Self {
+        Self {
+            slide: ms(5 * SECOND),
+            windows: vec![ms(MINUTE), ms(5 * MINUTE), ms(HOUR)],
+            allowed_lateness: ms(2 * SECOND),
+            idle_timeout: ms(30 * SECOND),
+            epoch: ms(5 * MINUTE),
+            late: LatePolicy::default(),
+            max_ahead: ms(HOUR),
+        }
+    }
+}
+
+impl TimeConfig {
+    /// The slide as timely's clock.
+    #[must_use]
+    pub fn slide(&self) -> Slide {
+        Slide::new(self.slide)
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            preset: Preset::default(),
+            scope: Scope::default(),
+            hidden: 32,
+            layers: 1,
+            steps: 16,
+            step: ms(MINUTE),
+            minibatches: 1,
+            horizons: vec![ms(MINUTE), ms(5 * MINUTE), ms(15 * MINUTE), ms(HOUR)],
+            coverage: 0.9,
+            random_seed: 42,
+        }
+    }
+}
+
+impl Default for KafkaSinkConfig {
+    fn default() -> Self {
+        Self {
+            brokers: "localhost:9092".to_owned(),
+            topic: "btc.forecasts".to_owned(),
+            delivery: Delivery::default(),
+            create_topics: true,
+            options: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for MongoSinkConfig {
+    fn default() -> Self {
+        Self {
+            uri: "mongodb://localhost:27017".to_owned(),
+            uri_file: None,
+            database: "bitcoin".to_owned(),
+            forecasts: "predictions".to_owned(),
+            scores: "scores".to_owned(),
+            ticks: None,
+            features: None,
+            ttl: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for MongoSinkConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MongoSinkConfig").field("uri", &"***").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl Default for FilesSinkConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("out"), format: FileFormat::default() }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the source operator reads from: one worker's share of an input, partition by partition, without blocking.
+
+use crate::formats::Decoder;
+use crate::market::{Observation, PartitionId, SymbolTable, Timestamp};
+use std::sync::Arc;
+
+/// One record as it came.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Offset in its partition; of a file, the number of the record, from 0.
+    pub offset: u64,
+    /// The broker's stamp, where there is a broker.
+    pub broker_time: Option<Timestamp>,
+    /// The key, where there is one.
+    pub key: Option<&'a [u8]>,
+    /// The value.
+    pub value: Payload<'a>,
+}
+
+/// A record's value.
+#[derive(Debug)]
+pub enum Payload<'a> {
+    /// Bytes that still have to be decoded.
+    Bytes(&'a [u8]),
+    /// An observation that needs no decoding: from memory.
+    Observed(Observation),
+}
+
+/// What the reader wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// More records.
+    Continue,
+    /// No more for now: this record was the last one that fits.
+    Pause,
+}
+
+/// Where a partition stands after a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionState {
+    /// There may be more at once.
+    Behind,
+    /// Everything that the partition held has been read; more may come. `empty`: it has never held a record since `start`.
+    CaughtUp,
+    /// A bounded partition was read to its end: nothing will come any more.
+    Ended,
+}
+
+/// Why an input cannot go on. Each message names what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+/// One worker's share of an input.
+///
+/// Partitions are read one by one, so that one that runs ahead in event time is paused by not reading it.
+pub trait Input {
+    /// The partitions that this worker owns, ascending.
+    fn partitions(&self) -> Vec<PartitionId>;
+
+    /// The name of what a partition belongs to, for dead letters: Kafka topic or file.
+    fn topic(&self, partition: PartitionId) -> Arc<str>;
+
+    /// A decoder for a partition's records.
+    ///
+    /// # Errors
+    /// When the partition's records cannot be decoded at all: a CSV file without the columns that are needed.
+    fn decoder(&self, partition: PartitionId) -> Result<Decoder, InputError>;
+
+    /// Hands at most `limit` records of `partition` to `visit`, until it says [`Flow::Pause`]; never waits.
+    ///
+    /// # Errors
+    /// When the input cannot go on. What can be waited for (a broker that is away) is no error.
+    fn read(
+        &mut self,
+        partition: PartitionId,
+        limit: usize,
+        symbols: &mut SymbolTable,
+        visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
+    ) -> Result<PartitionState, InputError>;
+
+    /// Serves what belongs to no partition (a Kafka client's events). Called once per activation.
+    ///
+    /// # Errors
+    /// As [`Input::read`].
+    fn tend(&mut self) -> Result<(), InputError> {
+        Ok(())
+    }
+}

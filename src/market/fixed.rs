@@ -1,0 +1,282 @@
+//! Fixed-point numbers: integers of 1e-8, read from decimal text and written back exactly.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Units of [`Fixed`] in one.
+pub const SCALE: i64 = 100_000_000;
+/// Decimal places of [`Fixed`].
+const PLACES: i32 = 8;
+
+/// A number with eight decimal places, held as an integer of 1e-8.
+///
+/// ```
+/// use tickcast::market::Fixed;
+/// let price: Fixed = Fixed::parse(b"31571.742818217568").unwrap();
+/// assert_eq!(price.to_string(), "31571.74281822");
+/// assert_eq!(Fixed::parse(b"2.5e-8").unwrap().raw(), 2); // halves round to even
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fixed(i64);
+
+/// Why a text is not a [`Fixed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FixedError {
+    /// Not a decimal number: `NaN`, an empty text, letters.
+    #[error("not a decimal number")]
+    NotANumber,
+    /// Beyond ±92,233,720,368.54775807.
+    #[error("beyond the range of ±92,233,720,368 with eight decimal places")]
+    OutOfRange,
+}
+
+impl Fixed {
+    /// Zero.
+    pub const ZERO: Self = Self(0);
+
+    /// From units of 1e-8.
+    #[must_use]
+    pub const fn from_raw(raw: i64) -> Self {
+        Self(raw)
+    }
+
+    /// Units of 1e-8.
+    #[must_use]
+    pub const fn raw(self) -> i64 {
+        self.0
+    }
+
+    /// The nearest `f64`.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        raw_to_f64(i128::from(self.0))
+    }
+
+    /// Reads decimal text, with or without fraction and exponent, rounding half to even.
+    ///
+    /// # Errors
+    /// When the text is no decimal number, or beyond the range.
+    pub fn parse(text: &[u8]) -> Result<Self, FixedError> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        let decimal = Decimal::scan(digits)?;
+        let magnitude = decimal.to_units()?;
+        let signed = if negative { -magnitude } else { magnitude };
+        i64::try_from(signed).map(Self).map_err(|_| FixedError::OutOfRange)
+    }
+}
+
+/// Digits as read: `mantissa * 10^exponent`, and whether anything non-zero was cut off below.
+struct Decimal {
+    mantissa: u128,
+    exponent: i32,
+    sticky: bool,
+}
+
+/// Digits that a `u128` holds without overflow.
+const MANTISSA_DIGITS: u32 = 38;
+
+impl Decimal {
+    fn scan(text: &[u8]) -> Result<Self, FixedError> {
+        let mut number = Self { mantissa: 0, exponent: 0, sticky: false };
+        let mut significant = 0_u32;
+        let mut any = false;
+        let mut fraction = false;
+        let mut at = 0;
+        // The first 18 digits fit an u64, whose arithmetic is much cheaper than u128's.
+        let mut small = 0_u64;
+        while let Some(&byte) = text.get(at) {
+            match byte {
+                b'0'..=b'9' => {
+                    let digit = byte - b'0';
+                    any = true;
+                    if significant < 18 {
+                        small = small * 10 + u64::from(digit);
+                        significant += u32::from(small != 0);
+                        number.exponent -= i32::from(fraction);
+                    } else if significant < MANTISSA_DIGITS {
+                        if significant == 18 {
+                            number.mantissa = u128::from(small);
+                        }
+                        number.mantissa = number.mantissa * 10 + u128::from(digit);
+                        significant += 1;
+                        number.exponent -= i32::from(fraction);
+                    } else {
+                        number.sticky |= digit != 0;
+                        number.exponent += i32::from(!fraction);
+                    }
+                }
+                b'.' if !fraction => fraction = true,
+                b'e' | b'E' if any => {
+                    number.exponent = number.exponent.saturating_add(scan_exponent(&text[at + 1..])?);
+                    at = text.len();
+                    break;
+                }
+                _ => return Err(FixedError::NotANumber),
+            }
+            at += 1;
+        }
+        if !any || at != text.len() {
+            return Err(FixedError::NotANumber);
+        }
+        if significant <= 18 {
+            number.mantissa = u128::from(small);
+        }
+        Ok(number)
+    }
+
+    /// Units of 1e-8, rounded half to even.
+    fn to_units(&self) -> Result<i128, FixedError> {
+        if self.mantissa == 0 {
+            return Ok(0);
+        }
+        let shift = self.exponent.saturating_add(PLACES);
+        if shift >= 0 {
+            // A mantissa of up to 38 digits overflows long before the cut-off digits could matter.
+            let factor = 10_u128.checked_pow(shift.unsigned_abs()).ok_or(FixedError::OutOfRange)?;
+            let units = self.mantissa.checked_mul(factor).ok_or(FixedError::OutOfRange)?;
+            return i128::try_from(units).map_err(|_| FixedError::OutOfRange);
+        }
+        let Some(divisor) = 10_u128.checked_pow(shift.unsigned_abs()) else {
+            return Ok(0);
+        };
+        let (quotient, remainder) = if self.mantissa <= u128::from(u64::MAX) && divisor <= u128::from(u64::MAX) {
+            let (mantissa, divisor) = (self.mantissa as u64, divisor as u64);
+            (u128::from(mantissa / divisor), u128::from(mantissa % divisor))
+        } else {
+            (self.mantissa / divisor, self.mantissa % divisor)
+        };
+        let half = divisor / 2;
+        let up = remainder > half || (remainder == half && (self.sticky || quotient % 2 == 1));
+        i128::try_from(quotient + u128::from(up)).map_err(|_| FixedError::OutOfRange)
+    }
+}
+
+fn scan_exponent(text: &[u8]) -> Result<i32, FixedError> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(FixedError::NotANumber);
+    }
+    let value = digits.iter().fold(0_i32, |sum, d| sum.saturating_mul(10).saturating_add(i32::from(d - b'0')));
+    // Far beyond any range, and small enough that adding to it cannot overflow.
+    let value = value.min(1_000_000);
+    Ok(if negative { -value } else { value })
+}
+
+/// The nearest `f64` of a number in units of 1e-8.
+#[must_use]
+pub fn raw_to_f64(raw: i128) -> f64 {
+    raw as f64 / SCALE as f64
+}
+
+/// Writes a number in units of 1e-8 as exact decimal text, without trailing zeros.
+pub fn write_decimal(raw: i128, out: &mut Vec<u8>) {
+    let mut digits = itoa::Buffer::new();
+    if raw < 0 {
+        out.push(b'-');
+    }
+    let magnitude = raw.unsigned_abs();
+    let scale = u128::from(SCALE.unsigned_abs());
+    let (whole, mut fraction) = match u64::try_from(magnitude) {
+        Ok(small) => (u128::from(small / SCALE.unsigned_abs()), small % SCALE.unsigned_abs()),
+        Err(_) => (magnitude / scale, (magnitude % scale) as u64),
+    };
+    out.extend_from_slice(digits.format(whole).as_bytes());
+    if fraction == 0 {
+        return;
+    }
+    let mut places = PLACES as usize;
+    while fraction % 10 == 0 {
+        fraction /= 10;
+        places -= 1;
+    }
+    out.push(b'.');
+    let text = digits.format(fraction).as_bytes();
+    out.extend(std::iter::repeat_n(b'0', places - text.len()));
+    out.extend_from_slice(text);
+}
+
+impl fmt::Display for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(24);
+        write_decimal(i128::from(self.0), &mut text);
+        f.pad(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_plain_numbers_and_exponents() {
+        for (text, raw) in [
+            ("0", 0),
+            ("1", SCALE),
+            ("-1.5", -150_000_000),
+            ("+2", 200_000_000),
+            ("31571.742818217568", 3_157_174_281_822),
+            ("1e3", 1000 * SCALE),
+            ("1.5E-3", 150_000),
+            ("1e-30", 0),
+            ("0.000000005", 0),
+            ("0.000000015", 2),
+            ("0.0000000050000000000000000000000000000000000000000001", 1),
+            ("92233720368.54775807", i64::MAX),
+            (".5", 50_000_000),
+            ("5.", 500_000_000),
+        ] {
+            assert_eq!(Fixed::parse(text.as_bytes()).map(Fixed::raw), Ok(raw), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_number_or_too_large() {
+        for text in ["", "-", ".", "NaN", "inf", "1e", "1e+", "0x1", "1 ", " 1", "1,5", "1.2.3", "--1"] {
+            assert_eq!(Fixed::parse(text.as_bytes()), Err(FixedError::NotANumber), "{text}");
+        }
+        for text in ["1e400", "92233720368.54775808", "1e999999999999", "99999999999999999999999999999999999999999999"]
+        {
+            assert_eq!(Fixed::parse(text.as_bytes()), Err(FixedError::OutOfRange), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(raw in any::<i64>()) {
+            let value = Fixed::from_raw(raw);
+            prop_assert_eq!(Fixed::parse(value.to_string().as_bytes()), Ok(value));
+        }
+
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Fixed::parse(&bytes);
+        }
+
+        #[test]
+        fn agrees_with_integer_arithmetic(mantissa in 0_u64..u64::MAX, places in 0_u32..30) {
+            // The same number, spelled out with a decimal point, against u128 arithmetic.
+            let digits = format!("{mantissa:0>width$}", width = places as usize + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - places as usize);
+            let text = format!("{whole}.{fraction}");
+            let expected = if places <= 8 {
+                i128::from(mantissa) * 10_i128.pow(8 - places)
+            } else {
+                let divisor = 10_i128.pow(places - 8);
+                let (q, r) = (i128::from(mantissa) / divisor, i128::from(mantissa) % divisor);
+                q + i128::from(2 * r > divisor || (2 * r == divisor && q % 2 == 1))
+            };
+            let expected = i64::try_from(expected).map_err(|_| FixedError::OutOfRange);
+            prop_assert_eq!(Fixed::parse(text.as_bytes()).map(Fixed::raw), expected);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Forecasts and their scores, as they travel through the dataflow. [`super::json`] writes them.
+
+use super::{Fixed, Span, Symbol, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The published quantile levels.
+pub const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
+/// The published quantile levels as they are spelled.
+pub const LEVEL_NAMES: [&str; 5] = ["0.05", "0.25", "0.5", "0.75", "0.95"];
+
+/// What to think of a forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// The model stands behind it.
+    Ok,
+    /// Fewer steps than the sequence is long since the symbol's first tick: price = naive.
+    Warming,
+    /// The model declines, for [`Reasons`]: price = naive.
+    Abstain,
+}
+
+impl Status {
+    /// As it is spelled in messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warming => "warming",
+            Self::Abstain => "abstain",
+        }
+    }
+}
+
+/// Why a forecast abstains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reasons {
+    /// No tick in the last 5 steps.
+    pub quiet: bool,
+    /// Five steps without a tick inside the input sequence.
+    pub gap: bool,
+}
+
+impl Reasons {
+    /// Whether there is any.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.quiet || self.gap
+    }
+}
+
+/// The central interval of the forecast price.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The share of outcomes it is meant to hold.
+    pub coverage: f64,
+    /// Lower end, in units of price.
+    pub lower: f64,
+    /// Upper end, in units of price.
+    pub upper: f64,
+}
+
+/// How forecasts of this symbol and horizon fared so far: the last 1,440 scores, not void, due by the issue time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Skill {
+    /// How many scores.
+    pub count: u64,
+    /// Mean absolute error over that of repeating the last price; below 1 beats doing nothing.
+    pub mae_ratio: Option<f64>,
+    /// Share of outcomes inside of the interval.
+    pub coverage: Option<f64>,
+    /// Anytime-valid evidence against "no better than the last price", from the job's first score on.
+    pub e_value: f64,
+}
+
+/// Which model made a forecast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Number of trainings behind the weights.
+    pub version: u64,
+    /// No label later than this was learnt from; none before the first training.
+    pub trained_through: Option<Timestamp>,
+    /// Mean training loss of the last epoch.
+    pub loss: Option<f64>,
+}
+
+/// One forecast of one symbol for one horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The job's id.
+    pub job: Arc<str>,
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// How far ahead.
+    pub horizon: Span,
+    /// End of the step that it was made at.
+    pub issued_at: Timestamp,
+    /// `issued_at + horizon`.
+    pub target_at: Timestamp,
+    /// The last price before `issued_at`, which is the naive forecast too.
+    pub last_price: Fixed,
+    /// The forecast: the median.
+    pub price: f64,
+    /// The interval.
+    pub interval: Interval,
+    /// Prices at [`LEVELS`], ascending.
+    pub quantiles: [f64; 5],
+    /// Probability that the price at `target_at` is above `last_price`.
+    pub probability_up: f64,
+    /// What to think of it.
+    pub status: Status,
+    /// Why it abstains.
+    pub reasons: Reasons,
+    /// How such forecasts fared so far.
+    pub skill: Skill,
+    /// Which model made it.
+    pub model: ModelInfo,
+}
+
+/// `job/symbol/horizon/target in epoch ms`: deterministic, so that a replay upserts.
+#[must_use]
+pub fn forecast_id(job: &str, symbol: &Symbol, horizon: Span, target_at: Timestamp) -> String {
+    format!("{job}/{symbol}/{horizon}/{}", target_at.millis())
+}
+
+impl Forecast {
+    /// The forecast's id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        forecast_id(&self.job, &self.symbol, self.horizon, self.target_at)
+    }
+}
+
+/// What became of a forecast when its target time had passed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The job's id.
+    pub job: Arc<str>,
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// How far ahead the forecast looked.
+    pub horizon: Span,
+    /// Its target time.
+    pub target_at: Timestamp,
+    /// `None` is `void`: no tick came in the 5 steps before the target.
+    pub outcome: Option<ScoreOutcome>,
+}
+
+impl Score {
+    /// The forecast's id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        forecast_id(&self.job, &self.symbol, self.horizon, self.target_at)
+    }
+}
+
+/// The figures of a [`Score`] that is not void.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreOutcome {
+    /// The last price at the target time.
+    pub actual_price: Fixed,
+    /// Forecast price less the actual one.
+    pub error: f64,
+    /// Naive price less the actual one.
+    pub naive_error: f64,
+    /// Whether the actual price lay in the interval, ends included.
+    pub covered: bool,
+    /// Mean pinball loss over the five quantiles, in units of price.
+    pub pinball: f64,
+    /// The same of EWMA-volatility Gaussian quantiles (half-life 60 steps) around the last price.
+    pub naive_pinball: f64,
+}

@@ -1,0 +1,21 @@
+//! The ground floor: symbols, stamps, fixed-point prices, bars, forecasts and scores.
+//!
+//! Everything above speaks in these types; nothing here knows Kafka, timely or a model. Prices and sizes
+//! are integers of 1e-8, so that sums are exact, associative and the same on any number of workers.
+
+pub mod fixed;
+pub mod forecast;
+pub mod json;
+pub mod ohlcv;
+pub mod record;
+pub mod symbol;
+pub mod tick;
+pub mod time;
+
+pub use fixed::{Fixed, FixedError};
+pub use forecast::{Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
+pub use ohlcv::{FeatureRow, Ohlcv, Partial};
+pub use record::{DeadLetter, Order, PartitionId, Release};
+pub use symbol::{Symbol, SymbolId, SymbolTable};
+pub use tick::{Observation, Quote, Reported, Side, StoredTick};
+pub use time::{Slide, Span, Timestamp};

@@ -1,0 +1,58 @@
+//! Where a record stands in its input, and what becomes of one that cannot be used.
+
+use super::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A Kafka partition's number, or a file's place in the list of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PartitionId(pub u32);
+
+/// The total order of ticks: event time, then partition, then offset, then place in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Order {
+    /// Event time.
+    pub at: Timestamp,
+    /// Partition.
+    pub partition: PartitionId,
+    /// Offset in the partition; of a file, the number of the record, from 0.
+    pub offset: u64,
+    /// Which of the trades in the record, from 0.
+    pub index: u32,
+}
+
+/// A record that was not used, with its original bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Kafka topic or file.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: PartitionId,
+    /// Offset.
+    pub offset: u64,
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's value, cut to [`DEAD_LETTER_BYTES_MAX`].
+    pub value: Vec<u8>,
+    /// SHA-256 of the whole value in hexadecimal digits, where it was cut.
+    pub sha256: Option<String>,
+    /// What is wrong with it, for people.
+    pub error: String,
+}
+
+/// The most bytes of a record that its dead letter holds.
+pub const DEAD_LETTER_BYTES_MAX: usize = 512 * 1024;
+
+/// A partition that was idle came back: its ticks from `offset` on that lie before `pane` are late.
+///
+/// The one decision taken by the wall clock, hence kept in the progress record and replayed by a resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Release {
+    /// Which partition.
+    pub partition: PartitionId,
+    /// The first offset after the quiet.
+    pub offset: u64,
+    /// The first pane that was still open then.
+    pub pane: u64,
+}

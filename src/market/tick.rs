@@ -1,0 +1,105 @@
+//! What one input record says about a symbol's price.
+
+use super::{Fixed, Ohlcv, PartitionId, Symbol, SymbolId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Who took the liquidity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// A buyer did.
+    Buy,
+    /// A seller did.
+    Sell,
+}
+
+impl Side {
+    /// `buy` or `sell`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        }
+    }
+}
+
+/// A price observation, decoded: a tick, or a candle as a ready-made bar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// Of which symbol, by its number on this worker.
+    pub symbol: SymbolId,
+    /// Event time; of a candle, its open time + interval - 1 ms.
+    pub at: Timestamp,
+    /// What was observed.
+    pub quote: Quote,
+    /// What the record says besides, kept only for the `data` collection.
+    pub reported: Option<Box<Reported>>,
+}
+
+/// The price side of an [`Observation`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Quote {
+    /// One trade or price.
+    Tick {
+        /// Positive.
+        price: Fixed,
+        /// Zero where the record has none.
+        size: Fixed,
+        /// Where the record says.
+        side: Option<Side>,
+    },
+    /// A bar.
+    Candle(Box<Ohlcv>),
+}
+
+impl Quote {
+    /// The price, or a candle's close.
+    #[must_use]
+    pub fn price(&self) -> Fixed {
+        match self {
+            Self::Tick { price, .. } => *price,
+            Self::Candle(bar) => bar.close,
+        }
+    }
+}
+
+/// The hourly bar that a market-data payload reports beside its price; nothing is computed from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// First price.
+    pub open: Option<f64>,
+    /// Highest price.
+    pub high: Option<f64>,
+    /// Lowest price.
+    pub low: Option<f64>,
+    /// Last price.
+    pub close: Option<f64>,
+    /// Traded volume.
+    pub volume: Option<f64>,
+}
+
+/// A used observation on its way to the `data` collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredTick {
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// Event time.
+    pub at: Timestamp,
+    /// The price, or a candle's close.
+    pub price: Fixed,
+    /// Where the record has one that is not zero.
+    pub size: Option<Fixed>,
+    /// Where the record says.
+    pub side: Option<Side>,
+    /// The bar that the record reports, or the candle itself.
+    pub reported: Option<Reported>,
+    /// Kafka topic or file.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: PartitionId,
+    /// Offset.
+    pub offset: u64,
+    /// Which of the trades in the record, from 0.
+    pub index: u32,
+}

@@ -31,8 +31,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Inspect, Probe};
-use timely::dataflow::operators::vec::{FlatMap, Map};
 use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
@@ -194,11 +194,9 @@ fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
         timely::execute(config, move |worker| work(worker, &shared))
     };
     let workers = workers.map_err(|error| JobError(format!("cannot start the workers: {error}")))?;
-    workers
-        .join()
-        .into_iter()
-        .collect::<Result<Vec<()>, String>>()
-        .map_err(|error| JobError(format!("a worker panicked: {error}; this is a defect of tickcast, please report it")))?;
+    workers.join().into_iter().collect::<Result<Vec<()>, String>>().map_err(|error| {
+        JobError(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
+    })?;
     Ok(())
 }
 

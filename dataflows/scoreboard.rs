@@ -111,14 +111,16 @@ impl Boards {
 /// Keeps this worker's part of the scoreboard up to date in `boards`.
 pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards) {
     let board = Rc::clone(&boards.counted);
-    tally(verdicts, Rc::clone(&boards.tallied)).as_collection().count_total_core::<isize>().inspect(move |((key, sums), _, diff)| {
-        let mut board = board.borrow_mut();
-        if *diff > 0 {
-            board.insert(key.clone(), *sums);
-        } else if board.get(key) == Some(sums) {
-            board.remove(key);
-        }
-    });
+    tally(verdicts, Rc::clone(&boards.tallied)).as_collection().count_total_core::<isize>().inspect(
+        move |((key, sums), _, diff)| {
+            let mut board = board.borrow_mut();
+            if *diff > 0 {
+                board.insert(key.clone(), *sums);
+            } else if board.get(key) == Some(sums) {
+                board.remove(key);
+            }
+        },
+    );
 }
 
 type Difference = ((Symbol, Span), u64, ScoreSums);
@@ -128,30 +130,34 @@ fn tally(
     verdicts: StreamVec<'_, u64, (u64, Verdict)>,
     tallied: Rc<RefCell<Scoreboard>>,
 ) -> StreamVec<'_, u64, Difference> {
-    verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(Pipeline, "Tally", move |capability, _| {
-        let mut capability = Some(capability);
-        move |(input, frontier), output| {
-            let mut sums = tallied.borrow_mut();
-            input.for_each_stamp(|_, data| {
-                for (_, verdict) in data.flat_map(std::mem::take) {
-                    if let Verdict::Score(score) = verdict
-                        && let Some(more) = ScoreSums::of(&score)
-                    {
-                        sums.entry((score.symbol, score.horizon)).or_default().plus_equals(&more);
+    verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(
+        Pipeline,
+        "Tally",
+        move |capability, _| {
+            let mut capability = Some(capability);
+            move |(input, frontier), output| {
+                let mut sums = tallied.borrow_mut();
+                input.for_each_stamp(|_, data| {
+                    for (_, verdict) in data.flat_map(std::mem::take) {
+                        if let Verdict::Score(score) = verdict
+                            && let Some(more) = ScoreSums::of(&score)
+                        {
+                            sums.entry((score.symbol, score.horizon)).or_default().plus_equals(&more);
+                        }
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let time = *held.time();
+                if frontier.is_none_or(|frontier| frontier >= time + PANES_PER_TALLY) {
+                    let entries = std::mem::take(&mut *sums).into_iter();
+                    output.session(&*held).give_iterator(entries.map(|(key, sums)| (key, time, sums)));
+                    match frontier {
+                        Some(frontier) => held.downgrade(&frontier),
+                        None => capability = None,
                     }
                 }
-            });
-            let Some(held) = capability.as_mut() else { return };
-            let frontier = frontier.frontier().first().copied();
-            let time = *held.time();
-            if frontier.is_none_or(|frontier| frontier >= time + PANES_PER_TALLY) {
-                let entries = std::mem::take(&mut *sums).into_iter();
-                output.session(&*held).give_iterator(entries.map(|(key, sums)| (key, time, sums)));
-                match frontier {
-                    Some(frontier) => held.downgrade(&frontier),
-                    None => capability = None,
-                }
             }
-        }
-    })
+        },
+    )
 }

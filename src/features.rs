@@ -87,8 +87,7 @@ impl BarStatistics {
     }
 
     fn take(&mut self, bar: &Ohlcv) -> BarShape {
-        let [open, high, low, close] =
-            [bar.open, bar.high, bar.low, bar.close].map(|price| libm::log(price.to_f64()));
+        let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| libm::log(price.to_f64()));
         let previous = self.last_close.unwrap_or(open);
         let (top, bottom) = (high.max(previous), low.min(previous));
         let range = top - bottom;
@@ -201,7 +200,8 @@ mod tests {
     fn extremes_stay_finite() {
         let mut statistics = BarStatistics::default();
         for (minute, price) in [1e-8, 9e10, 1e-8, 1.0, 1.0, 1.0].into_iter().enumerate() {
-            let step = statistics.step(Timestamp::from_millis(minute as i64 * 60_000), Some(&bar(price, price, price, price, 0.0)));
+            let step = statistics
+                .step(Timestamp::from_millis(minute as i64 * 60_000), Some(&bar(price, price, price, price, 0.0)));
             assert!(step.inputs.iter().all(|x| x.is_finite()) && step.volatility.is_finite());
         }
     }

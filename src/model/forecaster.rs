@@ -2,8 +2,8 @@
 
 use super::history::History;
 use super::learner::{Learner, LearnerConfig, LearnerScratch};
-use super::shape::ModelError;
 use super::scale::EwmaScale;
+use super::shape::ModelError;
 use crate::evaluation::pinball::{NORMAL_QUANTILES, mean_pinball};
 use crate::evaluation::skill::SkillWindow;
 use crate::features::BarStatistics;
@@ -226,7 +226,15 @@ impl Forecaster {
             let upper = to_price(median + (returns[4] - median) * self.widen);
             let price = quantiles[2];
             let target = step + horizon.steps as i64;
-            horizon.pending.push_back(Pending { target, price, naive_price: naive, lower, upper, quantiles, naive_quantiles });
+            horizon.pending.push_back(Pending {
+                target,
+                price,
+                naive_price: naive,
+                lower,
+                upper,
+                quantiles,
+                naive_quantiles,
+            });
             results.forecasts.push(Forecast {
                 job: Arc::clone(&self.config.job),
                 symbol: self.symbol.clone(),
@@ -299,4 +307,3 @@ fn widening(coverage: f64) -> f64 {
     }
     high / NORMAL_QUANTILES[4]
 }
-

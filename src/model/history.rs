@@ -131,8 +131,7 @@ impl History {
     pub fn label(&self, step: i64, horizon: usize) -> Option<f64> {
         let target = step + horizon as i64;
         let (from, to) = (self.at(step)?, self.at(target)?);
-        self.is_fresh(target)
-            .then(|| (to.log_price - from.log_price) / (from.volatility * (horizon as f64).sqrt()))
+        self.is_fresh(target).then(|| (to.log_price - from.log_price) / (from.volatility * (horizon as f64).sqrt()))
     }
 }
 

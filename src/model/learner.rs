@@ -133,7 +133,8 @@ impl Learner {
     pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Result<Self, ModelError> {
         let seed = config.random_seed ^ salt;
         let lstm = Lstm::new(config.shape(), seed)?;
-        let settings = AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
+        let settings =
+            AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
         let by_horizon: Vec<(f64, f64)> = horizon_steps.iter().map(|&steps| interpolate(steps as f64)).collect();
         Ok(Self {
             optimiser: AdamW::new(settings, lstm.flat().len()),

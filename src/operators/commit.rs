@@ -58,34 +58,41 @@ pub struct CommitLinks {
 pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks) -> StreamVec<'_, u64, ()> {
     let scope = items.scope();
     let everything_to_worker_0 = Exchange::new(|_: &Item| 0);
-    items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(everything_to_worker_0, "Commit", move |capability, info| {
-        let mut capability = (scope.index() == 0).then_some(capability);
-        let waker = scope.worker().sync_activator_for(info.address.to_vec());
-        if capability.is_some() {
-            // A lost wake-up is made good by the worker's own timer.
-            links.sender.progress().add_wake(Box::new(move || drop(waker.activate())));
-        }
-        let mut state = State { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
-        move |(input, frontier), _output| {
-            input.for_each_stamp(|_, data| {
-                for batch in data {
-                    batch.drain(..).for_each(|item| state.stash(item));
-                }
-            });
-            let Some(held) = capability.as_mut() else { return };
-            let frontier = frontier.frontier().first().copied();
-            state.close(frontier);
-            state.send();
-            match (frontier, state.is_through()) {
-                (None, true) => capability = None,
-                _ => {
-                    // Everything that ended by then is published: what comes next begins with the pane after it.
-                    let open = slide.pane_of(state.links.sender.progress().acknowledged());
-                    held.downgrade(&open.max(*held.time()));
+    items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        everything_to_worker_0,
+        "Commit",
+        move |capability, info| {
+            let mut capability = (scope.index() == 0).then_some(capability);
+            let waker = scope.worker().sync_activator_for(info.address.to_vec());
+            if capability.is_some() {
+                // A lost wake-up is made good by the worker's own timer.
+                links.sender.progress().add_wake(Box::new(move || {
+                    let _ = waker.activate();
+                }));
+            }
+            let mut state =
+                State { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
+            move |(input, frontier), _output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        batch.drain(..).for_each(|item| state.stash(item));
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                state.close(frontier);
+                state.send();
+                match (frontier, state.is_through()) {
+                    (None, true) => capability = None,
+                    _ => {
+                        // Everything that ended by then is published: what comes next begins with the pane after it.
+                        let open = slide.pane_of(state.links.sender.progress().acknowledged());
+                        held.downgrade(&open.max(*held.time()));
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 struct State {
@@ -112,7 +119,9 @@ impl State {
     fn stash(&mut self, item: Item) {
         match item {
             Item::Verdict(pane, Verdict::Score(score)) => self.panes.entry(pane).or_default().scores.push(score),
-            Item::Verdict(pane, Verdict::Forecast(forecast)) => self.panes.entry(pane).or_default().forecasts.push(forecast),
+            Item::Verdict(pane, Verdict::Forecast(forecast)) => {
+                self.panes.entry(pane).or_default().forecasts.push(forecast)
+            }
             Item::Row(pane, row) => self.panes.entry(pane).or_default().rows.push(row),
             Item::Aside(Aside::DeadLetter(letter)) => self.ready.dead_letters.push(letter),
             Item::Aside(Aside::Stored(tick)) => self.ready.ticks.push(tick),

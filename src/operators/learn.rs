@@ -43,39 +43,43 @@ pub fn learn(
     stats: Arc<Stats>,
 ) -> StreamVec<'_, u64, (u64, Verdict)> {
     let scope = rows.scope();
-    rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(Pipeline, "Learn", move |capability, info| {
-        let activator = scope.activator_for(info.address);
-        let mut capability = Some(capability);
-        let mut state = State::new(slide, config);
-        move |(input, frontier), output| {
-            input.for_each_stamp(|_, data| {
-                for batch in data {
-                    for rows in batch.drain(..) {
-                        state.stash(rows);
+    rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
+        Pipeline,
+        "Learn",
+        move |capability, info| {
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            let mut state = State::new(slide, config);
+            move |(input, frontier), output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        for rows in batch.drain(..) {
+                            state.stash(rows);
+                        }
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let mut results = StepResults::default();
+                let done = {
+                    let mut session = output.session(&*held);
+                    state.advance(frontier, &mut results, |pane, results| {
+                        stats.add_forecasts(results.forecasts.len() as u64);
+                        session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
+                        session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
+                    })
+                };
+                match (done, frontier) {
+                    (true, None) => capability = None,
+                    (true, Some(time)) => held.downgrade(&time),
+                    (false, _) => {
+                        held.downgrade(&state.next_pane().max(*held.time()));
+                        activator.activate();
                     }
                 }
-            });
-            let Some(held) = capability.as_mut() else { return };
-            let frontier = frontier.frontier().first().copied();
-            let mut results = StepResults::default();
-            let done = {
-                let mut session = output.session(&*held);
-                state.advance(frontier, &mut results, |pane, results| {
-                    stats.add_forecasts(results.forecasts.len() as u64);
-                    session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
-                    session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
-                })
-            };
-            match (done, frontier) {
-                (true, None) => capability = None,
-                (true, Some(time)) => held.downgrade(&time),
-                (false, _) => {
-                    held.downgrade(&state.next_pane().max(*held.time()));
-                    activator.activate();
-                }
             }
-        }
-    })
+        },
+    )
 }
 
 struct State {

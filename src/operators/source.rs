@@ -168,7 +168,12 @@ impl Reader {
     }
 
     /// Reads what there is and fits; gives when to look again, or none when there is nothing left to do.
-    fn activate(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>, symbols: &mut SymbolTable) -> Option<Duration> {
+    fn activate(
+        &mut self,
+        ticks: Outputs<'_, Tick>,
+        aside: Outputs<'_, Aside>,
+        symbols: &mut SymbolTable,
+    ) -> Option<Duration> {
         if self.failed || self.partitions.iter().all(|p| p.capabilities.is_none()) {
             return None;
         }
@@ -253,7 +258,13 @@ struct Partition {
 }
 
 impl Partition {
-    fn new(id: PartitionId, topic: Arc<str>, decoder: Decoder, config: Rc<SourceConfig>, initial: Capabilities) -> Self {
+    fn new(
+        id: PartitionId,
+        topic: Arc<str>,
+        decoder: Decoder,
+        config: Rc<SourceConfig>,
+        initial: Capabilities,
+    ) -> Self {
         let mut replay: Vec<Release> = config.releases.iter().filter(|r| r.partition == id).copied().collect();
         replay.sort_by_key(|r| (r.offset, r.pane));
         Self {
@@ -304,7 +315,8 @@ impl Partition {
     ) -> Result<bool, InputError> {
         let ahead = PANES_AHEAD_MAX + self.config.slide.panes_in(self.config.allowed_lateness);
         let last = finished.saturating_add(ahead);
-        let limit = if last >= i64::MAX as u64 / 2 { Timestamp::from_millis(i64::MAX) } else { self.config.slide.end_of(last) };
+        let limit =
+            if last >= i64::MAX as u64 / 2 { Timestamp::from_millis(i64::MAX) } else { self.config.slide.end_of(last) };
         if let Some(tick) = self.in_hand.take() {
             if tick.order.at >= limit {
                 self.in_hand = Some(tick);
@@ -484,7 +496,8 @@ impl Partition {
         reasons.push((name, reason));
         match outcome {
             Outcome::Quarantined => {
-                let error = format!("its event time is more than {} ahead of the broker's timestamp", self.config.max_ahead);
+                let error =
+                    format!("its event time is more than {} ahead of the broker's timestamp", self.config.max_ahead);
                 self.dead_letter(read, &error);
             }
             Outcome::Late | Outcome::Idle if self.config.late == LatePolicy::DeadLetter => {
@@ -497,7 +510,8 @@ impl Partition {
 
     fn dead_letter(&mut self, read: &Read<'_>, error: &str) {
         if let (true, Some(bytes)) = (self.config.dead_letters, read.bytes) {
-            let letter = DeadLetter::new(Arc::clone(&self.topic), self.id, read.offset, read.key, bytes, error.to_owned());
+            let letter =
+                DeadLetter::new(Arc::clone(&self.topic), self.id, read.offset, read.key, bytes, error.to_owned());
             self.aside.push(Aside::DeadLetter(letter));
         }
     }

@@ -46,34 +46,38 @@ pub struct WindowsConfig {
 pub fn windows(parts: StreamVec<'_, u64, PanePart>, config: WindowsConfig) -> StreamVec<'_, u64, PaneRows> {
     let exchange = Exchange::new(|part: &PanePart| part.route);
     let scope = parts.scope();
-    parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(exchange, "Windows", move |capability, info| {
-        let activator = scope.activator_for(info.address);
-        let mut capability = Some(capability);
-        let mut state = State::new(config);
-        move |(input, frontier), output| {
-            input.for_each_stamp(|_, data| {
-                for batch in data {
-                    for part in batch.drain(..) {
-                        state.stash(part);
+    parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
+        exchange,
+        "Windows",
+        move |capability, info| {
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            let mut state = State::new(config);
+            move |(input, frontier), output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        for part in batch.drain(..) {
+                            state.stash(part);
+                        }
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let done = {
+                    let mut session = output.session(&*held);
+                    state.advance(frontier, |rows| session.give(rows))
+                };
+                match (done, frontier) {
+                    (true, None) => capability = None,
+                    (true, Some(time)) => held.downgrade(&time),
+                    (false, _) => {
+                        held.downgrade(&state.next.max(*held.time()));
+                        activator.activate();
                     }
                 }
-            });
-            let Some(held) = capability.as_mut() else { return };
-            let frontier = frontier.frontier().first().copied();
-            let done = {
-                let mut session = output.session(&*held);
-                state.advance(frontier, |rows| session.give(rows))
-            };
-            match (done, frontier) {
-                (true, None) => capability = None,
-                (true, Some(time)) => held.downgrade(&time),
-                (false, _) => {
-                    held.downgrade(&state.next.max(*held.time()));
-                    activator.activate();
-                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// All windows of one symbol.

@@ -8,3 +8,6 @@ pub mod kafka;
 pub mod mongodb;
 pub mod sink;
 pub mod store;
+
+#[cfg(test)]
+mod test_records;

@@ -1,4 +1,6 @@
-//! Files: results as JSON lines, and dead letters.
+//! Files: lines of plain or compressed text as an input, results as JSON lines, dead letters.
 
 pub mod dead_letters;
+pub mod input;
+pub mod lines;
 pub mod sink;

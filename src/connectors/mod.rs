@@ -4,6 +4,7 @@
 pub mod files;
 pub mod input;
 pub mod kafka;
+pub mod memory;
 pub mod mongodb;
 pub mod sink;
 pub mod store;

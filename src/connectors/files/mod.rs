@@ -1,4 +1,4 @@
-//! Files: lines of plain or compressed text as an input, results as JSON lines, dead letters.
+//! Files: lines of plain or compressed text as an input ([`lines`], [`input`]), results as JSON lines ([`sink`]), dead letters.
 
 pub mod dead_letters;
 pub mod input;

@@ -104,7 +104,7 @@ impl Progress {
         lock(&self.failure).clone()
     }
 
-    /// Adds somebody to wake after every commit and at a failure: an activator of timely.
+    /// Adds somebody to wake after every commit and at a failure: an activator of timely. It must not add another.
     pub fn add_wake(&self, wake: Wake) {
         lock(&self.wakes).push(wake);
     }

@@ -104,7 +104,7 @@ impl Progress {
         lock(&self.failure).clone()
     }
 
-    /// Adds somebody to wake after every commit and at a failure: an activator of timely.
+    /// Adds somebody to wake after every commit and at a failure: an activator of timely. It must not add another.
     pub fn add_wake(&self, wake: Wake) {
         lock(&self.wakes).push(wake);
     }
@@ -158,6 +158,7 @@ impl BatchSender {
     /// # Errors
     /// The batch itself when the queue is full (offer it again after a wake-up), or when the committer has ended:
     /// after [`Progress::failure`], a stop, or [`CommitterHandle::finish`].
+    #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         let records = batch.len();
         // Counted before it is handed over, since the other thread may acknowledge it at once.
@@ -204,6 +205,7 @@ impl CommitterHandle {
     ///
     /// # Errors
     /// As there.
+    #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         self.sender.try_send(batch)
     }

@@ -3,7 +3,7 @@
 //! the tile: the width of the processor's vectors does not change bits.
 
 use multiversion::multiversion;
-use multiversion::target::target_cfg_f;
+use multiversion::target::match_target;
 
 use super::lane::{LANE, Lane};
 
@@ -153,35 +153,29 @@ impl Product for OverBatch<'_> {
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn affine<const TERMS: usize>(mut product: Affine<'_, TERMS>) {
     let (rows, width) = (product.bias.len(), product.width);
-    if target_cfg_f!(target_feature = "avx512f") {
-        cover::<true, 8, 2>(&mut product, rows, width);
-    } else if target_cfg_f!(target_feature = "fma") {
-        cover::<true, 4, 1>(&mut product, rows, width);
-    } else {
-        cover::<false, 4, 1>(&mut product, rows, width);
+    match_target! {
+        "x86_64+avx512f+avx512vl+avx2+fma" => cover::<true, 8, 2>(&mut product, rows, width),
+        "x86_64+avx2+fma" => cover::<true, 4, 1>(&mut product, rows, width),
+        _ => cover::<false, 4, 1>(&mut product, rows, width),
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn transposed(mut product: Transposed<'_>) {
     let (rows, width) = (product.rows, product.width);
-    if target_cfg_f!(target_feature = "avx512f") {
-        cover::<true, 8, 2>(&mut product, rows, width);
-    } else if target_cfg_f!(target_feature = "fma") {
-        cover::<true, 4, 1>(&mut product, rows, width);
-    } else {
-        cover::<false, 4, 1>(&mut product, rows, width);
+    match_target! {
+        "x86_64+avx512f+avx512vl+avx2+fma" => cover::<true, 8, 2>(&mut product, rows, width),
+        "x86_64+avx2+fma" => cover::<true, 4, 1>(&mut product, rows, width),
+        _ => cover::<false, 4, 1>(&mut product, rows, width),
     }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
 pub(super) fn over_batch(mut product: OverBatch<'_>) {
     let (rows, width) = (product.out.len() / product.columns, product.width);
-    if target_cfg_f!(target_feature = "avx512f") {
-        cover::<true, 8, 2>(&mut product, rows, width);
-    } else if target_cfg_f!(target_feature = "fma") {
-        cover::<true, 4, 1>(&mut product, rows, width);
-    } else {
-        cover::<false, 4, 1>(&mut product, rows, width);
+    match_target! {
+        "x86_64+avx512f+avx512vl+avx2+fma" => cover::<true, 8, 2>(&mut product, rows, width),
+        "x86_64+avx2+fma" => cover::<true, 4, 1>(&mut product, rows, width),
+        _ => cover::<false, 4, 1>(&mut product, rows, width),
     }
 }

@@ -5,5 +5,7 @@ pub mod files;
 pub mod input;
 pub mod kafka;
 pub mod mongodb;
+pub mod replayer;
+pub mod simulation;
 pub mod sink;
 pub mod store;

@@ -1,1 +1,103 @@
-//! cli
+//! The command line: one file per subcommand, thin. Results go to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 done, 1 the job failed, 2 wrong use or configuration, 130 a second signal.
+
+pub mod args;
+pub mod backfill;
+pub mod completions;
+pub mod config;
+pub mod demo;
+pub mod logging;
+pub mod output;
+pub mod replay;
+pub mod run;
+pub mod signals;
+pub mod summary;
+
+use crate::config::{ConfigError, Purpose, Settings};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Forecasts the Bitcoin price (and any other symbol's) in real time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tickcast",
+    version,
+    about,
+    after_help = "Examples:\n  tickcast demo --exit\n  tickcast config example > tickcast.toml\n  tickcast run -c tickcast.toml\n\n\
+                  Logs go to stderr; TICKCAST_LOG=debug shows more (as does TICKCAST_LOG=warn,tickcast=trace)."
+)]
+pub struct Cli {
+    /// Sets one key of the configuration, above file and environment; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    pub sets: Vec<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the whole system in one process on a simulated market; nothing to install.
+    Demo(demo::DemoArgs),
+    /// Runs the live job, from Kafka, until it is stopped.
+    Run(run::RunArgs),
+    /// Runs the same dataflow over bounded history, as fast as it goes.
+    Backfill(backfill::BackfillArgs),
+    /// Publishes recorded files to the source's topic.
+    Replay(replay::ReplayArgs),
+    /// Shows settings: what they are, where they came from, an example file.
+    Config(config::ConfigArgs),
+    /// Prints a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// Wrong use that clap cannot see: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Parses the process's arguments, runs the command, and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    logging::one_line_panics();
+    let cli = Cli::parse();
+    let result = logging::start().and_then(|()| dispatch(&cli));
+    result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<()> {
+    let load = |file: Option<&std::path::Path>| Settings::from_process(file, &cli.sets);
+    match &cli.command {
+        Command::Demo(args) => demo::run(args, &load(None)?),
+        Command::Run(args) => {
+            let settings = load(args.config.path())?;
+            settings.check_for(Purpose::Run)?;
+            run::run(args, &settings)
+        }
+        Command::Backfill(args) => {
+            let settings = load(args.config.path())?;
+            settings.check_for(Purpose::Backfill)?;
+            args.check()?;
+            backfill::run(args, &settings)
+        }
+        Command::Replay(args) => {
+            let settings = load(args.config.path())?;
+            settings.check_for(Purpose::Replay)?;
+            replay::run(args, &settings)
+        }
+        Command::Config(args) => config::run(args, load),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Says what went wrong, one line per problem, and gives the exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(ConfigError { problems }) = error.downcast_ref::<ConfigError>() {
+        problems.iter().for_each(|problem| output::complain(problem));
+        return ExitCode::from(2);
+    }
+    output::complain(&format!("{error:#}"));
+    ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+}

@@ -2,6 +2,18 @@
 //!
 //! Structs hold checked values in the types of [`crate::market`]. Where a value came from is [`layers`]' business.
 
+pub mod check;
+pub mod example;
+mod file;
+pub mod keys;
+pub mod kind;
+pub mod layers;
+pub mod secrets;
+pub mod show;
+
+pub use check::Purpose;
+pub use layers::{ConfigError, Settings};
+
 use crate::market::{Slide, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -61,7 +73,7 @@ pub enum Format {
 }
 
 /// `[source.kafka]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaSourceConfig {
     /// Bootstrap addresses.
@@ -176,7 +188,7 @@ pub struct SinkConfig {
 }
 
 /// `[sink.kafka]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KafkaSinkConfig {
     /// Bootstrap addresses.
@@ -340,6 +352,24 @@ impl Default for MongoSinkConfig {
             features: None,
             ttl: None,
         }
+    }
+}
+
+impl std::fmt::Debug for KafkaSourceConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { brokers, topic, start, options } = self;
+        let mut shown = f.debug_struct("KafkaSourceConfig");
+        shown.field("brokers", brokers).field("topic", topic).field("start", start);
+        shown.field("options", &secrets::MaskedOptions(options)).finish()
+    }
+}
+
+impl std::fmt::Debug for KafkaSinkConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { brokers, topic, delivery, create_topics, options } = self;
+        let mut shown = f.debug_struct("KafkaSinkConfig");
+        shown.field("brokers", brokers).field("topic", topic).field("delivery", delivery);
+        shown.field("create_topics", create_topics).field("options", &secrets::MaskedOptions(options)).finish()
     }
 }
 

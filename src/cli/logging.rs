@@ -1,0 +1,43 @@
+//! Logs to stderr, and panics as one line.
+
+use super::{Usage, output};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// The variable that says what is logged, as in `debug` or `warn,tickcast=trace`.
+const FILTER: &str = "TICKCAST_LOG";
+
+/// Starts logging to stderr: from `info` on unless `TICKCAST_LOG` says otherwise, in colour on a terminal.
+///
+/// # Errors
+/// [`Usage`] when `TICKCAST_LOG` is no filter.
+pub fn start() -> anyhow::Result<()> {
+    let filter = std::env::var_os(FILTER).unwrap_or_default();
+    let filter = filter.to_str().map_or("?", str::trim);
+    let filter = if filter.is_empty() { "info" } else { filter };
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Usage(format!("{FILTER}={filter}: {error}: write error, warn, info, debug, trace or off, as in debug or warn,tickcast=trace"))
+    })?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colour).with_env_filter(filter);
+    // Somebody else's logging, in a test, stays as it is.
+    let _ = log.try_init();
+    Ok(())
+}
+
+/// A panic is a bug of ours: it prints one line and ends the process with 1, whichever thread it is on, since the
+/// others would wait for that one for ever. `RUST_BACKTRACE` shows where it came from.
+pub fn one_line_panics() {
+    let with_backtrace = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+        output::complain(&format!("internal error{place}: {what}; please report it with what you ran"));
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            with_backtrace(panic);
+        }
+        std::process::exit(1);
+    }));
+}

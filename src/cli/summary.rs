@@ -1,0 +1,174 @@
+//! What a run did, as a table for people or as one JSON object.
+
+use super::output;
+use crate::dataflows::job::{ScoreSummary, Summary};
+use crate::market::Span;
+use crate::operators::stats::Records;
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Prints a summary to stdout.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
+    let text = if json { serde_json::to_string(&Ordered(summary))? + "\n" } else { table(summary) };
+    output::print(&text)
+}
+
+/// Peak resident memory of this process, in bytes; 0 where the system does not say.
+#[must_use]
+pub fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(0);
+    kib * 1024
+}
+
+/// The summary for people.
+#[must_use]
+pub fn table(summary: &Summary) -> String {
+    let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = summary;
+    let Records { used, late, quarantined, undecodable, ignored } = *records;
+    let mut out = String::new();
+    let outcomes = [
+        (used, "used"),
+        (late, "late"),
+        (quarantined, "quarantined"),
+        (undecodable, "undecodable"),
+        (ignored, "ignored"),
+    ];
+    let outcomes = outcomes.map(|(count, outcome)| format!("{} {outcome}", grouped(count))).join(", ");
+    let _ = writeln!(out, "records    {} read: {outcomes}", grouped(records.total()));
+    let _ = writeln!(out, "rows       {}", grouped(*rows));
+    let _ = writeln!(out, "forecasts  {}", grouped(*forecasts));
+    let _ = writeln!(out, "time       {seconds:.1} s");
+    let _ = writeln!(out, "memory     {:.1} MB at most", *peak_memory_bytes as f64 / 1e6);
+    if scores.values().all(BTreeMap::is_empty) {
+        let _ = writeln!(out, "scores     none: no forecast came due");
+        return out;
+    }
+    let width = scores.keys().map(|symbol| symbol.chars().count()).max().unwrap_or(0).max("symbol".len());
+    let _ = writeln!(
+        out,
+        "\n{:width$}  {:>7}  {:>10}  {:>9}  {:>8}  {:>13}",
+        "symbol", "horizon", "scores", "MAE ratio", "coverage", "pinball ratio"
+    );
+    for (symbol, horizons) in scores {
+        for (horizon, score) in by_length(horizons) {
+            let ScoreSummary { count, mae_ratio, coverage, pinball_ratio } = *score;
+            let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.4}"));
+            let coverage = coverage.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0));
+            let (mae, pinball, count) = (ratio(mae_ratio), ratio(pinball_ratio), grouped(count));
+            let _ = writeln!(out, "{symbol:width$}  {horizon:>7}  {count:>10}  {mae:>9}  {coverage:>8}  {pinball:>13}");
+        }
+    }
+    out.push_str(
+        "\nRatios are to repeating the last price (MAE) and to Gaussian quantiles (pinball): below 1 is better.\n",
+    );
+    out
+}
+
+/// Horizons in ascending length; what is no duration goes last, by name.
+fn by_length(horizons: &BTreeMap<String, ScoreSummary>) -> Vec<(&String, &ScoreSummary)> {
+    let mut ordered: Vec<_> = horizons.iter().collect();
+    ordered.sort_by_key(|(name, _)| name.parse::<Span>().map_or(i64::MAX, Span::millis));
+    ordered
+}
+
+/// 1234567 as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A summary whose horizons are written in ascending length.
+struct Ordered<'a>(&'a Summary);
+struct Symbols<'a>(&'a BTreeMap<String, BTreeMap<String, ScoreSummary>>);
+struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = self.0;
+        let mut object = serializer.serialize_struct("Summary", 6)?;
+        object.serialize_field("records", records)?;
+        object.serialize_field("rows", rows)?;
+        object.serialize_field("forecasts", forecasts)?;
+        object.serialize_field("scores", &Symbols(scores))?;
+        object.serialize_field("seconds", seconds)?;
+        object.serialize_field("peak_memory_bytes", peak_memory_bytes)?;
+        object.end()
+    }
+}
+
+impl Serialize for Symbols<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(symbol, horizons)| (symbol, Horizons(horizons))))
+    }
+}
+
+impl Serialize for Horizons<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (horizon, score) in by_length(self.0) {
+            map.serialize_entry(horizon, score)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        let score = |count| ScoreSummary { count, mae_ratio: Some(0.996), coverage: Some(0.9031), pinball_ratio: None };
+        let horizons = ["1h", "15m", "1m", "5m"].map(|name| (name.to_owned(), score(1440)));
+        Summary {
+            records: Records { used: 1_000_000, late: 2, quarantined: 3, undecodable: 4, ignored: 5 },
+            rows: 17_280,
+            forecasts: 5_760,
+            scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
+            seconds: 1.25,
+            peak_memory_bytes: 85_000_000,
+        }
+    }
+
+    #[test]
+    fn json_is_the_contracts_object_with_horizons_by_length() {
+        let json = serde_json::to_string(&Ordered(&summary())).unwrap();
+        let score = r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null}"#;
+        let expected = format!(
+            r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
+        );
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn the_table_says_the_same() {
+        let text = table(&summary());
+        assert!(
+            text.contains("1,000,014 read: 1,000,000 used, 2 late, 3 quarantined, 4 undecodable, 5 ignored"),
+            "{text}"
+        );
+        let order: Vec<&str> =
+            text.lines().filter(|l| l.starts_with("BTC")).map(|l| l.split_whitespace().nth(1).unwrap()).collect();
+        assert_eq!(order, ["1m", "5m", "15m", "1h"]);
+        assert!(text.contains("0.9960") && text.contains("90.3%") && text.contains("  -\n"), "{text}");
+        assert!(table(&Summary::default()).contains("no forecast came due"));
+    }
+
+    #[test]
+    fn peak_memory_is_read() {
+        assert!(peak_memory_bytes() > 1_000_000);
+        assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1000, 1_234_567].map(grouped));
+    }
+}

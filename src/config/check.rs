@@ -1,0 +1,172 @@
+//! Checks that span several keys. What one key alone allows is in [`super::keys`].
+
+use super::{Config, Format};
+use crate::market::Span;
+
+/// The most panes of the longest window: each pane with a tick is kept, per symbol.
+pub const WINDOW_PANES_MAX: i64 = 10_000_000;
+/// The most steps of the longest horizon, and of an epoch: forecasts that are not yet due are kept, per symbol.
+pub const HORIZON_STEPS_MAX: i64 = 1_000_000;
+
+/// What a command needs of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A live job: reads Kafka.
+    Run,
+    /// Bounded history: reads Kafka or files.
+    Backfill,
+    /// Publishes recorded files to the source's topic.
+    Replay,
+}
+
+/// Something wrong between keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Keys whose origin is worth telling.
+    pub keys: Vec<&'static str>,
+    /// Names keys and values, and what to do.
+    pub message: String,
+}
+
+/// Everything that is wrong between the keys of `config`, whatever the command.
+#[must_use]
+pub fn check(config: &Config) -> Vec<Problem> {
+    let mut found = Vec::new();
+    check_time(config, &mut found);
+    check_model(config, &mut found);
+    check_files(config, &mut found);
+    check_topics(config, &mut found);
+    check_exclusive(config, &mut found);
+    found
+}
+
+/// Everything that is wrong with `config` for one command only.
+#[must_use]
+pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
+    let (kafka, files) = (config.source.kafka.is_some(), config.source.files.is_some());
+    let mut found = Vec::new();
+    let mut say = |message: &str| found.push(problem(&["source.kafka.topic", "source.files.paths"], message));
+    match (purpose, kafka, files) {
+        (Purpose::Run | Purpose::Backfill, true, true) => {
+            say("source.kafka and source.files are both given: leave one of them out");
+        }
+        (Purpose::Run, false, true) => say(
+            "source.files is bounded, and run never ends: use backfill, or publish the files with replay and read source.kafka",
+        ),
+        (Purpose::Run, false, false) => {
+            say("no source: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
+        }
+        (Purpose::Backfill, false, false) => {
+            say("no source: give source.kafka or source.files, as in --set source.files.paths=ticks.csv");
+        }
+        (Purpose::Replay, false, _) => {
+            say("no topic to publish to: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
+        }
+        _ => {}
+    }
+    if purpose == Purpose::Backfill && config.source.files.as_ref().is_some_and(|files| files.paths.is_empty()) {
+        say("source.files.paths names no file: give one or more, as in --set source.files.paths=ticks.csv");
+    }
+    found
+}
+
+fn problem(keys: &[&'static str], message: impl Into<String>) -> Problem {
+    Problem { keys: keys.to_vec(), message: message.into() }
+}
+
+/// `whole` must be a multiple of `part`, and not more than `max` times it.
+fn check_multiple(found: &mut Vec<Problem>, part: (&'static str, Span), whole: (&'static str, Span), max: i64) {
+    let ((part_key, part), (whole_key, whole)) = (part, whole);
+    let message = match whole.in_units_of(part) {
+        Some(count) if count > max => {
+            format!("{whole_key}: {whole} is {count} times {part_key} = {part}: at most {max}")
+        }
+        Some(count) if count > 0 => return,
+        _ => format!("{part_key} = {part} does not divide {whole_key}: {whole}: make {whole} a multiple of {part}"),
+    };
+    found.push(problem(&[part_key, whole_key], message));
+}
+
+fn check_time(config: &Config, found: &mut Vec<Problem>) {
+    let time = &config.time;
+    for &window in &time.windows {
+        check_multiple(found, ("time.slide", time.slide), ("time.windows", window), WINDOW_PANES_MAX);
+    }
+    check_multiple(found, ("time.slide", time.slide), ("model.step", config.model.step), WINDOW_PANES_MAX);
+}
+
+fn check_model(config: &Config, found: &mut Vec<Problem>) {
+    let model = &config.model;
+    let step = ("model.step", model.step);
+    check_multiple(found, step, ("time.epoch", config.time.epoch), HORIZON_STEPS_MAX);
+    for &horizon in &model.horizons {
+        check_multiple(found, step, ("model.horizons", horizon), HORIZON_STEPS_MAX);
+    }
+}
+
+fn check_files(config: &Config, found: &mut Vec<Problem>) {
+    let slide = config.time.slide;
+    let Some(interval) = config.source.files.as_ref().and_then(|files| files.interval) else { return };
+    let candles = matches!(config.source.format, Format::Candle | Format::Auto);
+    if candles && slide < interval {
+        let message = format!(
+            "time.slide = {slide} is below the candles' interval, source.files.interval = {interval}: \
+             a candle cannot be split; make time.slide at least {interval}"
+        );
+        found.push(problem(&["time.slide", "source.files.interval"], message));
+    }
+}
+
+/// What the job writes must not be what it reads: it would feed on itself.
+fn check_topics(config: &Config, found: &mut Vec<Problem>) {
+    let dead = config.dead_letter.as_ref().and_then(|dead| dead.topic.as_deref());
+    if dead.is_some() && config.sink.kafka.is_none() && config.source.kafka.is_none() {
+        let message = "dead_letter.topic needs a broker: give sink.kafka or source.kafka, or use dead_letter.file";
+        found.push(problem(&["dead_letter.topic"], message));
+    }
+    let mut topics: Vec<(&'static str, String)> = Vec::new();
+    topics.extend(config.source.kafka.as_ref().map(|kafka| ("source.kafka.topic", kafka.topic.clone())));
+    if let Some(kafka) = &config.sink.kafka {
+        let suffixes = ["", ".scores", ".progress"];
+        topics.extend(suffixes.map(|suffix| ("sink.kafka.topic", format!("{}{suffix}", kafka.topic))));
+    }
+    topics.extend(dead.map(|topic| ("dead_letter.topic", topic.to_owned())));
+    for (at, (key, topic)) in topics.iter().enumerate() {
+        if let Some((other, _)) = topics[..at].iter().find(|(_, other)| other == topic) {
+            found.push(problem(
+                &[other, key],
+                format!("{other} and {key} both use the topic {topic}: name another one"),
+            ));
+        }
+    }
+}
+
+fn check_exclusive(config: &Config, found: &mut Vec<Problem>) {
+    if let Some(dead) = &config.dead_letter {
+        match (&dead.topic, &dead.file) {
+            (Some(_), Some(_)) => found.push(problem(
+                &["dead_letter.topic", "dead_letter.file"],
+                "dead_letter.topic and dead_letter.file are both given: leave one of them out",
+            )),
+            (None, None) => {
+                found.push(problem(
+                    &[],
+                    "dead_letter has neither topic nor file: give one of them, or leave the table out",
+                ));
+            }
+            _ => {}
+        }
+    }
+    if let Some(mongodb) = &config.sink.mongodb
+        && mongodb.uri_file.is_some()
+        && mongodb.uri != super::MongoSinkConfig::default().uri
+    {
+        found.push(problem(
+            &["sink.mongodb.uri", "sink.mongodb.uri_file"],
+            "sink.mongodb.uri and sink.mongodb.uri_file are both given: leave one of them out",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The one table of settings: every table and key, its type, default and meaning. What reads the file, `config show`,
+//! the example file and the reference all come from here; a test compares it with the structs.
+
+use super::kind::Kind;
+use super::kind::Kind::{
+    Choice, Flag, JobId, MongoUri, Options, Path, Paths, Share, Span, SpanOrZero, Spans, Start, Symbol, Text, Topic,
+    Whole,
+};
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Dotted name.
+    pub name: &'static str,
+    /// Whether it is there without being written; the others are off then.
+    pub always: bool,
+    /// One line for people.
+    pub meaning: &'static str,
+}
+
+/// What a key is when nobody sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unset {
+    /// This value, as TOML.
+    Default(&'static str),
+    /// Nothing; with a value to show in the example file, as TOML.
+    Nothing(&'static str),
+}
+
+/// A key of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted name.
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it is when nobody sets it.
+    pub unset: Unset,
+    /// One line for people.
+    pub meaning: &'static str,
+}
+
+impl Key {
+    /// The table that it stands in, and its name there.
+    #[must_use]
+    pub fn split(&self) -> (&'static str, &'static str) {
+        self.name.rsplit_once('.').unwrap_or(("", self.name))
+    }
+}
+
+const fn table(name: &'static str, always: bool, meaning: &'static str) -> Table {
+    Table { name, always, meaning }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind, unset: Unset::Default(default), meaning }
+}
+
+const fn optional(name: &'static str, kind: Kind, example: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind, unset: Unset::Nothing(example), meaning }
+}
+
+/// All tables, in the order of the example file.
+pub const TABLES: &[Table] = &[
+    table("job", true, "Who the job is."),
+    table("source", true, "Where records come from: Kafka for `run`, Kafka or files for `backfill`."),
+    table("source.kafka", false, "From a Kafka topic."),
+    table("source.files", false, "From files: CSV or JSON lines, plain, .gz or .zst; one partition each."),
+    table("time", true, "Event time: durations read 250ms, 5s, 1m, 1h, 1d."),
+    table("model", true, "What learns."),
+    table("sink", true, "Where results go. Any may be given, several, or none: the scores show at the end either way."),
+    table("sink.kafka", false, "To Kafka: forecasts, scores and the job's progress, in transactions."),
+    table("sink.mongodb", false, "To MongoDB: upserts by id."),
+    table("sink.files", false, "To files: features.jsonl, forecasts.jsonl, scores.jsonl."),
+    table(
+        "dead_letter",
+        false,
+        "Where records go that cannot be used: a topic or a file. Without it they are counted only.",
+    ),
+];
+
+const OPTIONS: &str = "any librdkafka option by its own name (TLS, SASL, …); NAME_file reads NAME from a file";
+
+/// All keys, in the order of the example file.
+pub const KEYS: &[Key] = &[
+    key("job.id", JobId, "\"btc\"", "names the transactional.id, the consumer group, and the forecasts' ids"),
+    key(
+        "source.format",
+        Choice(&["auto", "tick", "messari", "candle"]),
+        "\"auto\"",
+        "how values are read; auto: found out per message",
+    ),
+    key("source.kafka.brokers", Text, "\"localhost:9092\"", "bootstrap addresses, with commas between"),
+    key("source.kafka.topic", Topic, "\"btc.ticks\"", "topic to read, and to publish to with `replay`"),
+    key("source.kafka.start", Start, "\"earliest\"", "where to begin when there is no progress yet"),
+    key("source.kafka.options", Options, "{}", OPTIONS),
+    optional(
+        "source.files.paths",
+        Paths,
+        "[\"ticks.csv\", \"more.jsonl.gz\"]",
+        "files to read, from the working directory",
+    ),
+    optional("source.files.symbol", Symbol, "\"BTC\"", "the symbol of files without a symbol column"),
+    optional("source.files.interval", Span, "\"1m\"", "the interval of candles that do not say; not above time.slide"),
+    key("time.slide", Span, "\"5s\"", "length of a pane: one feature row each; divides the windows and model.step"),
+    key("time.windows", Spans, "[\"1m\", \"5m\", \"1h\"]", "sliding windows, multiples of slide"),
+    key("time.allowed_lateness", SpanOrZero, "\"2s\"", "how far behind its partition's latest a tick may be"),
+    key(
+        "time.idle_timeout",
+        Span,
+        "\"30s\"",
+        "a caught-up partition that is quiet this long no longer holds the others up",
+    ),
+    key("time.epoch", Span, "\"5m\"", "the LSTM is trained once per this much event time; a multiple of model.step"),
+    key(
+        "time.late",
+        Choice(&["dead_letter", "drop"]),
+        "\"dead_letter\"",
+        "what becomes of late ticks; they are counted either way",
+    ),
+    key("time.max_ahead", SpanOrZero, "\"1h\"", "a tick further ahead of its broker timestamp is quarantined"),
+    key("model.preset", Choice(&["default", "none"]), "\"default\"", "none: windows and features only"),
+    key("model.scope", Choice(&["symbol"]), "\"symbol\"", "one model per symbol"),
+    key("model.hidden", Whole(1, 1024), "32", "hidden units of the LSTM"),
+    key("model.layers", Whole(1, 4), "1", "layers of the LSTM"),
+    key("model.steps", Whole(2, 1024), "16", "sequence length in steps"),
+    key("model.step", Span, "\"1m\"", "distance between sequence steps, a multiple of time.slide"),
+    key("model.minibatches", Whole(0, 1000), "1", "minibatches per epoch; 0: never trained"),
+    key("model.horizons", Spans, "[\"1m\", \"5m\", \"15m\", \"1h\"]", "how far ahead to forecast, multiples of step"),
+    key("model.coverage", Share, "0.9", "share of outcomes that the interval is meant to hold"),
+    key("model.random_seed", Whole(0, i64::MAX), "42", "seeds initial weights, batches and dropout"),
+    key("sink.kafka.brokers", Text, "\"localhost:9092\"", "bootstrap addresses, with commas between"),
+    key(
+        "sink.kafka.topic",
+        Topic,
+        "\"btc.forecasts\"",
+        "topic of forecasts; scores go to TOPIC.scores, progress to TOPIC.progress",
+    ),
+    key(
+        "sink.kafka.delivery",
+        Choice(&["exactly_once", "at_least_once"]),
+        "\"exactly_once\"",
+        "at_least_once: without transactions, a restart may publish again",
+    ),
+    key("sink.kafka.create_topics", Flag, "true", "whether missing output topics are created"),
+    key("sink.kafka.options", Options, "{}", OPTIONS),
+    key(
+        "sink.mongodb.uri",
+        MongoUri,
+        "\"mongodb://localhost:27017\"",
+        "connection string; never shown with its password",
+    ),
+    optional(
+        "sink.mongodb.uri_file",
+        Path,
+        "\"/run/secrets/mongodb_uri\"",
+        "file that holds the connection string instead",
+    ),
+    key("sink.mongodb.database", Text, "\"bitcoin\"", "database"),
+    key("sink.mongodb.forecasts", Text, "\"predictions\"", "collection of forecasts"),
+    key("sink.mongodb.scores", Text, "\"scores\"", "collection of scores"),
+    optional("sink.mongodb.ticks", Text, "\"data\"", "collection of used ticks, written only when named"),
+    optional("sink.mongodb.features", Text, "\"features\"", "collection of feature rows, written only when named"),
+    optional("sink.mongodb.ttl", Span, "\"30d\"", "forecasts and scores are removed this long after their target"),
+    key("sink.files.dir", Path, "\"out\"", "directory, from the working directory; created when missing"),
+    key("sink.files.format", Choice(&["jsonl"]), "\"jsonl\"", "JSON, one object a line"),
+    optional("dead_letter.topic", Topic, "\"btc.dead\"", "Kafka topic, at the Kafka sink's brokers, else the source's"),
+    optional("dead_letter.file", Path, "\"dead.jsonl\"", "file of JSON lines"),
+];
+
+/// What a dotted name stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'a> {
+    /// A key.
+    Key(&'static Key),
+    /// A librdkafka option, below an [`Options`] key.
+    Option(&'static Key, &'a str),
+    /// A table.
+    Table(&'static Table),
+}
+
+/// Looks up a dotted name.
+#[must_use]
+pub fn find(name: &str) -> Option<Found<'_>> {
+    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+        return Some(Found::Key(key));
+    }
+    if let Some(table) = TABLES.iter().find(|table| table.name == name) {
+        return Some(Found::Table(table));
+    }
+    KEYS.iter().filter(|key| key.kind == Options).find_map(|key| {
+        let option = name.strip_prefix(key.name)?.strip_prefix('.')?.trim_matches('"');
+        (!option.is_empty()).then_some(Found::Option(key, option))
+    })
+}
+
+/// Says that a name is unknown, and which was perhaps meant: `unknown key time.slid, did you mean time.slide?`.
+#[must_use]
+pub fn unknown(name: &str) -> String {
+    // The first part that is unknown says most: of `tim.slide` it is `tim`.
+    let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+    let name = ends.map(|end| &name[..end]).find(|prefix| find(prefix).is_none()).unwrap_or(name);
+    let names = || TABLES.iter().map(|table| table.name).chain(KEYS.iter().map(|key| key.name));
+    let nearest = names()
+        .map(|known| (likeness(name, known), known))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, nearest)) = nearest {
+        return format!("unknown key {name}, did you mean {nearest}?");
+    }
+    let parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+    let siblings: Vec<&str> = names()
+        .filter_map(|known| if parent.is_empty() { Some(known) } else { known.strip_prefix(parent)?.strip_prefix('.') })
+        .filter(|rest| !rest.contains('.'))
+        .collect();
+    let place = if parent.is_empty() { "there are" } else { "allowed there:" };
+    format!("unknown key {name}; {place} {}", siblings.join(", "))
+}
+
+/// 1 for the same name, towards 0 for others. A name in another table counts a little less than one in the same.
+fn likeness(name: &str, known: &str) -> f64 {
+    let last = |name: &str| name.rsplit_once('.').map_or_else(|| name.to_owned(), |(_, last)| last.to_owned());
+    let parent = |name: &str| name.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+    let lasts = strsim::normalized_damerau_levenshtein(&last(name), &last(known));
+    let same_table = parent(name) == parent(known);
+    if same_table { lasts } else { lasts * 0.8 }
+}

@@ -1,0 +1,200 @@
+//! What values a key takes: reading them from TOML and from text, and saying what is allowed.
+
+use crate::market::{Span, Symbol, Timestamp};
+use toml::Value;
+
+/// The type of a key's value, and its range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A text that is not empty.
+    Text,
+    /// A connection string of MongoDB: holds a password, hence never shown whole.
+    MongoUri,
+    /// Part of ids and of the transactional.id.
+    JobId,
+    /// The name of a Kafka topic.
+    Topic,
+    /// `earliest`, `latest`, or an RFC 3339 time.
+    Start,
+    /// What a price is of.
+    Symbol,
+    /// A file or directory, from the working directory.
+    Path,
+    /// Files.
+    Paths,
+    /// A duration above zero.
+    Span,
+    /// A duration, zero included.
+    SpanOrZero,
+    /// Durations above zero, all different.
+    Spans,
+    /// A whole number from `.0` to `.1`.
+    Whole(i64, i64),
+    /// A number between 0 and 1, neither included.
+    Share,
+    /// true or false.
+    Flag,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// Any librdkafka option below it.
+    Options,
+}
+
+/// The most items of a list of durations: each window and each horizon costs memory per symbol.
+pub const SPANS_MAX: usize = 32;
+/// The most files of a source: one partition each.
+pub const PATHS_MAX: usize = 10_000;
+/// The longest job id in bytes.
+pub const JOB_ID_BYTES_MAX: usize = 128;
+/// The longest name that Kafka gives a topic (249), less what `.progress` needs.
+pub const TOPIC_BYTES_MAX: usize = 240;
+
+const NO_DURATION: &str = "no duration: write a whole number and a unit, as in 250ms, 5s, 1m, 1h, 1d";
+
+impl Kind {
+    /// What is allowed, for people.
+    #[must_use]
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Text => "a text that is not empty".to_owned(),
+            Self::MongoUri => "a connection string, as in mongodb://user:password@host:27017".to_owned(),
+            Self::JobId => format!("1 to {JOB_ID_BYTES_MAX} printable ASCII characters without /"),
+            Self::Topic => {
+                format!("1 to {TOPIC_BYTES_MAX} of a-z, A-Z, 0-9, dot, underscore and minus, as Kafka names topics")
+            }
+            Self::Start => "earliest, latest, or an RFC 3339 time in quotes, as in \"2021-01-21T14:00:00Z\"".to_owned(),
+            Self::Symbol => "a symbol of 1 to 64 bytes, as in BTC".to_owned(),
+            Self::Path => "a path that is not empty".to_owned(),
+            Self::Paths => format!("a list of 1 to {PATHS_MAX} paths, as in [\"a.csv\", \"b.jsonl.gz\"]"),
+            Self::Span => "a duration above zero, as in 250ms, 5s, 1m, 1h, 1d".to_owned(),
+            Self::SpanOrZero => "a duration, as in 0s, 250ms, 5s, 1m, 1h, 1d".to_owned(),
+            Self::Spans => {
+                format!("a list of 1 to {SPANS_MAX} different durations above zero, as in [\"1m\", \"5m\", \"1h\"]")
+            }
+            Self::Whole(min, i64::MAX) => format!("a whole number from {min} to 2^63 - 1"),
+            Self::Whole(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Share => "a number between 0 and 1, neither included".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Choice(words) => words.join(" or "),
+            Self::Options => "a table of librdkafka options, each a text, a number, or true or false".to_owned(),
+        }
+    }
+
+    /// Checks a value from TOML. An option of librdkafka becomes a text.
+    ///
+    /// # Errors
+    /// What is wrong with it and what is allowed, to stand behind `key = value: `.
+    pub fn read(self, value: &Value) -> Result<Value, String> {
+        if let Value::Datetime(_) = value {
+            return Err(format!("a bare date is no text: put it in quotes, or write {}", self.allowed()));
+        }
+        let wrong = |what: &str| format!("{what}: write {}", self.allowed());
+        match self {
+            Self::Whole(min, max) => match value.as_integer() {
+                Some(number) if (min..=max).contains(&number) => Ok(value.clone()),
+                Some(_) => Err(wrong("out of range")),
+                None => Err(wrong("no whole number")),
+            },
+            Self::Share => match value.as_float().or_else(|| value.as_integer().map(|n| n as f64)) {
+                Some(share) if share > 0.0 && share < 1.0 => Ok(Value::Float(share)),
+                Some(_) => Err(wrong("out of range")),
+                None => Err(wrong("no number")),
+            },
+            Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
+            Self::Spans | Self::Paths => self.read_list(value),
+            Self::Options => match value {
+                Value::String(text) => Ok(Value::String(text.clone())),
+                Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(Value::String(value.to_string())),
+                _ => Err("no librdkafka option: write a text, a number, or true or false".to_owned()),
+            },
+            _ => {
+                let text = value.as_str().ok_or_else(|| wrong("no text"))?;
+                self.check_text(text).map(|()| value.clone())
+            }
+        }
+    }
+
+    /// Reads a value from an environment variable or `--set`: texts without quotes; lists with commas, or as in TOML.
+    ///
+    /// # Errors
+    /// As [`Kind::read`].
+    pub fn read_text(self, text: &str) -> Result<Value, String> {
+        let text = if matches!(self, Self::Options) { text } else { text.trim() };
+        let value = match self {
+            Self::Whole(..) => text.parse().map(Value::Integer).ok(),
+            Self::Share => text.parse().map(Value::Float).ok(),
+            Self::Flag => text.parse().map(Value::Boolean).ok(),
+            Self::Spans | Self::Paths if text.starts_with('[') => {
+                toml::from_str::<toml::Table>(&format!("list = {text}"))
+                    .ok()
+                    .filter(|table| table.len() == 1)
+                    .and_then(|mut table| table.remove("list"))
+            }
+            Self::Spans | Self::Paths => Some(Value::Array(
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
+            )),
+            _ => None,
+        };
+        self.read(&value.unwrap_or_else(|| Value::from(text)))
+    }
+
+    fn read_list(self, value: &Value) -> Result<Value, String> {
+        let wrong = |what: &str| format!("{what}: write {}", self.allowed());
+        let Value::Array(items) = value else { return Err(wrong("no list")) };
+        let (item_kind, max) =
+            if matches!(self, Self::Spans) { (Self::Span, SPANS_MAX) } else { (Self::Path, PATHS_MAX) };
+        if items.is_empty() {
+            return Err(wrong("an empty list"));
+        }
+        if items.len() > max {
+            return Err(wrong(&format!("{} items are too many", items.len())));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for item in items {
+            let text = item.as_str().ok_or_else(|| wrong(&format!("{item} is no text")))?;
+            item_kind.check_text(text).map_err(|what| format!("{item} is {what}"))?;
+            // Durations are the same when they are as long: 60s and 1m.
+            let same = text.parse::<Span>().map_or_else(|_| text.to_owned(), |span| span.to_string());
+            if !seen.insert(same) {
+                return Err(wrong(&format!("{item} is there twice")));
+            }
+        }
+        Ok(value.clone())
+    }
+
+    fn check_text(self, text: &str) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("{what}: write {}", self.allowed()));
+        match self {
+            Self::Span | Self::SpanOrZero => match text.parse::<Span>() {
+                Ok(span) if span.millis() == 0 && matches!(self, Self::Span) => wrong("not above zero"),
+                Ok(_) => Ok(()),
+                Err(_) => Err(NO_DURATION.to_owned()),
+            },
+            _ if text.trim().is_empty() => wrong("empty"),
+            Self::Choice(words) if !words.contains(&text) => wrong("not allowed"),
+            Self::JobId if !is_job_id(text) => wrong("no job id"),
+            Self::Topic if !is_topic(text) => wrong("no name of a topic"),
+            Self::Symbol if Symbol::new(text).is_err() => wrong("no symbol"),
+            Self::MongoUri if !text.starts_with("mongodb://") && !text.starts_with("mongodb+srv://") => {
+                wrong("begins with neither mongodb:// nor mongodb+srv://")
+            }
+            Self::Start if !is_start(text) => wrong("no beginning"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_job_id(text: &str) -> bool {
+    text.len() <= JOB_ID_BYTES_MAX && text.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'/')
+}
+
+fn is_topic(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    text.len() <= TOPIC_BYTES_MAX && text != "." && text != ".." && text.bytes().all(legal)
+}
+
+/// Digits alone would be epoch seconds or milliseconds: too easily a mistake for an offset.
+fn is_start(text: &str) -> bool {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    matches!(text, "earliest" | "latest") || (!digits && Timestamp::parse(text.as_bytes()).is_ok())
+}

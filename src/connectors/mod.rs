@@ -1,6 +1,7 @@
 //! The doors to the outside: where records come from ([`input`]), where results go ([`sink`]), and one room per kind
 //! of service. Windows and models are unknown here.
 
+pub mod committer;
 pub mod files;
 pub mod input;
 pub mod kafka;

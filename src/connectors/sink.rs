@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// The most records of a batch that several were merged into, unless a sink asks for less.
+pub const RECORDS_MAX: usize = 10_000;
+
 /// What is ready to be published, in order: everything of all panes that end at or before `through` and were not in an
 /// earlier batch, and dead letters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +85,11 @@ pub trait Sink: Send {
     /// What it writes besides forecasts, scores and dead letters.
     fn wants(&self) -> Wants {
         Wants::default()
+    }
+
+    /// The most records that it takes well in one write.
+    fn records_max(&self) -> usize {
+        RECORDS_MAX
     }
 
     /// Writes a batch and returns when it is durable. While the service is away it tries again, with a backoff, until `stop`.

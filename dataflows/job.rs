@@ -1,12 +1,40 @@
 //! The job: records in, windows, forecasts, results out.
+//!
+//! ```text
+//!   input ──> source ──> panes ══(symbol)══> windows ──> learn ──┬──> scoreboard
+//!               │                               │ (rows)         │ (scores, forecasts)
+//!               └───────────(dead letters)──────┴────────────────┴══(worker 0)══> commit ──> sinks
+//! ```
+//!
+//! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
+//! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
-use crate::config::Config;
+use super::scoreboard::{Boards, Scoreboard, scoreboard};
+use crate::config::{Config, Preset};
+use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
-use crate::connectors::sink::{Sink, Stop};
-use crate::market::Timestamp;
+use crate::connectors::sink::{Sink, SinkError, Stop};
+use crate::market::{SymbolTable, Timestamp};
+use crate::model::forecaster::ForecasterConfig;
+use crate::model::learner::LearnerConfig;
+use crate::operators::board::Board;
+use crate::operators::commit::{CommitLinks, Item, commit};
+use crate::operators::learn::learn;
+use crate::operators::panes::panes;
+use crate::operators::source::{SourceConfig, SourceLinks, source};
 use crate::operators::stats::{Records, Stats};
+use crate::operators::windows::{PaneRows, WindowsConfig, windows};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use timely::dataflow::Scope;
+use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concat, Inspect, Probe};
+use timely::worker::Worker;
+use timely::{CommunicationConfig, WorkerConfig};
 
 /// Makes a worker's share of the input: `(worker index, number of workers)`.
 pub type InputFactory = dyn Fn(usize, usize) -> Result<Box<dyn Input>, InputError> + Send + Sync;
@@ -66,4 +94,233 @@ pub struct Summary {
     pub seconds: f64,
     /// Peak resident memory of the process.
     pub peak_memory_bytes: u64,
+}
+
+/// How long a worker parks when it has nothing to do: wake-ups can get lost.
+const PARK: Duration = Duration::from_millis(20);
+/// After a stop, what is closed may take this long to be published; the rest is recomputed next time.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// What the workers of a job share.
+#[derive(Clone)]
+struct Shared {
+    config: Arc<Config>,
+    input: Arc<InputFactory>,
+    source: SourceConfig,
+    rows_wanted: bool,
+    board: Arc<Board>,
+    stats: Arc<Stats>,
+    stop: Stop,
+    failure: Arc<Mutex<Option<String>>>,
+    commit: CommitLinks,
+    scores: Arc<Mutex<Scoreboard>>,
+    workers: usize,
+}
+
+impl Shared {
+    fn fail(&self, message: &str) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| message.to_owned());
+        self.stop.request();
+    }
+
+    fn failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
+/// Runs the job until its input ends or it is asked to stop.
+///
+/// # Errors
+/// When the input or a sink cannot go on.
+pub fn run(job: Job) -> Result<Summary, JobError> {
+    let started = Instant::now();
+    let Job { config, workers, serialised, input, sinks, range, releases, stop, stats } = job;
+    let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
+    let rows_wanted = wants(|sink| sink.wants().rows);
+    let source = SourceConfig {
+        slide: config.time.slide(),
+        allowed_lateness: config.time.allowed_lateness,
+        idle_timeout: config.time.idle_timeout,
+        max_ahead: config.time.max_ahead,
+        late: config.time.late,
+        range,
+        dead_letters: config.dead_letter.is_some(),
+        stored_ticks: wants(|sink| sink.wants().ticks),
+        releases,
+    };
+    let on_commit: OnCommit = {
+        let stats = Arc::clone(&stats);
+        Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
+    };
+    let limits = Limits::of(&sinks);
+    let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
+        .map_err(|error| JobError(format!("cannot start a thread: {error}")))?;
+    let board = Arc::new(Board::new(workers));
+    let shared = Shared {
+        config: Arc::new(config),
+        input,
+        source,
+        rows_wanted,
+        commit: CommitLinks { sender: committer.sender(), board: Arc::clone(&board), stop: stop.clone() },
+        board,
+        stats: Arc::clone(&stats),
+        stop,
+        failure: Arc::default(),
+        scores: Arc::default(),
+        workers,
+    };
+    let outcome = execute(&shared, serialised);
+    let committed = committer.finish();
+    if let Some(message) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(JobError(message));
+    }
+    outcome?;
+    match committed {
+        Err(SinkError::Fatal(message)) => return Err(JobError(message)),
+        Err(SinkError::Stopped) | Ok(()) => {}
+    }
+    Ok(summary(&shared, started))
+}
+
+fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
+    let communication = match (shared.workers, serialised) {
+        (1, false) => CommunicationConfig::Thread,
+        (workers, false) => CommunicationConfig::Process(workers),
+        (workers, true) => CommunicationConfig::ProcessBinary(workers),
+    };
+    let config = timely::Config { communication, worker: WorkerConfig::default() };
+    let workers = {
+        let shared = shared.clone();
+        timely::execute(config, move |worker| work(worker, &shared))
+    };
+    let workers = workers.map_err(|error| JobError(format!("cannot start the workers: {error}")))?;
+    workers.join().into_iter().collect::<Result<Vec<()>, String>>().map_err(|error| {
+        JobError(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
+    })?;
+    Ok(())
+}
+
+/// One worker, from its first step to its last.
+fn work(worker: &mut Worker, shared: &Shared) {
+    let input = match (shared.input)(worker.index(), worker.peers()) {
+        Ok(input) => input,
+        Err(error) => {
+            shared.fail(&error.to_string());
+            return;
+        }
+    };
+    let boards = Boards::default();
+    let dataflow = worker.next_dataflow_index();
+    let published = worker.dataflow(|scope| build(scope, input, shared, &boards));
+    let mut stopping: Option<Instant> = None;
+    while !published.done() {
+        worker.step_or_park(Some(PARK));
+        if let Some(message) = shared.commit.sender.progress().failure() {
+            shared.fail(&message);
+        }
+        if shared.stop.requested() {
+            let since = *stopping.get_or_insert_with(Instant::now);
+            let open = shared.board.least_pane();
+            let closed = open.is_none_or(|open| !published.less_than(&open));
+            if shared.failed() || closed || since.elapsed() >= STOP_GRACE {
+                break;
+            }
+        }
+    }
+    if !published.done() {
+        // A source that keeps its capability would hang the exit, and giving it up would close windows.
+        worker.drop_dataflow(dataflow);
+    }
+    boards.add_to(&mut shared.scores.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// The graph; gives the probe behind `commit`.
+fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: &Boards) -> ProbeHandle<u64> {
+    let config = &shared.config;
+    let slide = config.time.slide();
+    let symbols = Rc::new(RefCell::new(SymbolTable::default()));
+    let finished = ProbeHandle::new();
+    let links = source_links(shared, finished.clone());
+    let (ticks, aside) = source(scope, input, shared.source.clone(), links, Rc::clone(&symbols));
+    let parts = panes(ticks, slide, symbols, shared.workers);
+    let model = (config.model.preset != Preset::None).then(|| forecaster_config(config));
+    let step = model.as_ref().map(|model| model.step);
+    let rows = windows(parts, WindowsConfig { slide, windows: config.time.windows.clone(), step });
+    let stats = Arc::clone(&shared.stats);
+    let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.rows.len() as u64));
+
+    let mut items = aside.map(Item::Aside);
+    if shared.rows_wanted {
+        items = items.concat(rows.clone().flat_map(Item::rows));
+    }
+    match model {
+        Some(model) => {
+            let verdicts = learn(rows, slide, model, Arc::clone(&shared.stats)).probe_with(&finished);
+            scoreboard(verdicts.clone(), boards);
+            items = items.concat(verdicts.map(|(pane, verdict)| Item::Verdict(pane, verdict)));
+        }
+        None => {
+            rows.probe_with(&finished);
+        }
+    }
+    let published = ProbeHandle::new();
+    commit(items, slide, shared.commit.clone()).probe_with(&published);
+    published
+}
+
+fn source_links(shared: &Shared, finished: ProbeHandle<u64>) -> SourceLinks {
+    let progress = Arc::clone(shared.commit.sender.progress());
+    let (stop, failing) = (shared.stop.clone(), shared.clone());
+    SourceLinks {
+        board: Arc::clone(&shared.board),
+        stats: Arc::clone(&shared.stats),
+        finished,
+        congested: Arc::new(move || progress.is_behind()),
+        stopped: Arc::new(move || stop.requested()),
+        failed: Arc::new(move |message| failing.fail(&message)),
+    }
+}
+
+fn forecaster_config(config: &Config) -> ForecasterConfig {
+    let model = &config.model;
+    ForecasterConfig {
+        job: config.job.id.as_str().into(),
+        step: model.step,
+        epoch: config.time.epoch,
+        horizons: model.horizons.clone(),
+        coverage: model.coverage,
+        learner: LearnerConfig {
+            hidden: model.hidden,
+            layers: model.layers,
+            steps: model.steps,
+            minibatches: model.minibatches,
+            epoch_steps: config.time.epoch.in_units_of(model.step).unwrap_or(1).unsigned_abs() as usize,
+            horizons: model.horizons.len(),
+            random_seed: model.random_seed,
+        },
+    }
+}
+
+fn summary(shared: &Shared, started: Instant) -> Summary {
+    let mut scores: BTreeMap<String, BTreeMap<String, ScoreSummary>> = BTreeMap::new();
+    for ((symbol, horizon), sums) in shared.scores.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        scores.entry(symbol.to_string()).or_default().insert(horizon.to_string(), sums.summary());
+    }
+    Summary {
+        records: shared.stats.records(),
+        rows: shared.stats.rows(),
+        forecasts: shared.stats.forecasts(),
+        scores,
+        seconds: started.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
+    }
+}
+
+/// Peak resident memory of this process; 0 where the system does not tell.
+#[must_use]
+pub fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }

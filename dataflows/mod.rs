@@ -1,3 +1,4 @@
 //! The graphs: who feeds whom, with which exchange. Start reading at [`job`].
 
 pub mod job;
+pub mod scoreboard;

@@ -40,7 +40,7 @@ pub enum Flow {
 pub enum PartitionState {
     /// There may be more at once.
     Behind,
-    /// Everything that the partition held has been read; more may come. `empty`: it has never held a record since `start`.
+    /// Everything that the partition held has been read; more may come.
     CaughtUp,
     /// A bounded partition was read to its end: nothing will come any more.
     Ended,
@@ -78,6 +78,11 @@ pub trait Input {
         symbols: &mut SymbolTable,
         visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
     ) -> Result<PartitionState, InputError>;
+
+    /// Whether a partition that is caught up holds no record at all.
+    fn is_empty(&self, _partition: PartitionId) -> bool {
+        false
+    }
 
     /// Serves what belongs to no partition (a Kafka client's events). Called once per activation.
     ///

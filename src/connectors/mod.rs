@@ -10,3 +10,6 @@ pub mod replayer;
 pub mod simulation;
 pub mod sink;
 pub mod store;
+
+#[cfg(test)]
+mod test_records;

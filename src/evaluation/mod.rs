@@ -1,1 +1,5 @@
-//! evaluation
+//! How forecasts are judged: beside persistence, over the same points, by what was published then.
+
+pub mod evidence;
+pub mod pinball;
+pub mod skill;

@@ -2,6 +2,7 @@
 
 use super::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 use std::sync::Arc;
 
 /// A Kafka partition's number, or a file's place in the list of files.
@@ -39,6 +40,26 @@ pub struct DeadLetter {
     pub sha256: Option<String>,
     /// What is wrong with it, for people.
     pub error: String,
+}
+
+impl DeadLetter {
+    /// A dead letter of a record's bytes, cut where they are longer than [`DEAD_LETTER_BYTES_MAX`].
+    #[must_use]
+    pub fn new(
+        topic: Arc<str>,
+        partition: PartitionId,
+        offset: u64,
+        key: Option<&[u8]>,
+        value: &[u8],
+        error: String,
+    ) -> Self {
+        let cut = &value[..value.len().min(DEAD_LETTER_BYTES_MAX)];
+        let sha256 = (cut.len() < value.len()).then(|| {
+            let digest = sha2::Sha256::digest(value);
+            digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        });
+        Self { topic, partition, offset, key: key.map(<[u8]>::to_vec), value: cut.to_vec(), sha256, error }
+    }
 }
 
 /// The most bytes of a record that its dead letter holds.

@@ -1,3 +1,10 @@
 //! One timely operator per file. None of them asks whether it runs live or over history.
 
+pub mod board;
+pub mod commit;
+pub mod learn;
+pub mod panes;
+pub mod sliding;
+pub mod source;
 pub mod stats;
+pub mod windows;

@@ -1,1 +1,4 @@
-//! files
+//! Files: results as JSON lines, and dead letters.
+
+pub mod dead_letters;
+pub mod sink;

@@ -1,0 +1,163 @@
+//! The scoreboard of a run: forecasts against what came, per symbol and horizon, kept by differential dataflow.
+//!
+//! ```text
+//!   scores ──[tally: one difference per symbol, horizon and hour]──> count_total ──> board of this worker
+//! ```
+//!
+//! Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
+//! correction of a score would be a negative one. Sums are integers of 1e-12, so any order of adding gives the same bits.
+
+use super::job::ScoreSummary;
+use crate::market::{Score, Span, Symbol};
+use crate::operators::learn::Verdict;
+use differential_dataflow::AsCollection;
+use differential_dataflow::difference::{IsZero, Monoid, Semigroup};
+use differential_dataflow::operators::CountTotal;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// Sums over scores that are not void; errors in units of 1e-12 of the price's unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ScoreSums {
+    count: i64,
+    covered: i64,
+    error: i128,
+    naive_error: i128,
+    pinball: i128,
+    naive_pinball: i128,
+}
+
+impl ScoreSums {
+    fn of(score: &Score) -> Option<Self> {
+        let units = |value: f64| (value * 1e12) as i128;
+        score.outcome.as_ref().map(|o| Self {
+            count: 1,
+            covered: i64::from(o.covered),
+            error: units(o.error.abs()),
+            naive_error: units(o.naive_error.abs()),
+            pinball: units(o.pinball),
+            naive_pinball: units(o.naive_pinball),
+        })
+    }
+
+    /// The ratios.
+    #[must_use]
+    pub fn summary(&self) -> ScoreSummary {
+        let ratio = |a: i128, b: i128| (b > 0).then(|| a as f64 / b as f64);
+        ScoreSummary {
+            count: self.count.unsigned_abs(),
+            mae_ratio: ratio(self.error, self.naive_error),
+            coverage: ratio(i128::from(self.covered), i128::from(self.count)),
+            pinball_ratio: ratio(self.pinball, self.naive_pinball),
+        }
+    }
+}
+
+impl IsZero for ScoreSums {
+    fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Semigroup for ScoreSums {
+    fn plus_equals(&mut self, more: &Self) {
+        self.count += more.count;
+        self.covered += more.covered;
+        self.error = self.error.saturating_add(more.error);
+        self.naive_error = self.naive_error.saturating_add(more.naive_error);
+        self.pinball = self.pinball.saturating_add(more.pinball);
+        self.naive_pinball = self.naive_pinball.saturating_add(more.naive_pinball);
+    }
+}
+
+impl Monoid for ScoreSums {
+    fn zero() -> Self {
+        Self::default()
+    }
+}
+
+/// Sums per symbol and horizon.
+pub type Scoreboard = BTreeMap<(Symbol, Span), ScoreSums>;
+
+/// Panes between two updates of the board.
+const PANES_PER_TALLY: u64 = 720;
+
+/// One worker's part of the scoreboard.
+#[derive(Clone, Default)]
+pub struct Boards {
+    /// As differential has it.
+    counted: Rc<RefCell<Scoreboard>>,
+    /// Not yet handed to differential.
+    tallied: Rc<RefCell<Scoreboard>>,
+}
+
+impl Boards {
+    /// Adds this worker's sums to `total`.
+    pub fn add_to(&self, total: &mut Scoreboard) {
+        for board in [&self.counted, &self.tallied] {
+            for (key, sums) in board.borrow().iter() {
+                total.entry(key.clone()).or_default().plus_equals(sums);
+            }
+        }
+    }
+}
+
+/// Keeps this worker's part of the scoreboard up to date in `boards`.
+pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards) {
+    let board = Rc::clone(&boards.counted);
+    tally(verdicts, Rc::clone(&boards.tallied)).as_collection().count_total_core::<isize>().inspect(
+        move |((key, sums), _, diff)| {
+            let mut board = board.borrow_mut();
+            if *diff > 0 {
+                board.insert(key.clone(), *sums);
+            } else if board.get(key) == Some(sums) {
+                board.remove(key);
+            }
+        },
+    );
+}
+
+type Difference = ((Symbol, Span), u64, ScoreSums);
+
+/// Adds up scores for some panes before differential sees them: it does much for each time that it meets.
+fn tally(
+    verdicts: StreamVec<'_, u64, (u64, Verdict)>,
+    tallied: Rc<RefCell<Scoreboard>>,
+) -> StreamVec<'_, u64, Difference> {
+    verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(
+        Pipeline,
+        "Tally",
+        move |capability, _| {
+            let mut capability = Some(capability);
+            move |(input, frontier), output| {
+                let mut sums = tallied.borrow_mut();
+                input.for_each_stamp(|_, data| {
+                    for (_, verdict) in data.flat_map(std::mem::take) {
+                        if let Verdict::Score(score) = verdict
+                            && let Some(more) = ScoreSums::of(&score)
+                        {
+                            sums.entry((score.symbol, score.horizon)).or_default().plus_equals(&more);
+                        }
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let time = *held.time();
+                if frontier.is_none_or(|frontier| frontier >= time + PANES_PER_TALLY) {
+                    let entries = std::mem::take(&mut *sums).into_iter();
+                    output.session(&*held).give_iterator(entries.map(|(key, sums)| (key, time, sums)));
+                    match frontier {
+                        Some(frontier) => held.downgrade(&frontier),
+                        None => capability = None,
+                    }
+                }
+            }
+        },
+    )
+}

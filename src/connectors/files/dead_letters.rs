@@ -1,0 +1,121 @@
+//! Records that could not be used, as JSON lines.
+
+use super::sink::LinesFile;
+use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+use crate::market::DeadLetter;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// A file of dead letters, one object a line:
+/// `{"topic","partition","offset","error","key","value"}`, the last two as `key_base64` and `value_base64` where they
+/// are no UTF-8; with `"truncated":true` and `sha256` (of the whole value) where the value was cut.
+pub struct DeadLetterFile(LinesFile);
+
+impl DeadLetterFile {
+    /// Starts the file anew, and creates its directory: the job computes from its start.
+    ///
+    /// # Errors
+    /// When it cannot be made; the message holds its path.
+    pub fn open(path: &Path) -> Result<Self, SinkError> {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)
+                .map_err(|error| SinkError::Fatal(format!("cannot create the directory {}: {error}", dir.display())))?;
+        }
+        LinesFile::create(path.to_owned()).map(Self)
+    }
+}
+
+impl Sink for DeadLetterFile {
+    fn name(&self) -> &'static str {
+        "dead_letters"
+    }
+
+    fn write(&mut self, batch: &Batch, _: &Stop) -> Result<(), SinkError> {
+        for letter in &batch.dead_letters {
+            self.0.line(|out| write_dead_letter(letter, out))?;
+        }
+        self.0.flush()
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.0.sync()
+    }
+}
+
+/// Puts `bytes` under `name`, or under `name_base64` where they are no text.
+fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.insert(name.to_owned(), text.into()),
+        Err(_) => object.insert(format!("{name}_base64"), STANDARD.encode(bytes).into()),
+    };
+}
+
+fn write_dead_letter(letter: &DeadLetter, out: &mut Vec<u8>) {
+    let DeadLetter { topic, partition, offset, key, value, sha256, error } = letter;
+    let mut object = Map::new();
+    object.insert("topic".to_owned(), (&**topic).into());
+    object.insert("partition".to_owned(), partition.0.into());
+    object.insert("offset".to_owned(), (*offset).into());
+    object.insert("error".to_owned(), error.as_str().into());
+    match key {
+        Some(key) => put_bytes(&mut object, "key", key),
+        None => {
+            object.insert("key".to_owned(), Value::Null);
+        }
+    }
+    put_bytes(&mut object, "value", value);
+    if let Some(digest) = sha256 {
+        object.insert("truncated".to_owned(), true.into());
+        object.insert("sha256".to_owned(), digest.as_str().into());
+    }
+    // Neither writing to a Vec nor a map of strings and numbers can fail.
+    let _ = serde_json::to_writer(out, &object);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::PartitionId;
+
+    fn letter(key: Option<&[u8]>, value: &[u8], sha256: Option<&str>) -> DeadLetter {
+        DeadLetter {
+            topic: "btc.ticks".into(),
+            partition: PartitionId(3),
+            offset: 7,
+            key: key.map(<[u8]>::to_vec),
+            value: value.to_vec(),
+            sha256: sha256.map(str::to_owned),
+            error: "price \"x\" is no number".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_byte_can_be_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bad/letters.jsonl");
+        let mut sink = DeadLetterFile::open(&path).unwrap();
+        let letters = vec![
+            letter(Some(b"BTC"), b"{\"price\":\n\"x\"", None),
+            letter(None, &[0xff, 0x00, b'a'], None),
+            letter(Some(&[0xc3]), b"cut", Some("ab12")),
+            letter(None, b"", None),
+        ];
+        sink.write(&Batch { dead_letters: letters, ..Batch::default() }, &Stop::default()).unwrap();
+        sink.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(
+            lines[0],
+            serde_json::json!({"topic": "btc.ticks", "partition": 3, "offset": 7, "error": "price \"x\" is no number",
+                "key": "BTC", "value": "{\"price\":\n\"x\""})
+        );
+        assert_eq!(STANDARD.decode(lines[1]["value_base64"].as_str().unwrap()).unwrap(), [0xff, 0x00, b'a']);
+        assert_eq!((&lines[1]["key"], lines[1].get("value")), (&Value::Null, None));
+        assert_eq!((&lines[2]["truncated"], &lines[2]["sha256"]), (&true.into(), &"ab12".into()));
+        assert_eq!(lines[2]["key_base64"], "ww==");
+        assert_eq!(lines[3]["value"], "");
+    }
+}

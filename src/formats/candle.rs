@@ -1,0 +1,117 @@
+//! `candle`: a ready-made bar.
+//!
+//! ```json
+//! {"symbol":"BTC","timestamp":1611239640000,"interval":"1m","open":31500,"high":31600,"low":31450,"close":31571.74,"volume":12.5,"count":310}
+//! ```
+//!
+//! `timestamp` is the *open* time, as archives have it; the event time is the close, open time + interval - 1 ms, since
+//! nothing of the bar but its open is known before. Where the record has no `interval`, the configured one counts, else
+//! one minute. `count` (or `trades`) and `vwap` may be absent: then they are unknown for every window that holds the bar.
+//!
+//! ```
+//! use tickcast::config::Format;
+//! use tickcast::formats::Decoder;
+//! use tickcast::market::{Quote, SymbolTable};
+//!
+//! let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
+//! let value = br#"{"symbol":"BTC","timestamp":1611239640,"interval":"5m","open":3,"high":4,"low":1,"close":2,"volume":9}"#;
+//! Decoder::json(Format::Candle, None, None).decode(None, value, &mut symbols, &mut out).unwrap();
+//! assert_eq!(out[0].at.to_string(), "2021-01-21T14:38:59.999Z");
+//! let Quote::Candle(bar) = &out[0].quote else { panic!() };
+//! assert_eq!((bar.close.to_string().as_str(), bar.known_count(), bar.vwap()), ("2", None, None));
+//! ```
+
+use super::DecodeError;
+use super::fields::{self, Field, Fields, Names, Raw, shown};
+use crate::market::time::TIMESTAMP_END;
+use crate::market::{Fixed, Observation, Ohlcv, Quote, Span, Timestamp};
+
+/// The interval of candles where neither they nor the configuration say.
+pub(super) const INTERVAL_DEFAULT: Span = Span::from_millis(60_000);
+
+/// The observation of a candle's fields.
+pub(super) fn observe(record: &Fields<'_>, interval: Span, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
+    let at = close_time(record, interval)?;
+    let bar = bar(record)?;
+    let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
+    Ok(Observation { symbol, at, quote: Quote::Candle(Box::new(bar)), reported: None })
+}
+
+fn close_time(record: &Fields<'_>, interval: Span) -> Result<Timestamp, DecodeError> {
+    let open = fields::timestamp("timestamp", record.get(Field::Timestamp))?;
+    let interval = match record.get(Field::Interval) {
+        Raw::Absent | Raw::Null => interval,
+        Raw::Text(text) => read_interval(text)?,
+        Raw::Number(text) | Raw::Escaped(text) => {
+            return Err(DecodeError::wrong(
+                "interval",
+                format_args!("`{}` must be a text such as \"1m\"", shown(text)),
+            ));
+        }
+        Raw::Other(kind) => {
+            return Err(DecodeError::wrong("interval", format_args!("is {kind}; it must be a text such as \"1m\"")));
+        }
+    };
+    let at = open.plus(interval).minus(Span::from_millis(1));
+    if at < TIMESTAMP_END {
+        return Ok(at);
+    }
+    Err(DecodeError::wrong("timestamp", format_args!("the candle closes after the year 2099")))
+}
+
+fn read_interval(text: &[u8]) -> Result<Span, DecodeError> {
+    let span = std::str::from_utf8(text).unwrap_or_default().parse::<Span>();
+    match span {
+        Ok(span) if span > Span::default() => Ok(span),
+        Ok(_) => Err(DecodeError::wrong("interval", format_args!("must be longer than 0"))),
+        Err(error) => Err(DecodeError::wrong("interval", format_args!("{error}"))),
+    }
+}
+
+fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
+    let [open, high, low, close] = [
+        fields::price("open", record.get(Field::Open))?,
+        fields::price("high", record.get(Field::High))?,
+        fields::price("low", record.get(Field::Low))?,
+        fields::price("close", record.get(Field::Close))?,
+    ];
+    for (name, price) in [("open", open), ("close", close)] {
+        if price < low || price > high {
+            return Err(DecodeError::wrong(
+                name,
+                format_args!("`{price}` lies outside of low `{low}` to high `{high}`"),
+            ));
+        }
+    }
+    let volume = i128::from(fields::size("volume", record.get(Field::Volume).or(record.get(Field::Size)))?.raw());
+    let vwap = match record.get(Field::Vwap) {
+        Raw::Absent | Raw::Null => None,
+        raw => Some(i128::from(fields::size("vwap", raw)?.raw())),
+    };
+    let count = match record.get(Field::Count) {
+        Raw::Absent | Raw::Null => None,
+        raw => Some(whole("count", raw)?),
+    };
+    Ok(Ohlcv {
+        open,
+        high,
+        low,
+        close,
+        volume,
+        notional: vwap.map_or(0, |vwap| vwap.saturating_mul(volume)),
+        // A bar whose number of trades is unknown still is one observation.
+        count: count.unwrap_or(1),
+        notional_unknown: vwap.is_none(),
+        count_unknown: count.is_none(),
+    })
+}
+
+/// A whole number, 0 or more.
+fn whole(name: &'static str, raw: Raw<'_>) -> Result<u64, DecodeError> {
+    let value = fields::size(name, raw)?;
+    let scale = crate::market::fixed::SCALE;
+    match u64::try_from(value.raw() / scale) {
+        Ok(whole) if Fixed::from_raw(value.raw() % scale) == Fixed::ZERO => Ok(whole),
+        _ => Err(DecodeError::wrong(name, format_args!("`{value}` is not a whole number"))),
+    }
+}

@@ -1,0 +1,208 @@
+//! A record's fields as text, and what is read from them: the same for JSON and CSV.
+
+use super::DecodeError;
+use super::json::unescape;
+use super::stamp;
+use crate::market::{Fixed, Side, Symbol, SymbolId, SymbolTable, Timestamp};
+
+/// A field's value as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Raw<'a> {
+    /// There is no such field, or an empty cell.
+    #[default]
+    Absent,
+    /// `null`.
+    Null,
+    /// A string without escapes, or a cell: its text.
+    Text(&'a [u8]),
+    /// A string with escapes: its text with the quotes.
+    Escaped(&'a [u8]),
+    /// A JSON number.
+    Number(&'a [u8]),
+    /// Another type, by name.
+    Other(&'static str),
+}
+
+impl<'a> Raw<'a> {
+    pub fn is_absent(self) -> bool {
+        matches!(self, Self::Absent | Self::Null)
+    }
+
+    /// This, or `other` where this is absent.
+    pub fn or(self, other: Self) -> Self {
+        if self.is_absent() { other } else { self }
+    }
+
+    /// The text of a number or a string.
+    #[inline]
+    fn text(self, name: &'static str, expected: &'static str) -> Result<&'a [u8], DecodeError> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Ok(text),
+            Self::Absent | Self::Null => Err(DecodeError::missing(name)),
+            Self::Escaped(text) => {
+                Err(DecodeError::wrong(name, format_args!("`{}` has escapes; it must be {expected}", shown(text))))
+            }
+            Self::Other(kind) => Err(DecodeError::wrong(name, format_args!("is {kind}; it must be {expected}"))),
+        }
+    }
+}
+
+/// The fields that ticks and candles have, under all their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Symbol,
+    Timestamp,
+    Price,
+    PriceUsd,
+    Size,
+    Volume,
+    Side,
+    Open,
+    High,
+    Low,
+    Close,
+    Interval,
+    Count,
+    Vwap,
+}
+
+/// How many [`Field`]s there are.
+const FIELDS: usize = Field::Vwap as usize + 1;
+
+/// One record's fields.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    values: [Raw<'a>; FIELDS],
+}
+
+impl<'a> Fields<'a> {
+    #[inline]
+    pub fn get(&self, field: Field) -> Raw<'a> {
+        self.values[field as usize]
+    }
+
+    #[inline]
+    pub fn set(&mut self, field: Field, value: Raw<'a>) {
+        self.values[field as usize] = value;
+    }
+
+    /// Whether the record has it, be it `null`.
+    pub fn has(&self, field: Field) -> bool {
+        self.get(field) != Raw::Absent
+    }
+}
+
+const NUMBER: &str = "a decimal number";
+
+/// A number from its text.
+#[inline]
+pub(super) fn number(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
+    let text = raw.text(name, NUMBER)?;
+    Fixed::parse(text).map_err(|error| DecodeError::wrong_value(name, text, &error))
+}
+
+/// A price: above 0, also after rounding.
+#[inline]
+pub(super) fn price(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
+    let value = number(name, raw)?;
+    if value > Fixed::ZERO {
+        return Ok(value);
+    }
+    let text = raw.text(name, NUMBER)?;
+    Err(DecodeError::wrong_value(name, text, "not positive with eight decimal places"))
+}
+
+/// A size or volume: 0 or more.
+#[inline]
+pub(super) fn size(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
+    let value = number(name, raw)?;
+    if value >= Fixed::ZERO {
+        return Ok(value);
+    }
+    let text = raw.text(name, NUMBER)?;
+    Err(DecodeError::wrong_value(name, text, "negative"))
+}
+
+/// A stamp between 2000 and 2099.
+#[inline]
+pub(super) fn timestamp(name: &'static str, raw: Raw<'_>) -> Result<Timestamp, DecodeError> {
+    let text = raw.text(name, "RFC 3339, or epoch s, ms, us or ns")?;
+    stamp::parse(text).map_err(|error| DecodeError::wrong(name, format_args!("`{}` {error}", shown(text))))
+}
+
+/// A side, where there is one.
+#[inline]
+pub(super) fn side(raw: Raw<'_>) -> Result<Option<Side>, DecodeError> {
+    const EXPECTED: &str = "neither `buy` nor `sell`";
+    match raw {
+        Raw::Absent | Raw::Null => Ok(None),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"buy") => Ok(Some(Side::Buy)),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"sell") => Ok(Some(Side::Sell)),
+        Raw::Text(text) | Raw::Escaped(text) | Raw::Number(text) => {
+            Err(DecodeError::wrong_value("side", text, EXPECTED))
+        }
+        Raw::Other(kind) => Err(DecodeError::wrong("side", format_args!("is {kind}: {EXPECTED}"))),
+    }
+}
+
+/// What stands in for a symbol that the value lacks, and the table that numbers symbols.
+pub(super) struct Names<'c> {
+    pub key: Option<&'c [u8]>,
+    pub fallback: Option<&'c Symbol>,
+    pub symbols: &'c mut SymbolTable,
+}
+
+impl Names<'_> {
+    /// The number of the value's symbol; where the value has none, of the key, else of the configured one.
+    ///
+    /// Asked last, so that a record that fails otherwise leaves nothing in the table.
+    #[inline]
+    pub fn resolve(&mut self, name: &'static str, raw: Raw<'_>) -> Result<SymbolId, DecodeError> {
+        match raw {
+            // Values are checked to be UTF-8 as a whole.
+            Raw::Text(text) => self.intern(name, std::str::from_utf8(text).unwrap_or_default()),
+            Raw::Escaped(quoted) => match unescape(quoted) {
+                Some(text) => self.intern(name, &text),
+                None => Err(DecodeError::wrong(name, format_args!("holds half of a surrogate pair"))),
+            },
+            Raw::Number(_) => Err(DecodeError::wrong(name, format_args!("is a number; it must be a string"))),
+            Raw::Other(kind) => Err(DecodeError::wrong(name, format_args!("is {kind}; it must be a string"))),
+            Raw::Absent | Raw::Null => self.stand_in(name),
+        }
+    }
+
+    fn stand_in(&mut self, name: &'static str) -> Result<SymbolId, DecodeError> {
+        if let Some(key) = self.key {
+            let text = std::str::from_utf8(key).map_err(|_| {
+                DecodeError::new("wrong_key", format_args!("{name} is missing, and the key is not UTF-8"))
+            })?;
+            let interned = self.symbols.intern(text);
+            return interned
+                .map_err(|why| DecodeError::new("wrong_key", format_args!("{name} is missing, and the key {why}")));
+        }
+        match self.fallback {
+            Some(symbol) => self.intern(name, symbol.as_str()),
+            None => Err(DecodeError::new(
+                "missing_field",
+                format_args!("{name} is missing, and there is neither a key nor a configured symbol"),
+            )),
+        }
+    }
+
+    #[inline]
+    fn intern(&mut self, name: &'static str, symbol: &str) -> Result<SymbolId, DecodeError> {
+        self.symbols
+            .intern(symbol)
+            .map_err(|why| DecodeError::wrong(name, format_args!("`{}` {why}", shown(symbol.as_bytes()))))
+    }
+}
+
+/// A value as it is shown in errors: its first 40 bytes or so.
+pub(super) fn shown(text: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 40;
+    if text.len() <= SHOWN_BYTES {
+        return String::from_utf8_lossy(text).into_owned();
+    }
+    let cut = String::from_utf8_lossy(&text[..SHOWN_BYTES]);
+    format!("{}…", cut.trim_end_matches(char::REPLACEMENT_CHARACTER))
+}

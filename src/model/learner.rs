@@ -1,0 +1,248 @@
+//! Layer 4 of the recipe: the LSTM that corrects the quantiles of the layers below it, trained online.
+//!
+//! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 20,160 steps, all
+//! with every label known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer below,
+//! and can only earn its way from there.
+
+use super::adamw::{AdamW, AdamWSettings, clip_norm};
+use super::average::WeightAverage;
+use super::head::Head;
+use super::history::{Examples, History};
+use super::lstm::{Gradients, Lstm, dropout_mask};
+use super::predictor::Predictor;
+use super::shape::{LstmShape, ModelError};
+use super::workspace::Workspace;
+use crate::evaluation::pinball::NORMAL_QUANTILES;
+use crate::features::INPUTS;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+/// Examples per minibatch.
+pub const BATCH: usize = 32;
+/// Fewer examples than this are not worth a training.
+const EXAMPLES_MIN: usize = 256;
+const LEARNING_RATE: f64 = 1.6e-3;
+const WEIGHT_DECAY: f64 = 0.5;
+const GRADIENT_NORM_MAX: f64 = 1.0;
+const DROPOUT: f32 = 0.5;
+/// The weights' mean looks back this many steps, or a quarter of those since the first training where that is less.
+const AVERAGE_STEPS: f64 = 2880.0;
+/// Gain of the head and weight in the loss at horizons of these many steps; between them by power laws.
+const BY_HORIZON: [(f64, f64, f64); 4] = [(1.0, 1.0, 1.0), (5.0, 0.1, 0.3), (15.0, 0.03, 0.1), (60.0, 0.01, 0.05)];
+
+/// Sizes and seed of a learner.
+#[derive(Clone, Debug)]
+pub struct LearnerConfig {
+    /// Hidden units.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Sequence length.
+    pub steps: usize,
+    /// Minibatches per epoch.
+    pub minibatches: usize,
+    /// Steps per epoch.
+    pub epoch_steps: usize,
+    /// Number of horizons.
+    pub horizons: usize,
+    /// Seeds weights, minibatches and dropout, together with the symbol.
+    pub random_seed: u64,
+}
+
+impl LearnerConfig {
+    /// The network's shape.
+    #[must_use]
+    pub fn shape(&self) -> LstmShape {
+        LstmShape {
+            inputs: INPUTS,
+            hidden: self.hidden,
+            layers: self.layers,
+            steps: self.steps,
+            outputs: super::head::OUTPUTS * self.horizons,
+        }
+    }
+}
+
+/// What a minibatch needs while it is learnt from; one for all learners of a thread.
+#[derive(Debug)]
+pub struct LearnerScratch {
+    workspace: Workspace,
+    gradients: Gradients,
+    /// `[T, B, F]`
+    inputs: Vec<f32>,
+    /// `[B, K]`
+    base: Vec<[f32; 5]>,
+    targets: Vec<f32>,
+    known: Vec<f32>,
+    /// `[B, 7 K]`
+    d_outputs: Vec<f32>,
+    /// `[B, H]`
+    dropout: Vec<f32>,
+    /// `[T, F]`
+    sequence: Vec<f32>,
+}
+
+impl LearnerScratch {
+    /// For learners of one configuration.
+    #[must_use]
+    pub fn new(config: &LearnerConfig) -> Self {
+        let shape = config.shape();
+        let labels = BATCH * config.horizons;
+        Self {
+            workspace: Workspace::new(&shape, BATCH),
+            gradients: Gradients::new(&shape),
+            inputs: vec![0.0; shape.steps * BATCH * INPUTS],
+            base: vec![base(); labels],
+            targets: vec![0.0; labels],
+            known: vec![0.0; labels],
+            d_outputs: vec![0.0; BATCH * shape.outputs],
+            dropout: vec![0.0; BATCH * shape.hidden],
+            sequence: vec![0.0; shape.steps * INPUTS],
+        }
+    }
+}
+
+/// Layer 2 in its simplest form: the quantiles of a Gaussian, in units of the scale.
+fn base() -> [f32; 5] {
+    NORMAL_QUANTILES.map(|z| z as f32)
+}
+
+/// One symbol's LSTM, its optimiser and its averaged weights.
+#[derive(Debug)]
+pub struct Learner {
+    lstm: Lstm,
+    optimiser: AdamW,
+    average: WeightAverage,
+    /// The network with averaged weights.
+    published: Lstm,
+    predictor: Predictor,
+    head: Head,
+    horizon_steps: Vec<usize>,
+    minibatches: usize,
+    epoch_steps: usize,
+    random: ChaCha8Rng,
+    /// Epochs learnt from.
+    epochs: u64,
+}
+
+impl Learner {
+    /// An untrained learner. `salt` tells symbols apart.
+    ///
+    /// # Errors
+    /// When a size is zero.
+    pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Result<Self, ModelError> {
+        let seed = config.random_seed ^ salt;
+        let lstm = Lstm::new(config.shape(), seed)?;
+        let settings =
+            AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
+        let by_horizon: Vec<(f64, f64)> = horizon_steps.iter().map(|&steps| interpolate(steps as f64)).collect();
+        Ok(Self {
+            optimiser: AdamW::new(settings, lstm.flat().len()),
+            average: WeightAverage::new(lstm.flat()),
+            published: lstm.clone(),
+            predictor: Predictor::new(&lstm),
+            lstm,
+            head: Head {
+                gains: by_horizon.iter().map(|(gain, _)| *gain as f32).collect(),
+                weights: by_horizon.iter().map(|(_, weight)| *weight as f32).collect(),
+            },
+            horizon_steps: horizon_steps.to_vec(),
+            minibatches: config.minibatches,
+            epoch_steps: config.epoch_steps,
+            random: ChaCha8Rng::seed_from_u64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)),
+            epochs: 0,
+        })
+    }
+
+    /// Learns from one epoch: the mean loss, or none where there is too little to learn from.
+    pub fn train(&mut self, history: &History, scratch: &mut LearnerScratch) -> Option<f64> {
+        let horizon_max = self.horizon_steps.iter().copied().max()?;
+        let examples = history.examples(horizon_max);
+        if examples.len() < EXAMPLES_MIN || self.minibatches == 0 {
+            return None;
+        }
+        let mut loss = 0.0;
+        for _ in 0..self.minibatches {
+            self.draw(history, examples, scratch);
+            loss += self.learn(scratch);
+        }
+        self.epochs += 1;
+        let since_first = (self.epochs - 1) as f64 * self.epoch_steps as f64;
+        let look_back = AVERAGE_STEPS.min(since_first / 4.0);
+        let rate = if look_back <= self.epoch_steps as f64 { 1.0 } else { self.epoch_steps as f64 / look_back };
+        self.average.lerp(self.lstm.flat(), rate as f32);
+        self.published.flat_mut().copy_from_slice(self.average.flat());
+        self.predictor.load(&self.published);
+        Some(loss / self.minibatches as f64)
+    }
+
+    /// Fills a minibatch: the most recent example, and others at random.
+    fn draw(&mut self, history: &History, examples: Examples<'_>, scratch: &mut LearnerScratch) {
+        for place in 0..BATCH {
+            let chosen = if place == 0 { examples.len() - 1 } else { below(&mut self.random, examples.len()) };
+            let step = examples.step(chosen);
+            history.copy_sequence(step, &mut scratch.inputs[place * INPUTS..], BATCH * INPUTS);
+            for (horizon, &steps) in self.horizon_steps.iter().enumerate() {
+                let at = place * self.horizon_steps.len() + horizon;
+                let label = history.label(step, steps);
+                scratch.targets[at] = label.unwrap_or(0.0) as f32;
+                scratch.known[at] = f32::from(u8::from(label.is_some()));
+            }
+        }
+    }
+
+    fn learn(&mut self, scratch: &mut LearnerScratch) -> f64 {
+        let LearnerScratch { workspace, gradients, inputs, base, targets, known, d_outputs, dropout, .. } = scratch;
+        dropout_mask(&mut self.random, DROPOUT, dropout);
+        let outputs = self.lstm.forward(inputs, BATCH, Some(dropout), workspace);
+        let loss = self.head.loss_and_gradient(outputs, base, targets, known, d_outputs);
+        self.lstm.backward(d_outputs, workspace, gradients);
+        clip_norm(gradients.flat_mut(), GRADIENT_NORM_MAX);
+        self.optimiser.step(self.lstm.flat_mut(), gradients.flat());
+        loss
+    }
+
+    /// Quantiles for every horizon, in units of the scale, from the sequence that ends with `step`.
+    pub fn predict(&mut self, history: &History, step: i64, scratch: &mut LearnerScratch, out: &mut [[f32; 5]]) {
+        history.copy_sequence(step, &mut scratch.sequence, INPUTS);
+        let outputs = self.predictor.predict(&scratch.sequence);
+        self.head.quantiles(outputs, &scratch.base[..out.len()], out);
+    }
+}
+
+/// Uniform in `0..count`, without the bias of a remainder (Lemire 2019, the multiplication alone: the bias is below 2⁻⁴⁰).
+fn below(random: &mut ChaCha8Rng, count: usize) -> usize {
+    ((u128::from(random.next_u64()) * count as u128) >> 64) as usize
+}
+
+/// Gain and loss weight at a horizon.
+fn interpolate(steps: f64) -> (f64, f64) {
+    let steps = steps.clamp(BY_HORIZON[0].0, BY_HORIZON[3].0);
+    let mut result = (BY_HORIZON[3].1, BY_HORIZON[3].2);
+    for pair in BY_HORIZON.windows(2) {
+        let ((from, gain, weight), (to, next_gain, next_weight)) = (pair[0], pair[1]);
+        if (from..=to).contains(&steps) {
+            let share = libm::log(steps / from) / libm::log(to / from);
+            let between = |a: f64, b: f64| a * libm::pow(b / a, share);
+            result = (between(gain, next_gain), between(weight, next_weight));
+            break;
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gains_and_weights_meet_the_recipe_at_its_horizons() {
+        for (steps, gain, weight) in BY_HORIZON {
+            let (g, w) = interpolate(steps);
+            assert!((g - gain).abs() < 1e-12 && (w - weight).abs() < 1e-12, "{steps}: {g} {w}");
+        }
+        assert_eq!(interpolate(240.0), (0.01, 0.05));
+        let (gain, _) = interpolate(30.0);
+        assert!((0.01..0.03).contains(&gain));
+    }
+}

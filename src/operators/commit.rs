@@ -1,0 +1,180 @@
+//! The end of the dataflow: everything that is closed goes to the sinks, in order, from one worker.
+//!
+//! ```text
+//!   scores, forecasts, rows, dead letters ──Exchange(worker 0)──> [commit] ──queue──> committer (its own thread)
+//! ```
+//!
+//! Results of a pane are handed over when the frontier has passed it, dead letters at once. The operator holds its
+//! capability until the sinks have acknowledged: the frontier behind it says how far everything is published. It never
+//! waits: the queue takes a batch, or gives it back until the committer wakes us.
+
+use super::board::Board;
+use super::learn::Verdict;
+use super::source::Aside;
+use super::windows::PaneRows;
+use crate::connectors::committer::BatchSender;
+use crate::connectors::sink::{Batch, Stop};
+use crate::market::{FeatureRow, Forecast, Score, Slide, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// Something to publish.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Item {
+    /// A score or a forecast of a pane.
+    Verdict(u64, Verdict),
+    /// A feature row of a pane.
+    Row(u64, FeatureRow),
+    /// What leaves the source beside ticks.
+    Aside(Aside),
+}
+
+impl Item {
+    /// The rows of a pane, one by one.
+    pub fn rows(rows: PaneRows) -> impl Iterator<Item = Self> {
+        let pane = rows.pane;
+        rows.rows.into_iter().map(move |row| Self::Row(pane, row))
+    }
+}
+
+/// Where the results go.
+#[derive(Clone)]
+pub struct CommitLinks {
+    /// The queue to the sinks.
+    pub sender: BatchSender,
+    /// Idle releases for the progress record.
+    pub board: Arc<Board>,
+    /// Whether everything that is closed has to get out now.
+    pub stop: Stop,
+}
+
+/// Hands results to the sinks; the stream behind it carries nothing but progress.
+#[must_use]
+pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks) -> StreamVec<'_, u64, ()> {
+    let scope = items.scope();
+    let everything_to_worker_0 = Exchange::new(|_: &Item| 0);
+    items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        everything_to_worker_0,
+        "Commit",
+        move |capability, info| {
+            let mut capability = (scope.index() == 0).then_some(capability);
+            let waker = scope.worker().sync_activator_for(info.address.to_vec());
+            if capability.is_some() {
+                // A lost wake-up is made good by the worker's own timer.
+                links.sender.progress().add_wake(Box::new(move || {
+                    let _ = waker.activate();
+                }));
+            }
+            let mut state =
+                State { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
+            move |(input, frontier), _output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        batch.drain(..).for_each(|item| state.stash(item));
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                state.close(frontier);
+                state.send();
+                match (frontier, state.is_through()) {
+                    (None, true) => capability = None,
+                    _ => {
+                        // Everything that ended by then is published: what comes next begins with the pane after it.
+                        let open = slide.pane_of(state.links.sender.progress().acknowledged());
+                        held.downgrade(&open.max(*held.time()));
+                    }
+                }
+            }
+        },
+    )
+}
+
+struct State {
+    slide: Slide,
+    links: CommitLinks,
+    /// Results of panes that are not closed.
+    panes: BTreeMap<u64, Pane>,
+    /// Closed, and not handed over.
+    ready: Batch,
+    /// End of the last closed pane.
+    closed: Option<Timestamp>,
+    /// `through` of the last batch handed over.
+    sent: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct Pane {
+    scores: Vec<Score>,
+    forecasts: Vec<Forecast>,
+    rows: Vec<FeatureRow>,
+}
+
+impl State {
+    fn stash(&mut self, item: Item) {
+        match item {
+            Item::Verdict(pane, Verdict::Score(score)) => self.panes.entry(pane).or_default().scores.push(score),
+            Item::Verdict(pane, Verdict::Forecast(forecast)) => {
+                self.panes.entry(pane).or_default().forecasts.push(forecast)
+            }
+            Item::Row(pane, row) => self.panes.entry(pane).or_default().rows.push(row),
+            Item::Aside(Aside::DeadLetter(letter)) => self.ready.dead_letters.push(letter),
+            Item::Aside(Aside::Stored(tick)) => self.ready.ticks.push(tick),
+        }
+    }
+
+    /// Moves what the frontier has passed to `ready`, in order.
+    fn close(&mut self, frontier: Option<u64>) {
+        while let Some(entry) = self.panes.first_entry()
+            && frontier.is_none_or(|frontier| *entry.key() < frontier)
+        {
+            let (pane, mut results) = entry.remove_entry();
+            // Workers own symbols, so only the order between workers is open.
+            results.scores.sort_by(|a, b| (&a.symbol, a.horizon).cmp(&(&b.symbol, b.horizon)));
+            results.forecasts.sort_by(|a, b| (&a.symbol, a.horizon).cmp(&(&b.symbol, b.horizon)));
+            results.rows.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+            self.ready.scores.append(&mut results.scores);
+            self.ready.forecasts.append(&mut results.forecasts);
+            self.ready.rows.append(&mut results.rows);
+            self.closed = self.closed.max(Some(self.slide.end_of(pane)));
+        }
+        if let Some(frontier) = frontier.filter(|frontier| *frontier > 0) {
+            self.closed = self.closed.max(Some(self.slide.end_of(frontier - 1)));
+        }
+    }
+
+    /// Hands over what is ready. Progress alone is handed over when nothing else is on its way, so that a quiet market moves
+    /// it without a transaction per pane.
+    fn send(&mut self) {
+        let progress = self.links.sender.progress();
+        let moved = self.closed > self.sent;
+        let on_its_way = self.sent.is_some_and(|sent| sent > progress.acknowledged());
+        if self.ready.is_empty() && (!moved || on_its_way && !self.links.stop.requested()) {
+            return;
+        }
+        let through = self.closed.or(self.sent).unwrap_or_default();
+        self.ready.through = through;
+        let (releases, idle) = self.links.board.releases(through, self.slide);
+        self.ready.releases.extend(releases);
+        self.ready.idle = idle;
+        match self.links.sender.try_send(std::mem::take(&mut self.ready)) {
+            Ok(()) => self.sent = Some(through),
+            Err(back) => self.ready = back,
+        }
+    }
+
+    /// Whether nothing is left to publish.
+    fn is_through(&self) -> bool {
+        let progress = self.links.sender.progress();
+        self.ready.is_empty()
+            && self.panes.is_empty()
+            && self.closed <= self.sent
+            && progress.pending() == 0
+            && self.sent.is_none_or(|sent| progress.acknowledged() >= sent)
+    }
+}

@@ -1,0 +1,179 @@
+//! Ticks to partial bars, per worker: the hot path, where ticks stop.
+//!
+//! ```text
+//!   ticks ──Pipeline──> [panes] ── (symbol, pane) parts ──Exchange(symbol)──> windows
+//!                          └────── one mark per pane to every worker ───────────┘
+//! ```
+//!
+//! Parts leave when the frontier has passed their pane, so each worker sends at most one part per symbol and pane: one hot
+//! symbol scales with its partitions, and the exchange carries panes, not ticks. The marks tell every worker which panes
+//! held a tick of any symbol: rows are issued up to the last of them when the input ends.
+
+use crate::market::{Fixed, Ohlcv, Order, Partial, Slide, Symbol, SymbolId, SymbolTable};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// A tick (or candle) that is neither late nor quarantined, on its worker.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// Of which symbol, by its number on this worker.
+    pub symbol: SymbolId,
+    /// Where it stands.
+    pub order: Order,
+    /// The price.
+    pub price: Fixed,
+    /// The size.
+    pub size: Fixed,
+    /// A candle's bar, instead of price and size.
+    pub candle: Option<Box<Ohlcv>>,
+}
+
+/// What goes to the worker that owns a symbol; or a mark, without a part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PanePart {
+    /// Which pane.
+    pub pane: u64,
+    /// Where to: a symbol's route, or a worker's index.
+    pub route: u64,
+    /// The part, or none: a mark that the pane holds a tick.
+    pub part: Option<(Symbol, Partial)>,
+}
+
+/// Combines ticks to one part per symbol and pane.
+#[must_use]
+pub fn panes<'scope>(
+    ticks: StreamVec<'scope, u64, Tick>,
+    slide: Slide,
+    symbols: Rc<RefCell<SymbolTable>>,
+    workers: usize,
+) -> StreamVec<'scope, u64, PanePart> {
+    ticks.unary_frontier::<CapacityContainerBuilder<Vec<PanePart>>, _, _, _>(Pipeline, "Panes", move |capability, _| {
+        let mut capability = Some(capability);
+        let mut open = OpenPanes::new(slide);
+        let mut routes: Vec<u64> = Vec::new();
+        move |(input, frontier), output| {
+            input.for_each_stamp(|_, data| {
+                for batch in data {
+                    for tick in batch.drain(..) {
+                        open.add(&tick);
+                    }
+                }
+            });
+            let frontier = frontier.frontier().first().copied();
+            let Some(held) = capability.as_mut() else { return };
+            {
+                let table = symbols.borrow();
+                let mut session = output.session(&*held);
+                while let Some((pane, mut slots)) = open.pop_before(frontier) {
+                    for worker in 0..workers as u64 {
+                        session.give(PanePart { pane, route: worker, part: None });
+                    }
+                    for (symbol, part) in slots.parts.drain(..) {
+                        let name = table.name(symbol);
+                        let at = symbol.0 as usize;
+                        while routes.len() <= at {
+                            routes.push(table.name(SymbolId(routes.len() as u32)).route());
+                        }
+                        slots.index[at] = EMPTY;
+                        session.give(PanePart { pane, route: routes[at], part: Some((name.clone(), part)) });
+                    }
+                    open.spare.push(slots);
+                }
+            }
+            match frontier {
+                Some(time) => held.downgrade(&time),
+                None => capability = None,
+            }
+        }
+    })
+}
+
+const EMPTY: u32 = u32::MAX;
+
+/// One pane's parts; `index` finds a symbol's.
+#[derive(Debug, Default)]
+struct Slots {
+    index: Vec<u32>,
+    parts: Vec<(SymbolId, Partial)>,
+}
+
+impl Slots {
+    #[inline]
+    fn add(&mut self, tick: &Tick) {
+        let at = tick.symbol.0 as usize;
+        if at >= self.index.len() {
+            self.index.resize(at + 1, EMPTY);
+        }
+        let slot = self.index[at];
+        match (&tick.candle, slot) {
+            (None, EMPTY) => self.insert(at, Partial::new(Ohlcv::of_tick(tick.price, tick.size), tick.order)),
+            (Some(bar), EMPTY) => self.insert(at, Partial::new(**bar, tick.order)),
+            (None, slot) => self.parts[slot as usize].1.add_tick(tick.price, tick.size, tick.order),
+            (Some(bar), slot) => self.parts[slot as usize].1.merge(&Partial::new(**bar, tick.order)),
+        }
+    }
+
+    fn insert(&mut self, at: usize, part: Partial) {
+        self.index[at] = self.parts.len() as u32;
+        self.parts.push((SymbolId(at as u32), part));
+    }
+}
+
+/// The panes that are not closed yet. The one that the last tick fell into is kept at hand: ticks mostly come in order.
+#[derive(Debug)]
+struct OpenPanes {
+    slide_ms: i64,
+    slide: Slide,
+    hot: Option<(u64, i64, Slots)>,
+    others: BTreeMap<u64, Slots>,
+    spare: Vec<Slots>,
+}
+
+impl OpenPanes {
+    fn new(slide: Slide) -> Self {
+        Self { slide_ms: slide.span().millis(), slide, hot: None, others: BTreeMap::new(), spare: Vec::new() }
+    }
+
+    #[inline]
+    fn add(&mut self, tick: &Tick) {
+        let at = tick.order.at.millis();
+        match &mut self.hot {
+            Some((_, start, slots)) if at >= *start && at < *start + self.slide_ms => slots.add(tick),
+            _ => self.add_elsewhere(tick),
+        }
+    }
+
+    #[cold]
+    fn add_elsewhere(&mut self, tick: &Tick) {
+        let pane = self.slide.pane_of(tick.order.at);
+        if let Some((old, _, slots)) = self.hot.take() {
+            self.others.insert(old, slots);
+        }
+        let mut slots = self.others.remove(&pane).or_else(|| self.spare.pop()).unwrap_or_default();
+        slots.add(tick);
+        self.hot = Some((pane, self.slide.end_of(pane).millis() - self.slide_ms, slots));
+    }
+
+    /// The first pane before `frontier` (none: the input has ended), in ascending order.
+    fn pop_before(&mut self, frontier: Option<u64>) -> Option<(u64, Slots)> {
+        let first = self.others.first_key_value().map(|(&pane, _)| pane);
+        let hot = self.hot.as_ref().map(|(pane, ..)| *pane);
+        let least = match (first, hot) {
+            (Some(first), Some(hot)) => first.min(hot),
+            (first, hot) => first.or(hot)?,
+        };
+        if frontier.is_some_and(|frontier| least >= frontier) {
+            return None;
+        }
+        if hot == Some(least) {
+            return self.hot.take().map(|(pane, _, slots)| (pane, slots));
+        }
+        self.others.pop_first()
+    }
+}

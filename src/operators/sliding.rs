@@ -1,0 +1,117 @@
+//! One sliding window in O(1) amortised per pane, by two stacks.
+//!
+//! Source: the queue-from-two-stacks aggregate, as in Tangwongsan, Hirzel, Schneider, "Low-Latency Sliding-Window
+//! Aggregation in Worst-Case Constant Time" (DEBS 2017), section 2. `front` holds, for each of the older panes, the
+//! aggregate from it to the end of `front`; `back` holds the newer panes and their running aggregate. When `front` runs
+//! out, `back` turns into it: each pane is moved once.
+
+use crate::market::Ohlcv;
+
+/// The aggregate of the panes of the last `size` panes that hold a tick.
+#[derive(Clone, Debug)]
+pub struct SlidingWindow {
+    size: u64,
+    /// Oldest last.
+    front: Vec<(u64, Ohlcv)>,
+    back: Vec<(u64, Ohlcv)>,
+    back_sum: Option<Ohlcv>,
+}
+
+impl SlidingWindow {
+    /// A window of `size` panes.
+    #[must_use]
+    pub const fn new(size: u64) -> Self {
+        Self { size, front: Vec::new(), back: Vec::new(), back_sum: None }
+    }
+
+    /// Adds a pane that is later than all before.
+    pub fn push(&mut self, pane: u64, bar: &Ohlcv) {
+        debug_assert!(self.back.last().is_none_or(|(last, _)| *last < pane), "panes come in order");
+        self.back.push((pane, *bar));
+        match &mut self.back_sum {
+            Some(sum) => sum.append(bar),
+            None => self.back_sum = Some(*bar),
+        }
+    }
+
+    /// Drops what lies before the window that ends with `pane`.
+    pub fn evict(&mut self, pane: u64) {
+        let first = (pane + 1).saturating_sub(self.size);
+        loop {
+            while self.front.last().is_some_and(|(oldest, _)| *oldest < first) {
+                self.front.pop();
+            }
+            if !self.front.is_empty() || self.back.first().is_none_or(|(oldest, _)| *oldest >= first) {
+                return;
+            }
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut later: Option<Ohlcv> = None;
+        for (pane, mut bar) in self.back.drain(..).rev() {
+            if let Some(later) = &later {
+                bar.append(later);
+            }
+            later = Some(bar);
+            self.front.push((pane, bar));
+        }
+        self.back_sum = None;
+    }
+
+    /// The aggregate, where the window holds a tick.
+    #[must_use]
+    pub fn value(&self) -> Option<Ohlcv> {
+        match (self.front.last(), &self.back_sum) {
+            (Some((_, older)), Some(newer)) => {
+                let mut sum = *older;
+                sum.append(newer);
+                Some(sum)
+            }
+            (Some((_, older)), None) => Some(*older),
+            (None, newer) => *newer,
+        }
+    }
+
+    /// Whether the window holds no tick.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.back.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Fixed;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against adding up the panes of the window one by one.
+        #[test]
+        fn equals_the_naive_sum(
+            size in 1_u64..20,
+            gaps in proptest::collection::vec((1_u64..8, 1_i64..1000, 0_i64..1000), 1..200),
+        ) {
+            let mut window = SlidingWindow::new(size);
+            let mut all: Vec<(u64, Ohlcv)> = Vec::new();
+            let mut pane = 0;
+            for (gap, price, volume) in gaps {
+                for _ in 0..gap {
+                    pane += 1;
+                    window.evict(pane);
+                    let mut naive: Option<Ohlcv> = None;
+                    for (_, bar) in all.iter().filter(|(p, _)| *p + size > pane) {
+                        match &mut naive { Some(sum) => sum.append(bar), None => naive = Some(*bar) }
+                    }
+                    prop_assert_eq!(window.value(), naive);
+                    prop_assert_eq!(window.is_empty(), naive.is_none());
+                }
+                let bar = Ohlcv::of_tick(Fixed::from_raw(price), Fixed::from_raw(volume));
+                window.push(pane, &bar);
+                all.push((pane, bar));
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Parts of panes to rows of sliding windows, on the worker that owns the symbol.
+//!
+//! ```text
+//!   parts ──Exchange(symbol)──> [windows] ──> rows of one pane after the other
+//! ```
+//!
+//! A pane is taken when the frontier has passed it: then all parts are there. Each symbol with a tick in its longest
+//! window has a row at the end of each pane, so a symbol costs per pane also when it is quiet, for as long as that window
+//! reaches. A long jump of the frontier is worked off in slices, so that what stands behind gets its turn.
+
+use super::panes::PanePart;
+use super::sliding::SlidingWindow;
+use crate::market::{FeatureRow, Fixed, Partial, Slide, Span, Symbol};
+use std::collections::{BTreeMap, HashMap};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// The most rows issued before what stands behind gets its turn.
+const ROWS_PER_ACTIVATION: usize = 8192;
+
+/// The rows of one pane from one worker, ordered by symbol; none where a pane held no tick there, but one elsewhere.
+#[derive(Clone, Debug)]
+pub struct PaneRows {
+    /// Which pane.
+    pub pane: u64,
+    /// Ordered by symbol.
+    pub rows: Vec<FeatureRow>,
+}
+
+/// Which windows there are.
+#[derive(Clone, Debug)]
+pub struct WindowsConfig {
+    /// Length of a pane.
+    pub slide: Slide,
+    /// Sliding windows, multiples of slide.
+    pub windows: Vec<Span>,
+    /// The model's step: its window is kept whether or not it is among `windows`, and is in the rows at the end of steps.
+    /// None where no model runs.
+    pub step: Option<Span>,
+}
+
+/// Slides the windows over the panes.
+#[must_use]
+pub fn windows(parts: StreamVec<'_, u64, PanePart>, config: WindowsConfig) -> StreamVec<'_, u64, PaneRows> {
+    let exchange = Exchange::new(|part: &PanePart| part.route);
+    let scope = parts.scope();
+    parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
+        exchange,
+        "Windows",
+        move |capability, info| {
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            let mut state = State::new(config);
+            move |(input, frontier), output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        for part in batch.drain(..) {
+                            state.stash(part);
+                        }
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let done = {
+                    let mut session = output.session(&*held);
+                    state.advance(frontier, |rows| session.give(rows))
+                };
+                match (done, frontier) {
+                    (true, None) => capability = None,
+                    (true, Some(time)) => held.downgrade(&time),
+                    (false, _) => {
+                        held.downgrade(&state.next.max(*held.time()));
+                        activator.activate();
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// All windows of one symbol.
+struct SymbolWindows {
+    symbol: Symbol,
+    /// The configured ones in their order, then the model's bar where it is not among them.
+    windows: Vec<SlidingWindow>,
+    /// What the pane at hand brought.
+    fresh: Option<Partial>,
+}
+
+struct State {
+    config: WindowsConfig,
+    /// Place of the longest window, whose ticks make a row.
+    longest: usize,
+    /// Place of the model's bar.
+    bar: Option<usize>,
+    /// Windows that rows show.
+    shown: usize,
+    sizes: Vec<u64>,
+    symbols: Vec<SymbolWindows>,
+    by_name: HashMap<Symbol, usize>,
+    /// Places in `symbols`, ordered by symbol.
+    order: Vec<usize>,
+    pending: BTreeMap<u64, Vec<(Symbol, Partial)>>,
+    /// The first pane that has not been worked off.
+    next: u64,
+    /// Whether any window may hold a tick.
+    awake: bool,
+}
+
+impl State {
+    fn new(config: WindowsConfig) -> Self {
+        let mut spans = config.windows.clone();
+        let bar = config.step.map(|step| {
+            spans.iter().position(|w| *w == step).unwrap_or_else(|| {
+                spans.push(step);
+                spans.len() - 1
+            })
+        });
+        let shown = config.windows.len();
+        let longest = (0..shown).max_by_key(|&i| spans[i]).unwrap_or(0);
+        let sizes = spans.iter().map(|span| config.slide.panes_in(*span)).collect();
+        Self {
+            config,
+            longest,
+            bar,
+            shown,
+            sizes,
+            symbols: Vec::new(),
+            by_name: HashMap::new(),
+            order: Vec::new(),
+            pending: BTreeMap::new(),
+            next: 0,
+            awake: false,
+        }
+    }
+
+    fn stash(&mut self, part: PanePart) {
+        debug_assert!(part.pane >= self.next, "a part came after its pane was closed");
+        self.pending.entry(part.pane).or_default().extend(part.part);
+    }
+
+    /// Works off the panes before `frontier`, or up to the last one that held a tick where the input has ended. False when
+    /// there is more to do.
+    fn advance(&mut self, frontier: Option<u64>, mut emit: impl FnMut(PaneRows)) -> bool {
+        let end = match (frontier, self.pending.last_key_value()) {
+            (Some(frontier), _) => frontier,
+            (None, Some((&last, _))) => last + 1,
+            (None, None) => return true,
+        };
+        let mut rows = 0;
+        while self.next < end {
+            if rows >= ROWS_PER_ACTIVATION {
+                return false;
+            }
+            if !self.awake {
+                // Nothing to slide: on to the next pane that holds a tick.
+                let first = self.pending.first_key_value().map_or(end, |(&pane, _)| pane.min(end));
+                self.next = self.next.max(first);
+                if self.next >= end {
+                    break;
+                }
+            }
+            let pane = self.next;
+            self.next += 1;
+            let held_a_tick = self.open(pane);
+            let pane_rows = self.slide(pane);
+            rows += pane_rows.len().max(1);
+            if held_a_tick || !pane_rows.is_empty() {
+                emit(PaneRows { pane, rows: pane_rows });
+            }
+        }
+        true
+    }
+
+    /// Merges the parts of a pane. False when no worker had a tick in it.
+    fn open(&mut self, pane: u64) -> bool {
+        let Some(parts) = self.pending.remove(&pane) else { return false };
+        for (symbol, part) in parts {
+            let at = match self.by_name.get(&symbol) {
+                Some(&at) => at,
+                None => self.add(symbol),
+            };
+            match &mut self.symbols[at].fresh {
+                Some(fresh) => fresh.merge(&part),
+                none => *none = Some(part),
+            }
+            self.awake = true;
+        }
+        true
+    }
+
+    fn add(&mut self, symbol: Symbol) -> usize {
+        let at = self.symbols.len();
+        let place = self.order.partition_point(|&i| self.symbols[i].symbol < symbol);
+        self.order.insert(place, at);
+        self.by_name.insert(symbol.clone(), at);
+        let windows = self.sizes.iter().map(|&size| SlidingWindow::new(size)).collect();
+        self.symbols.push(SymbolWindows { symbol, windows, fresh: None });
+        at
+    }
+
+    fn slide(&mut self, pane: u64) -> Vec<FeatureRow> {
+        let end = self.config.slide.end_of(pane);
+        let step_ends = self.config.step.is_some_and(|step| end.millis() % step.millis() == 0);
+        let mut rows = Vec::with_capacity(self.order.len());
+        self.awake = false;
+        for &at in &self.order {
+            let state = &mut self.symbols[at];
+            for window in &mut state.windows {
+                window.evict(pane);
+            }
+            if let Some(fresh) = state.fresh.take() {
+                for window in &mut state.windows {
+                    window.push(pane, &fresh.bar);
+                }
+            }
+            self.awake |= state.windows.iter().any(|w| !w.is_empty());
+            let Some(longest) = state.windows[self.longest].value() else { continue };
+            let windows = (0..self.shown)
+                .map(|i| if i == self.longest { Some(longest) } else { state.windows[i].value() })
+                .collect();
+            let bar = if step_ends { self.bar.and_then(|i| state.windows[i].value()) } else { None };
+            let last_price: Fixed = longest.close;
+            rows.push(FeatureRow { symbol: state.symbol.clone(), end, windows, bar, last_price });
+        }
+        rows
+    }
+}

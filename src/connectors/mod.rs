@@ -5,6 +5,7 @@ pub mod committer;
 pub mod files;
 pub mod input;
 pub mod kafka;
+pub mod memory;
 pub mod mongodb;
 pub mod replayer;
 pub mod simulation;

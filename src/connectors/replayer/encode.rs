@@ -39,7 +39,7 @@ pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: Fixed, side: 
 }
 
 /// Appends a bar as a `candle` message:
-/// `{"symbol","timestamp"(open, ms),"interval","open","high","low","close","volume","count"?}`.
+/// `{"symbol","timestamp"(open, ms),"interval","open","high","low","close","volume","vwap"?,"count"?}`.
 pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlcv, out: &mut Vec<u8>) {
     head(symbol, open_at, out);
     // Writing to a Vec cannot fail.
@@ -50,6 +50,10 @@ pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlc
         field(name, i128::from(price.raw()), out);
     }
     field(",\"volume\":", bar.volume, out);
+    if !bar.notional_unknown {
+        // Without a volume any price says the same: the notional is known to be zero.
+        field(",\"vwap\":", bar.vwap_raw().unwrap_or(0), out);
+    }
     if let Some(count) = bar.known_count() {
         out.extend_from_slice(b",\"count\":");
         out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
@@ -89,8 +93,8 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let head = r#"{"symbol":"BTC","timestamp":1611239640000,"interval":"1m","open":10.5,"high":10.5,"low":9,"close":9,"volume":3.25"#;
-        assert_eq!(write(&bar), format!("{head},\"count\":2}}"));
-        bar.count_unknown = true;
+        assert_eq!(write(&bar), format!("{head},\"vwap\":9.57692308,\"count\":2}}"));
+        (bar.count_unknown, bar.notional_unknown) = (true, true);
         assert_eq!(write(&bar), format!("{head}}}"));
     }
 }

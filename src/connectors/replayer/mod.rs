@@ -6,16 +6,20 @@
 
 pub mod clock;
 pub mod encode;
+pub mod files;
 pub mod merge;
 mod pace;
 pub mod throttle;
+pub mod topic;
 
 pub use clock::{Clock, SystemClock, wall_clock};
+pub use files::FileSource;
 pub use merge::Merge;
 pub use pace::{Pace, Replayer};
 pub use throttle::{Ahead, Throttle};
+pub use topic::TopicPublisher;
 
-use crate::connectors::simulation::SimulatedMarket;
+use crate::connectors::simulation::{self, SimulatedMarket};
 use crate::market::Timestamp;
 
 /// One record to be published. Its buffers are filled again and again.
@@ -23,7 +27,7 @@ use crate::market::Timestamp;
 pub struct ReplayRecord {
     /// Event time.
     pub at: Timestamp,
-    /// Partition, where it does not follow from the key.
+    /// The partition that the key leads to, where a [`Throttle`] has to know.
     pub partition: Option<u32>,
     /// Key: the symbol.
     pub key: Vec<u8>,
@@ -31,10 +35,16 @@ pub struct ReplayRecord {
     pub value: Vec<u8>,
 }
 
-/// Why a replay cannot go on. The message names what is wrong and what to do.
+/// Why a replay cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ReplayError(pub String);
+pub enum ReplayError {
+    /// Somebody asked to stop while it waited.
+    #[error("stopped while publishing")]
+    Stopped,
+    /// Nothing that waiting would mend. The message names what is wrong and what to do.
+    #[error("{0}")]
+    Fatal(String),
+}
 
 /// Records in the order in which they are to be published.
 pub trait RecordSource {
@@ -47,11 +57,11 @@ pub trait RecordSource {
 
 /// What records are published to.
 pub trait Publish {
-    /// Takes one record; may wait while its queue is full. `partition` is none where the key decides.
+    /// Takes one record; may wait while its queue is full. The key decides on the partition.
     ///
     /// # Errors
     /// When it cannot be published, now or ever.
-    fn publish(&mut self, partition: Option<u32>, key: &[u8], value: &[u8]) -> Result<(), ReplayError>;
+    fn publish(&mut self, key: &[u8], value: &[u8]) -> Result<(), ReplayError>;
 
     /// Waits until everything that was taken has been acknowledged.
     ///
@@ -89,7 +99,7 @@ impl RecordSource for SimulatedMarket {
             return Ok(false);
         };
         record.at = tick.at;
-        record.partition = u32::try_from(tick.index).ok();
+        record.partition = Some(simulation::PARTITIONS[tick.index]);
         record.key.clear();
         record.key.extend_from_slice(tick.symbol.as_bytes());
         record.value.clear();

@@ -3,6 +3,7 @@
 use super::{Clock, Ended, Publish, RecordSource, ReplayError, ReplayRecord, Replayed, Throttle};
 use crate::connectors::sink::Stop;
 use crate::market::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How fast records are published.
@@ -44,6 +45,8 @@ pub struct Replayer<S, P, C> {
     /// Whether `next` holds a record that is still to be published.
     pending: bool,
     done: Replayed,
+    /// Greatest event time per partition.
+    latest: BTreeMap<Option<u32>, Timestamp>,
     reported: Duration,
 }
 
@@ -59,6 +62,7 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
             next: ReplayRecord::default(),
             pending: false,
             done: Replayed::default(),
+            latest: BTreeMap::new(),
             reported: Duration::ZERO,
         }
     }
@@ -82,13 +86,19 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
         self.done
     }
 
+    /// The least of the partitions' greatest event times: how far a reader's watermark can get, but for its allowed
+    /// lateness. None before the first record.
+    pub fn least_latest(&self) -> Option<Timestamp> {
+        self.latest.values().min().copied()
+    }
+
     /// The source, for what it has to report.
     pub fn source(&self) -> &S {
         &self.source
     }
 
     /// Publishes until the source ends, the next record lies at or after `until`, or somebody asks to stop (honoured
-    /// within 50 ms); everything published is acknowledged on return. May be called again, with another pace.
+    /// within 50 ms); unless stopped, everything published is acknowledged on return. May be called again, with another pace.
     /// `report` is called about ten times a second.
     ///
     /// # Errors
@@ -100,40 +110,58 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
         stop: &Stop,
         report: &mut dyn FnMut(&Replayed),
     ) -> Result<Ended, ReplayError> {
+        let ended = match self.publish_until(pace, until, stop, report) {
+            Err(ReplayError::Stopped) => Ended::Stopped,
+            ended => ended?,
+        };
+        match self.publisher.flush() {
+            Err(ReplayError::Stopped) => {}
+            flushed => flushed?,
+        }
+        report(&self.done);
+        Ok(ended)
+    }
+
+    fn publish_until(
+        &mut self,
+        pace: Pace,
+        until: Option<Timestamp>,
+        stop: &Stop,
+        report: &mut dyn FnMut(&Replayed),
+    ) -> Result<Ended, ReplayError> {
         let mut anchor = None;
-        let ended = loop {
+        loop {
             if stop.requested() {
-                break Ended::Stopped;
+                return Ok(Ended::Stopped);
             }
             if !self.pending {
                 if !self.source.read_into(&mut self.next)? {
-                    break Ended::Source;
+                    return Ok(Ended::Source);
                 }
                 self.pending = true;
             }
             if until.is_some_and(|until| self.next.at >= until) {
-                break Ended::Until;
+                return Ok(Ended::Until);
             }
             if !self.await_due(pace, &mut anchor, stop, report) || !self.await_room(stop, report)? {
-                break Ended::Stopped;
+                return Ok(Ended::Stopped);
             }
             self.publish_next()?;
             if self.done.records.is_multiple_of(RECORDS_PER_LOOK) {
                 self.report_if_due(report);
             }
-        };
-        self.publisher.flush()?;
-        report(&self.done);
-        Ok(ended)
+        }
     }
 
     fn publish_next(&mut self) -> Result<(), ReplayError> {
         let ReplayRecord { at, partition, key, value } = &self.next;
-        self.publisher.publish(*partition, key, value)?;
+        self.publisher.publish(key, value)?;
         let bytes = key.len() + value.len();
         if let (Some(throttle), Some(partition)) = (&mut self.throttle, partition) {
             throttle.published(*partition, bytes);
         }
+        let latest = self.latest.entry(*partition).or_insert(*at);
+        *latest = (*latest).max(*at);
         self.done.records += 1;
         self.done.bytes += bytes as u64;
         self.done.at = *at;

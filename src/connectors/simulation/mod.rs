@@ -1,6 +1,6 @@
 //! The simulated market: trades of three invented symbols from our own seeded code, for `tickcast demo`.
 //!
-//! Nothing in it is recorded data, and its symbols say so (`SIM-BTC`, …). It has what real markets are known for:
+//! Nothing in it is recorded data, and its symbols say so (`BTC.SIM`, …). It has what real markets are known for:
 //! volatility that clusters (two factors of log variance, half-lives 20 minutes and 8 hours, the slow one common to
 //! all symbols), a daily cycle, heavy tails (Student-t innovations with 4 degrees of freedom), jumps, correlation
 //! between symbols, arrivals in bursts, prices that bounce between bid and ask. The efficient price is a martingale:
@@ -23,10 +23,10 @@ use std::collections::VecDeque;
 /// Shown wherever the simulated market is.
 pub const LABEL: &str = "SIMULATED MARKET";
 
-/// The three symbols. The order is that of their partitions.
+/// The three symbols.
 const LISTINGS: [Listing; 3] = [
     Listing {
-        symbol: "SIM-BTC",
+        symbol: "BTC.SIM",
         price: 64_000.0,
         price_step_raw: SCALE / 100,
         daily_volatility: 0.025,
@@ -37,7 +37,7 @@ const LISTINGS: [Listing; 3] = [
         size_step_raw: SCALE / 100_000,
     },
     Listing {
-        symbol: "SIM-ETH",
+        symbol: "ETH.SIM",
         price: 3_200.0,
         price_step_raw: SCALE / 100,
         daily_volatility: 0.032,
@@ -48,7 +48,7 @@ const LISTINGS: [Listing; 3] = [
         size_step_raw: SCALE / 10_000,
     },
     Listing {
-        symbol: "SIM-SOL",
+        symbol: "SOL.SIM",
         price: 150.0,
         price_step_raw: SCALE / 1000,
         daily_volatility: 0.045,
@@ -62,6 +62,10 @@ const LISTINGS: [Listing; 3] = [
 
 /// How many symbols the simulated market has.
 pub const SYMBOLS: usize = LISTINGS.len();
+
+/// Where Kafka's usual partitioner (murmur2 of the key) puts each symbol in a topic of three partitions: each has one of
+/// its own.
+pub const PARTITIONS: [u32; SYMBOLS] = [0, 2, 1];
 
 const DAY: Span = Span::from_millis(86_400_000);
 
@@ -152,7 +156,7 @@ impl Iterator for SimulatedMarket {
     }
 }
 
-/// Names of the symbols, in the order of their partitions.
+/// Names of the symbols.
 #[must_use]
 pub fn symbols() -> [&'static str; SYMBOLS] {
     LISTINGS.map(|listing| listing.symbol)
@@ -219,6 +223,29 @@ mod tests {
         let room = (market.ready.capacity(), market.trades.capacity());
         assert!(market.by_ref().nth(300_000).is_some());
         assert_eq!(room, (market.ready.capacity(), market.trades.capacity()));
+    }
+
+    /// Kafka's murmur2, written down from its definition.
+    fn murmur2(data: &[u8]) -> u32 {
+        const M: u32 = 0x5bd1_e995;
+        let mut hash = 0x9747_b28c ^ data.len() as u32;
+        let (words, rest) = data.as_chunks::<4>();
+        for word in words {
+            let mut k = u32::from_le_bytes(*word).wrapping_mul(M);
+            k = (k ^ (k >> 24)).wrapping_mul(M);
+            hash = hash.wrapping_mul(M) ^ k;
+        }
+        if !rest.is_empty() {
+            let tail = rest.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+            hash = (hash ^ tail).wrapping_mul(M);
+        }
+        hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+        (hash ^ (hash >> 15)) & 0x7fff_ffff
+    }
+
+    #[test]
+    fn each_symbol_has_the_partition_that_its_key_leads_to() {
+        assert_eq!(symbols().map(|symbol| murmur2(symbol.as_bytes()) % SYMBOLS as u32), PARTITIONS);
     }
 
     #[test]

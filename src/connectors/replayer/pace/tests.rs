@@ -58,7 +58,7 @@ struct Tape {
 }
 
 impl Publish for Tape {
-    fn publish(&mut self, _: Option<u32>, _: &[u8], _: &[u8]) -> Result<(), ReplayError> {
+    fn publish(&mut self, _: &[u8], _: &[u8]) -> Result<(), ReplayError> {
         let mut moments = self.moments_ms.borrow_mut();
         moments.push(self.clock.elapsed().as_millis() as u64);
         if let Some((at, delay)) = self.delay_at

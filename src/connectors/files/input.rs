@@ -1,0 +1,220 @@
+//! Files of records as an input: one partition each, bounded.
+//!
+//! A file is JSON lines or CSV with a header. Its name says which (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or
+//! `.zst` behind it or not), else its first byte that is not blank: `{`, `[`, `"` or `+` begin JSON. A record's offset is
+//! its number in the file, from 0; headers and blank lines do not count.
+
+use super::lines::Lines;
+use crate::config::{FilesSourceConfig, Format};
+use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::formats::Decoder;
+use crate::market::{PartitionId, Symbol, SymbolTable};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The files of one worker.
+#[derive(Debug)]
+pub struct FilesInput {
+    files: Vec<RecordFile>,
+    worker: usize,
+    workers: usize,
+}
+
+impl FilesInput {
+    /// Opens the files that belong to `worker` of `workers`: number `p` of the list belongs to worker `p % workers`.
+    ///
+    /// Reads each up to its first record; of a pipe that waits until there is one.
+    ///
+    /// # Errors
+    /// When the list is empty, the configured symbol is none, or a file of this worker cannot be read or understood.
+    ///
+    /// # Panics
+    /// When `worker` is not below `workers`.
+    pub fn open(config: &FilesSourceConfig, format: Format, worker: usize, workers: usize) -> Result<Self, InputError> {
+        assert!(worker < workers, "worker {worker} of {workers}");
+        let FilesSourceConfig { paths, symbol, interval } = config;
+        if paths.is_empty() {
+            return Err(InputError("source.files.paths is empty: name at least one file".to_owned()));
+        }
+        if paths.iter().filter(|path| *path == Path::new("-")).count() > 1 {
+            return Err(InputError("source.files.paths has `-`, the standard input, more than once".to_owned()));
+        }
+        let symbol = symbol.as_deref().map(Symbol::new).transpose();
+        let symbol = symbol.map_err(|why| InputError(format!("source.files.symbol {why}")))?;
+        if interval.is_some_and(|interval| interval.millis() == 0) {
+            return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
+        }
+        let mut files = Vec::new();
+        for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
+            let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
+            let decoder = |header: Option<&[u8]>| match header {
+                None => Ok(Decoder::json(format, symbol.clone(), *interval)),
+                Some(header) => csv_decoder(path, header, format, symbol.clone(), *interval),
+            };
+            files.push(RecordFile::open(PartitionId(id), path, format, decoder)?);
+        }
+        Ok(Self { files, worker, workers })
+    }
+
+    /// Where a partition of this worker stands in `files`.
+    fn index(&self, partition: PartitionId) -> Option<usize> {
+        let number = partition.0 as usize;
+        (number % self.workers == self.worker).then(|| number / self.workers).filter(|at| *at < self.files.len())
+    }
+
+    fn file(&self, partition: PartitionId) -> Result<&RecordFile, InputError> {
+        self.index(partition).map(|at| &self.files[at]).ok_or_else(|| not_ours(partition))
+    }
+}
+
+fn not_ours(partition: PartitionId) -> InputError {
+    InputError(format!("file number {} does not belong to this worker: this is an error in the program", partition.0))
+}
+
+fn csv_decoder(
+    path: &Path,
+    header: &[u8],
+    format: Format,
+    symbol: Option<Symbol>,
+    interval: Option<crate::market::Span>,
+) -> Result<Decoder, InputError> {
+    let wrong = |why: &dyn std::fmt::Display| InputError(format!("{}: {why}", path.display()));
+    let decoder = Decoder::csv(header, symbol, interval).map_err(|error| wrong(&error))?;
+    match (format, decoder.format()) {
+        (Format::Tick, Format::Candle) => {
+            Err(wrong(&"its lines are candles, but source.format is tick: set it to auto"))
+        }
+        (Format::Candle, Format::Tick) => {
+            Err(wrong(&"its lines are ticks, but source.format is candle: set it to auto"))
+        }
+        _ => Ok(decoder),
+    }
+}
+
+/// One file and how far it is read.
+#[derive(Debug)]
+struct RecordFile {
+    id: PartitionId,
+    name: Arc<str>,
+    lines: Lines,
+    decoder: Decoder,
+    /// The first record of a JSON file, which had to be read to know that it is one.
+    first: Option<Vec<u8>>,
+    /// The number of the next record.
+    next: u64,
+    ended: bool,
+}
+
+impl RecordFile {
+    fn open(
+        id: PartitionId,
+        path: &Path,
+        format: Format,
+        decoder: impl Fn(Option<&[u8]>) -> Result<Decoder, InputError>,
+    ) -> Result<Self, InputError> {
+        let mut lines = Lines::open(path)?;
+        let first = first_line(&mut lines)?;
+        let is_json = match &first {
+            None => true,
+            Some(line) => match named_json(path) {
+                Some(is_json) => is_json,
+                None => {
+                    format == Format::Messari
+                        || matches!(line.trim_ascii_start().first(), Some(b'{' | b'[' | b'"' | b'+'))
+                }
+            },
+        };
+        let (decoder, first) = if is_json { (decoder(None)?, first) } else { (decoder(first.as_deref())?, None) };
+        let ended = first.is_none() && is_json;
+        let name = path.display().to_string().into();
+        Ok(Self { id, name, lines, decoder, first, next: 0, ended })
+    }
+
+    fn read(
+        &mut self,
+        limit: usize,
+        symbols: &mut SymbolTable,
+        visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
+    ) -> Result<PartitionState, InputError> {
+        let mut left = limit;
+        while left > 0 && !self.ended {
+            let first = self.first.take();
+            let line = match &first {
+                Some(line) => line.as_slice(),
+                None => match self.lines.next_line()? {
+                    None => {
+                        self.ended = true;
+                        break;
+                    }
+                    Some(line) if is_blank(line) => continue,
+                    Some(line) => line,
+                },
+            };
+            let record = Record { offset: self.next, broker_time: None, key: None, value: Payload::Bytes(line) };
+            self.next += 1;
+            left -= 1;
+            if visit(record, symbols) == Flow::Pause {
+                break;
+            }
+        }
+        Ok(if self.ended { PartitionState::Ended } else { PartitionState::Behind })
+    }
+}
+
+#[inline]
+fn is_blank(line: &[u8]) -> bool {
+    line.first().is_none_or(u8::is_ascii_whitespace) && line.trim_ascii_start().is_empty()
+}
+
+/// The first line that is not blank, without a byte order mark.
+fn first_line(lines: &mut Lines) -> Result<Option<Vec<u8>>, InputError> {
+    let mut at_start = true;
+    while let Some(line) = lines.next_line()? {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| at_start).unwrap_or(line);
+        at_start = false;
+        if !is_blank(line) {
+            return Ok(Some(line.to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the name says that it is JSON lines, or that it is not.
+fn named_json(path: &Path) -> Option<bool> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    match name.rsplit_once('.')?.1 {
+        "json" | "jsonl" | "ndjson" => Some(true),
+        "csv" => Some(false),
+        _ => None,
+    }
+}
+
+impl Input for FilesInput {
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.files.iter().map(|file| file.id).collect()
+    }
+
+    fn topic(&self, partition: PartitionId) -> Arc<str> {
+        self.file(partition).map_or_else(|_| "".into(), |file| Arc::clone(&file.name))
+    }
+
+    fn decoder(&self, partition: PartitionId) -> Result<Decoder, InputError> {
+        self.file(partition).map(|file| file.decoder.clone())
+    }
+
+    fn read(
+        &mut self,
+        partition: PartitionId,
+        limit: usize,
+        symbols: &mut SymbolTable,
+        visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
+    ) -> Result<PartitionState, InputError> {
+        let at = self.index(partition).ok_or_else(|| not_ours(partition))?;
+        self.files[at].read(limit, symbols, visit)
+    }
+}
+
+#[cfg(test)]
+#[path = "input_tests.rs"]
+mod tests;

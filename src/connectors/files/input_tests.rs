@@ -1,0 +1,212 @@
+use super::*;
+use crate::formats::Decoded;
+use crate::market::{Observation, Span};
+use std::path::PathBuf;
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn config(paths: Vec<PathBuf>) -> FilesSourceConfig {
+    FilesSourceConfig { paths, symbol: Some("BTC".to_owned()), interval: None }
+}
+
+fn open(paths: Vec<PathBuf>) -> Result<FilesInput, InputError> {
+    FilesInput::open(&config(paths), Format::Auto, 0, 1)
+}
+
+/// Offsets and values of a partition, read `limit` at a time.
+fn read_all(input: &mut FilesInput, partition: PartitionId, limit: usize) -> Vec<(u64, Vec<u8>)> {
+    let (mut symbols, mut all) = (SymbolTable::default(), Vec::new());
+    loop {
+        let state = input.read(partition, limit, &mut symbols, &mut |record, _| {
+            let Payload::Bytes(bytes) = record.value else { panic!("bytes") };
+            all.push((record.offset, bytes.to_vec()));
+            Flow::Continue
+        });
+        if state.unwrap() == PartitionState::Ended {
+            return all;
+        }
+    }
+}
+
+fn decode_all(input: &mut FilesInput, partition: PartitionId) -> Vec<Result<Observation, &'static str>> {
+    let mut decoder = input.decoder(partition).unwrap();
+    let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
+    let values = read_all(input, partition, 7);
+    let decode = |(_, value): (u64, Vec<u8>)| match decoder.decode(None, &value, &mut symbols, &mut out) {
+        Ok(Decoded::Used) => Ok(out.pop().unwrap()),
+        Ok(Decoded::Ignored(kind)) => Err(kind),
+        Err(error) => Err(error.reason),
+    };
+    values.into_iter().map(decode).collect()
+}
+
+const TICK: &str = r#"{"timestamp":1611239671964,"price":2}"#;
+
+#[test]
+fn numbers_records_without_headers_and_blank_lines() {
+    let dir = Dir::new();
+    let csv = dir.file("a.csv", "\u{feff}\n \r\nts,price\r\n\r\n1611239671,2\r\n \nts,price\n1611239672,3");
+    let json = dir.file("b", format!("\n{TICK}\n\n{TICK}"));
+    let mut input = open(vec![csv, json]).unwrap();
+    let [a, b] = [PartitionId(0), PartitionId(1)];
+    assert_eq!(input.partitions(), [a, b]);
+    assert!(input.topic(a).ends_with("a.csv"));
+    let offsets: Vec<u64> = read_all(&mut input, a, 1).into_iter().map(|(offset, _)| offset).collect();
+    assert_eq!(offsets, [0, 1, 2]);
+    assert_eq!(read_all(&mut input, b, 1), [(0, TICK.as_bytes().to_vec()), (1, TICK.as_bytes().to_vec())]);
+    assert_eq!(read_all(&mut input, b, 1), [], "the end stays the end");
+}
+
+#[test]
+fn a_repeated_header_is_undecodable() {
+    let dir = Dir::new();
+    let csv = dir.file("a.csv", "ts,price\n1611239671,2\nts,price\n1611239672,3\n");
+    let found: Vec<_> =
+        decode_all(&mut open(vec![csv]).unwrap(), PartitionId(0)).into_iter().map(|r| r.map(|_| ())).collect();
+    assert_eq!(found, [Ok(()), Err("wrong_field"), Ok(())]);
+}
+
+#[test]
+fn tells_json_lines_from_csv_by_name_or_first_byte() {
+    let dir = Dir::new();
+    for (name, bytes, expected) in [
+        ("a.jsonl", format!("rubbish\n{TICK}\n"), vec![Err("not_json"), Ok(())]),
+        ("b", format!("{TICK}\nts,price\n"), vec![Ok(()), Err("not_json")]),
+        ("c.txt", "price,ts\n2,1611239671\n".to_owned(), vec![Ok(())]),
+        ("d.csv", "\"ts\",price\n1611239671,2\n".to_owned(), vec![Ok(())]),
+    ] {
+        let path = dir.file(name, bytes);
+        let found: Vec<_> =
+            decode_all(&mut open(vec![path]).unwrap(), PartitionId(0)).into_iter().map(|r| r.map(|_| ())).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn pauses_where_it_is_told_to() {
+    let dir = Dir::new();
+    let mut input = open(vec![dir.file("a.jsonl", format!("{TICK}\n").repeat(10))]).unwrap();
+    let mut seen = Vec::new();
+    let state = input.read(PartitionId(0), 100, &mut SymbolTable::default(), &mut |record, _| {
+        seen.push(record.offset);
+        if seen.len() == 4 { Flow::Pause } else { Flow::Continue }
+    });
+    assert_eq!(state.unwrap(), PartitionState::Behind);
+    seen.extend(read_all(&mut input, PartitionId(0), 100).into_iter().map(|(offset, _)| offset));
+    assert_eq!(seen, (0..10).collect::<Vec<u64>>());
+}
+
+#[test]
+fn each_file_belongs_to_one_worker() {
+    let dir = Dir::new();
+    let paths: Vec<PathBuf> = (0..5).map(|i| dir.file(&format!("{i}.jsonl"), format!("{i}"))).collect();
+    let mut found = Vec::new();
+    for worker in 0..3 {
+        let mut input = FilesInput::open(&config(paths.clone()), Format::Auto, worker, 3).unwrap();
+        for partition in input.partitions() {
+            found.push((worker, partition.0, read_all(&mut input, partition, 9)[0].1.clone()));
+        }
+        assert!(input.read(PartitionId(5), 1, &mut SymbolTable::default(), &mut |_, _| Flow::Continue).is_err());
+    }
+    let value = |i: u32| i.to_string().into_bytes();
+    assert_eq!(found, [(0, 0, value(0)), (0, 3, value(3)), (1, 1, value(1)), (1, 4, value(4)), (2, 2, value(2))]);
+    assert_eq!(FilesInput::open(&config(paths), Format::Auto, 6, 7).unwrap().partitions(), []);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_at_the_start() {
+    let dir = Dir::new();
+    let error = |paths: Vec<PathBuf>| open(paths).unwrap_err().to_string();
+    assert!(error(vec![]).contains("source.files.paths is empty"));
+    assert!(error(vec!["-".into(), "-".into()]).contains("more than once"));
+    assert!(error(vec![dir.0.path().join("absent")]).contains("no such file"));
+    assert!(error(vec![dir.0.path().to_owned()]).contains("directory"));
+    assert!(error(vec![dir.file("headless.csv", "1617321600,5,6,7\n")]).contains("headless.csv: the header"));
+    let ticks = dir.file("ticks.csv", "ts,price\n");
+    let mut nameless = config(vec![ticks.clone()]);
+    nameless.symbol = None;
+    let told = FilesInput::open(&nameless, Format::Auto, 0, 1).unwrap_err().to_string();
+    assert!(told.contains("source.files.symbol"), "{told}");
+    let told = FilesInput::open(&config(vec![ticks.clone()]), Format::Candle, 0, 1).unwrap_err().to_string();
+    assert!(told.contains("set it to auto"), "{told}");
+    let mut empty_symbol = config(vec![ticks]);
+    empty_symbol.symbol = Some(String::new());
+    assert!(FilesInput::open(&empty_symbol, Format::Auto, 0, 1).unwrap_err().to_string().contains("is empty"));
+}
+
+#[test]
+fn empty_files_end_at_once() {
+    let dir = Dir::new();
+    let paths = vec![dir.file("a.csv", ""), dir.file("b.jsonl", "\n \n"), dir.file("c.csv", "ts,price\n")];
+    let mut input = open(paths).unwrap();
+    for partition in input.partitions() {
+        assert_eq!(read_all(&mut input, partition, 5), []);
+    }
+}
+
+#[test]
+fn a_cut_file_fails_while_it_is_read() {
+    let dir = Dir::new();
+    let lines: String = (0..100_000).map(|i| format!("{},{}\n", 1_611_239_671 + i, i * 7919 % 997 + 1)).collect();
+    let whole = zstd::encode_all(format!("ts,price\n{lines}").as_bytes(), 1).unwrap();
+    let mut input = open(vec![dir.file("cut.csv.zst", &whole[..whole.len() - 1000])]).unwrap();
+    let error = loop {
+        match input.read(PartitionId(0), 1000, &mut SymbolTable::default(), &mut |_, _| Flow::Continue) {
+            Ok(state) => assert_ne!(state, PartitionState::Ended),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("cut.csv.zst"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn reads_a_pipe() {
+    let dir = Dir::new();
+    let path = dir.0.path().join("pipe.csv");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || std::fs::write(path, "ts,price\n1611239671,2\n").unwrap()
+    });
+    let mut input = open(vec![path]).unwrap();
+    assert_eq!(read_all(&mut input, PartitionId(0), 5), [(0, b"1611239671,2".to_vec())]);
+    writer.join().unwrap();
+}
+
+#[test]
+fn an_overlong_line_becomes_a_record_that_does_not_decode() {
+    let dir = Dir::new();
+    let mut bytes = format!("{TICK}\n{{\"timestamp\":1611239671964,\"price\":3}}").into_bytes();
+    bytes.resize(bytes.len() + (17 << 20), b' ');
+    bytes.extend_from_slice(format!("\n{TICK}").as_bytes());
+    let found = decode_all(&mut open(vec![dir.file("long.jsonl", bytes)]).unwrap(), PartitionId(0));
+    let found: Vec<_> = found.into_iter().map(|r| r.map(|o| o.quote.price().to_string())).collect();
+    assert_eq!(found, [Ok("2".to_owned()), Err("too_long"), Ok("2".to_owned())]);
+}
+
+#[test]
+fn candles_take_the_configured_interval() {
+    let dir = Dir::new();
+    let path = dir.file("c.csv", "timestamp,open,high,low,close,volume\n1617321600,1,2,1,2,0\n");
+    for (interval, expected) in
+        [(None, "2021-04-02T00:00:59.999Z"), (Some(Span::from_millis(300_000)), "2021-04-02T00:04:59.999Z")]
+    {
+        let config = FilesSourceConfig { interval, ..config(vec![path.clone()]) };
+        let mut input = FilesInput::open(&config, Format::Auto, 0, 1).unwrap();
+        assert_eq!(decode_all(&mut input, PartitionId(0))[0].as_ref().unwrap().at.to_string(), expected);
+    }
+}

@@ -1,0 +1,262 @@
+//! Lines of a text file, plain or compressed, in flat memory.
+//!
+//! `.gz` (of any number of members) and `.zst` (of any number of frames) are known by their first bytes or by their
+//! name. Nothing seeks, so that pipes work; `-` is the standard input.
+
+use crate::connectors::input::InputError;
+use crate::formats::VALUE_BYTES_MAX;
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// The longest line that is handed on. A longer one is cut to this, which is one byte more than a record may have.
+pub const LINE_BYTES_MAX: usize = VALUE_BYTES_MAX + 1;
+/// What is read at once at first; doubled while a line does not fit.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The lines of one file.
+pub struct Lines {
+    path: PathBuf,
+    reader: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// Where the bytes begin that are read but not handed on.
+    start: usize,
+    /// Where they end.
+    end: usize,
+    /// Up to where there is no line feed for sure.
+    searched: usize,
+    at_end: bool,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    /// Opens a file, or with `-` the standard input.
+    ///
+    /// # Errors
+    /// When there is no such file, it is a directory, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, InputError> {
+        let wrong = |error: &dyn std::fmt::Display| InputError(format!("cannot open {}: {error}", path.display()));
+        if path == Path::new("-") {
+            return Self::decompress(path, Box::new(std::io::stdin()));
+        }
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => wrong(&"there is no such file; check the path"),
+            ErrorKind::PermissionDenied => wrong(&"permission denied; check the file's owner and mode"),
+            _ => wrong(&error),
+        })?;
+        if file.metadata().map_err(|error| wrong(&error))?.is_dir() {
+            return Err(wrong(&"it is a directory; name the files in it"));
+        }
+        Self::decompress(path, Box::new(file))
+    }
+
+    fn decompress(path: &Path, mut raw: Box<dyn Read + Send>) -> Result<Self, InputError> {
+        let mut magic = Vec::with_capacity(4);
+        raw.by_ref().take(4).read_to_end(&mut magic).map_err(|error| unreadable(path, &error))?;
+        let named = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let is_gzip = magic.starts_with(&[0x1f, 0x8b]) || named == "gz";
+        let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd] || named == "zst";
+        if magic.is_empty() && (is_gzip || is_zstd) {
+            return Err(unreadable(path, &"it is empty, not even a compressed nothing; was it cut?"));
+        }
+        let whole = std::io::Cursor::new(magic).chain(raw);
+        let reader: Box<dyn Read + Send> = if is_gzip {
+            Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(BUFFER_BYTES, whole)))
+        } else if is_zstd {
+            Box::new(zstd::stream::read::Decoder::new(whole).map_err(|error| unreadable(path, &error))?)
+        } else {
+            Box::new(whole)
+        };
+        let buffer = vec![0; BUFFER_BYTES];
+        Ok(Self { path: path.to_owned(), reader, buffer, start: 0, end: 0, searched: 0, at_end: false })
+    }
+
+    /// The next line, without its line feed (and with the carriage return before it, if there is one); none at the end.
+    /// The last line needs no line feed.
+    ///
+    /// # Errors
+    /// When the file cannot be read on: an I/O error, or compressed data that are cut or damaged. A line before that is
+    /// handed on only when it is complete.
+    #[inline]
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>, InputError> {
+        loop {
+            if let Some(length) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
+                let (from, to) = (self.start, self.searched + length);
+                self.start = to + 1;
+                self.searched = self.start;
+                return Ok(Some(&self.buffer[from..to.min(from + LINE_BYTES_MAX)]));
+            }
+            self.searched = self.end;
+            if self.end - self.start >= LINE_BYTES_MAX {
+                return self.cut_line().map(Some);
+            }
+            if self.at_end {
+                let (from, to) = (self.start, self.end);
+                self.start = to;
+                return Ok((from < to).then(|| &self.buffer[from..to]));
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The first [`LINE_BYTES_MAX`] bytes of a line; goes past the rest of it.
+    #[cold]
+    fn cut_line(&mut self) -> Result<&[u8], InputError> {
+        let kept = self.start..self.start + LINE_BYTES_MAX;
+        // The rest is read into what lies behind the kept bytes, over and over.
+        if self.buffer.len() < kept.end + BUFFER_BYTES {
+            self.buffer.resize(kept.end + BUFFER_BYTES, 0);
+        }
+        loop {
+            if let Some(length) = memchr::memchr(b'\n', &self.buffer[kept.end..self.end]) {
+                self.start = kept.end + length + 1;
+                break;
+            }
+            self.end = kept.end;
+            let read = self.read_some()?;
+            if read == 0 {
+                self.start = self.end;
+                break;
+            }
+        }
+        self.searched = self.start;
+        Ok(&self.buffer[kept])
+    }
+
+    /// Makes room behind the bytes that are left, and reads into it.
+    fn fill(&mut self) -> Result<(), InputError> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            self.searched = self.end;
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        self.read_some().map(drop)
+    }
+
+    fn read_some(&mut self) -> Result<usize, InputError> {
+        loop {
+            match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(read) => {
+                    self.at_end = read == 0;
+                    self.end += read;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(unreadable(&self.path, &error)),
+            }
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> InputError {
+    InputError(format!(
+        "cannot read {} to its end: {error}; if it is compressed, it may be cut or damaged",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zst(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 1).unwrap()
+    }
+
+    /// All lines of a file of that name with these bytes, or what went wrong after how many.
+    fn lines(name: &str, bytes: &[u8]) -> Result<Vec<Vec<u8>>, (usize, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let mut lines = Lines::open(&path).map_err(|error| (0, error.to_string()))?;
+        let mut all = Vec::new();
+        loop {
+            match lines.next_line() {
+                Ok(Some(line)) => all.push(line.to_vec()),
+                Ok(None) => return Ok(all),
+                Err(error) => return Err((all.len(), error.to_string())),
+            }
+        }
+    }
+
+    #[test]
+    fn reads_every_kind_by_magic_and_by_name() {
+        let text = b"a\n\nbc\r\nlast";
+        let expected: Vec<Vec<u8>> = [&b"a"[..], b"", b"bc\r", b"last"].map(<[u8]>::to_vec).to_vec();
+        let two_members = [gz(&text[..4]), gz(&text[4..])].concat();
+        let two_frames = [zst(&text[..4]), zst(&text[4..])].concat();
+        for (name, bytes) in [
+            ("plain.csv", text.to_vec()),
+            ("a.gz", gz(text)),
+            ("nameless", gz(text)),
+            ("two.gz", two_members),
+            ("a.zst", zst(text)),
+            ("nameless2", zst(text)),
+            ("two.zst", two_frames),
+        ] {
+            assert_eq!(lines(name, &bytes), Ok(expected.clone()), "{name}");
+        }
+        assert_eq!(lines("empty", b""), Ok(vec![]));
+        assert_eq!(lines("empty.gz", &gz(b"")), Ok(vec![]));
+        assert_eq!(lines("one", b"\n"), Ok(vec![vec![]]));
+    }
+
+    #[test]
+    fn a_cut_or_damaged_file_is_an_error_that_names_it() {
+        let text: Vec<u8> = (0..200_000).flat_map(|i| format!("{i},{}\n", i * 7919 % 1000).into_bytes()).collect();
+        for (name, whole) in [("cut.gz", gz(&text)), ("cut.zst", zst(&text))] {
+            for keep in [0, 1, 3, 10, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
+                let (_, error) = lines(name, &whole[..keep]).expect_err(&format!("{name} cut to {keep}"));
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        let second_cut = [gz(b"a\n"), gz(&text)[..100].to_vec()].concat();
+        assert!(lines("second.gz", &second_cut).is_err());
+        let mut damaged = gz(&text);
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 0x55;
+        assert!(lines("damaged.gz", &damaged).is_err());
+        assert!(lines("text.gz", b"a,b\n1,2\n").is_err());
+        assert!(lines("text.zst", b"a,b\n1,2\n").is_err());
+    }
+
+    #[test]
+    fn an_overlong_line_is_cut_and_the_next_one_whole() {
+        for length in [LINE_BYTES_MAX - 1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 2 * LINE_BYTES_MAX + 12345] {
+            let mut bytes = b"first\n".to_vec();
+            bytes.resize(6 + length, b'x');
+            bytes.extend_from_slice(b"\nnext\nlast");
+            let found = lines("long", &bytes).unwrap();
+            let lengths: Vec<usize> = found.iter().map(Vec::len).collect();
+            assert_eq!(lengths, [5, length.min(LINE_BYTES_MAX), 4, 4]);
+            assert_eq!(found[2], b"next");
+            let unended = lines("unended", &bytes[..6 + length]).unwrap();
+            assert_eq!(unended.iter().map(Vec::len).collect::<Vec<_>>(), [5, length.min(LINE_BYTES_MAX)]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = |path: &Path| Lines::open(path).unwrap_err().to_string();
+        assert!(error(dir.path()).contains("directory"));
+        assert!(error(&dir.path().join("absent.csv")).contains("absent.csv: there is no such file"));
+    }
+}

@@ -77,8 +77,21 @@ pub struct Replayed {
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
+    /// Event time of the first one.
+    pub first_at: Timestamp,
     /// Event time of the last one.
     pub at: Timestamp,
+}
+
+/// How far [`Replayer::run`] is to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the source.
+    End,
+    /// Up to the first record at or after this stamp, which is kept for the next run.
+    Time(Timestamp),
+    /// This many records, counted from the first of all runs.
+    Records(u64),
 }
 
 /// Why [`Replayer::run`] returned.
@@ -86,7 +99,7 @@ pub struct Replayed {
 pub enum Ended {
     /// The source has no more.
     Source,
-    /// The next record lies at or after the stamp that was named; it is kept for the next run.
+    /// What [`Until`] names was reached.
     Until,
     /// Somebody asked to stop.
     Stopped,

@@ -1,6 +1,6 @@
 //! The loop that publishes: when each record is due, and what it waits for.
 
-use super::{Clock, Ended, Publish, RecordSource, ReplayError, ReplayRecord, Replayed, Throttle};
+use super::{Clock, Ended, Publish, RecordSource, ReplayError, ReplayRecord, Replayed, Throttle, Until};
 use crate::connectors::sink::Stop;
 use crate::market::Timestamp;
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
         &self.source
     }
 
-    /// Publishes until the source ends, the next record lies at or after `until`, or somebody asks to stop (honoured
+    /// Publishes until the source ends, `until` is reached, or somebody asks to stop (honoured
     /// within 50 ms); unless stopped, everything published is acknowledged on return. May be called again, with another pace.
     /// `report` is called about ten times a second.
     ///
@@ -106,7 +106,7 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
     pub fn run(
         &mut self,
         pace: Pace,
-        until: Option<Timestamp>,
+        until: Until,
         stop: &Stop,
         report: &mut dyn FnMut(&Replayed),
     ) -> Result<Ended, ReplayError> {
@@ -125,7 +125,7 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
     fn publish_until(
         &mut self,
         pace: Pace,
-        until: Option<Timestamp>,
+        until: Until,
         stop: &Stop,
         report: &mut dyn FnMut(&Replayed),
     ) -> Result<Ended, ReplayError> {
@@ -140,7 +140,12 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
                 }
                 self.pending = true;
             }
-            if until.is_some_and(|until| self.next.at >= until) {
+            let reached = match until {
+                Until::End => false,
+                Until::Time(stamp) => self.next.at >= stamp,
+                Until::Records(count) => self.done.records >= count,
+            };
+            if reached {
                 return Ok(Ended::Until);
             }
             if !self.await_due(pace, &mut anchor, stop, report) || !self.await_room(stop, report)? {
@@ -162,6 +167,9 @@ impl<S: RecordSource, P: Publish, C: Clock> Replayer<S, P, C> {
         }
         let latest = self.latest.entry(*partition).or_insert(*at);
         *latest = (*latest).max(*at);
+        if self.done.records == 0 {
+            self.done.first_at = *at;
+        }
         self.done.records += 1;
         self.done.bytes += bytes as u64;
         self.done.at = *at;

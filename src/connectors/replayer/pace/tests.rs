@@ -83,7 +83,7 @@ fn keeps_the_recorded_pace_times_a_factor() {
     for (speed, expected) in [(1.0, [0, 1000, 1000, 4000]), (10.0, [0, 100, 100, 400]), (0.5, [0, 2000, 2000, 8000])] {
         let tape = Tape::default();
         let mut replayer = replayer(&[5000, 6000, 6000, 9000], &tape);
-        let ended = replayer.run(Pace::Recorded(speed), None, &Stop::default(), &mut |_| {});
+        let ended = replayer.run(Pace::Recorded(speed), Until::End, &Stop::default(), &mut |_| {});
         assert_eq!(ended, Ok(Ended::Source));
         assert_eq!(*tape.moments_ms.borrow(), expected, "speed {speed}");
     }
@@ -92,14 +92,14 @@ fn keeps_the_recorded_pace_times_a_factor() {
 #[test]
 fn stamps_that_go_back_are_due_at_once() {
     let tape = Tape::default();
-    replayer(&[5000, 4000, 6000], &tape).run(Pace::Recorded(1.0), None, &Stop::default(), &mut |_| {}).unwrap();
+    replayer(&[5000, 4000, 6000], &tape).run(Pace::Recorded(1.0), Until::End, &Stop::default(), &mut |_| {}).unwrap();
     assert_eq!(*tape.moments_ms.borrow(), [0, 0, 1000]);
 }
 
 #[test]
 fn after_a_delay_it_goes_on_at_pace_and_not_in_a_burst() {
     let tape = Tape { delay_at: Some((2, Duration::from_secs(60))), ..Tape::default() };
-    replayer(&[0, 1000, 2000, 3000], &tape).run(Pace::Recorded(1.0), None, &Stop::default(), &mut |_| {}).unwrap();
+    replayer(&[0, 1000, 2000, 3000], &tape).run(Pace::Recorded(1.0), Until::End, &Stop::default(), &mut |_| {}).unwrap();
     assert_eq!(*tape.moments_ms.borrow(), [0, 1000, 61_000, 62_000]);
 }
 
@@ -107,11 +107,13 @@ fn after_a_delay_it_goes_on_at_pace_and_not_in_a_burst() {
 fn phases_lose_no_record() {
     let tape = Tape::default();
     let mut replayer = replayer(&[0, 1000, 2000, 3000], &tape);
-    let until = Some(Timestamp::from_millis(2000));
+    let until = Until::Time(Timestamp::from_millis(2000));
     let stop = Stop::default();
+    assert_eq!(replayer.run(Pace::Max, Until::Records(1), &stop, &mut |_| {}), Ok(Ended::Until));
+    assert_eq!((replayer.replayed().records, replayer.least_latest()), (1, Some(Timestamp::from_millis(0))));
     assert_eq!(replayer.run(Pace::Max, until, &stop, &mut |_| {}), Ok(Ended::Until));
     assert_eq!(replayer.replayed().records, 2);
-    assert_eq!(replayer.run(Pace::Recorded(1.0), None, &stop, &mut |_| {}), Ok(Ended::Source));
+    assert_eq!(replayer.run(Pace::Recorded(1.0), Until::End, &stop, &mut |_| {}), Ok(Ended::Source));
     assert_eq!(*tape.moments_ms.borrow(), [0, 0, 0, 1000]);
     let done = replayer.replayed();
     assert_eq!((done.records, done.bytes, done.at.millis()), (4, 40, 3000));
@@ -122,7 +124,7 @@ fn never_overtakes_the_wall_clock() {
     let mut tape = Tape::default();
     tape.clock.wall_start_ms = 10_000;
     let mut replayer = replayer(&[9000, 10_000, 10_500, 12_000], &tape).behind_wall_clock();
-    replayer.run(Pace::Max, None, &Stop::default(), &mut |_| {}).unwrap();
+    replayer.run(Pace::Max, Until::End, &Stop::default(), &mut |_| {}).unwrap();
     assert_eq!(*tape.moments_ms.borrow(), [0, 0, 500, 2000]);
 }
 
@@ -132,7 +134,7 @@ fn stops_within_a_tenth_of_a_second() {
     tape.clock.stop_at = Some(Duration::from_millis(3333));
     let stop = Stop::default();
     let mut replayer = replayer(&[0, 86_400_000], &tape);
-    assert_eq!(replayer.run(Pace::Recorded(1.0), None, &stop, &mut |_| {}), Ok(Ended::Stopped));
+    assert_eq!(replayer.run(Pace::Recorded(1.0), Until::End, &stop, &mut |_| {}), Ok(Ended::Stopped));
     assert!(tape.clock.longest.get() <= Duration::from_millis(100));
     assert!(tape.clock.elapsed() <= Duration::from_millis(3433));
     assert_eq!(replayer.replayed().records, 1);
@@ -149,7 +151,7 @@ fn waits_for_the_reader() {
     let mut replayer = replayer(&[0; 1000], &tape).with_throttle(throttle);
     let mut most = 0;
     let mut report = |done: &Replayed| most = most.max(done.records.saturating_sub(read.load(Ordering::Relaxed)));
-    assert_eq!(replayer.run(Pace::Max, None, &Stop::default(), &mut report), Ok(Ended::Source));
+    assert_eq!(replayer.run(Pace::Max, Until::End, &Stop::default(), &mut report), Ok(Ended::Source));
     assert_eq!(replayer.replayed().records, 1000);
     assert!((1..=5).contains(&most), "{most} records ahead");
 }
@@ -160,6 +162,6 @@ fn a_reader_that_stands_still_does_not_hold_up_a_stop() {
     tape.clock.stop_at = Some(Duration::from_secs(1));
     let throttle = Throttle::new(Ahead { records_max: 3, bytes_max: 1000 }, Box::new(|_| 0));
     let mut replayer = replayer(&[0; 10], &tape).with_throttle(throttle);
-    assert_eq!(replayer.run(Pace::Max, None, &Stop::default(), &mut |_| {}), Ok(Ended::Stopped));
+    assert_eq!(replayer.run(Pace::Max, Until::End, &Stop::default(), &mut |_| {}), Ok(Ended::Stopped));
     assert_eq!(replayer.replayed().records, 3);
 }

@@ -1,1 +1,30 @@
-//! kafka
+//! Kafka: where ticks come from and where forecasts go.
+//!
+//! [`source`] reads with explicit assignment, one consumer per worker; [`offsets`] resolves `start` once, before the
+//! workers begin. [`sink`] is one transactional producer per job: each transaction carries results *and* the
+//! [`progress`] record, so that what is published and what is known to be published cannot differ. Whatever goes wrong
+//! with a transaction mends the same way: a new producer, `init_transactions` (which aborts what was open and fences
+//! zombies), read the progress, then send the batch again or skip it. [`embedded`] is a broker in this process.
+
+mod channel;
+mod connect;
+mod context;
+pub mod dead_letters;
+pub mod embedded;
+pub mod offsets;
+pub mod options;
+pub mod progress;
+pub mod publisher;
+mod records;
+pub mod sink;
+pub mod source;
+mod topics;
+
+pub use dead_letters::DeadLetterSink;
+pub use embedded::{EmbeddedBroker, EmbeddedError};
+pub use offsets::{Offsets, end_offsets, partition_count, resolve_start, resume_start};
+pub use options::{OptionError, check_sink, check_source};
+pub use progress::Progress;
+pub use publisher::{PublishError, Publisher};
+pub use sink::KafkaSink;
+pub use source::{KafkaInput, Positions, Reading};

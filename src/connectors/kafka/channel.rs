@@ -1,0 +1,245 @@
+//! A producer whose calls all end within a second or two, and whose errors are sorted by what mends them.
+
+use super::connect::{CALL_WAIT, no_answer};
+use super::context::{Context, Limiter};
+use super::options::Server;
+use super::records::Outgoing;
+use crate::connectors::sink::{SinkError, Stop};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::time::{Duration, Instant};
+
+/// How long something that had begun may go on after the job was asked to stop.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long one look for acknowledgements waits.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What mends an error.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// A new producer, later.
+    Renew(String),
+    /// Nothing: the job stops.
+    Stopped,
+    /// Somebody.
+    Fatal(String),
+}
+
+impl From<Trouble> for SinkError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Stopped => Self::Stopped,
+            Trouble::Renew(text) | Trouble::Fatal(text) => Self::Fatal(text),
+        }
+    }
+}
+
+/// The job's wish to stop, with some grace for what had begun.
+pub(super) struct Patience<'a> {
+    stop: &'a Stop,
+    since: Option<Instant>,
+}
+
+impl<'a> Patience<'a> {
+    pub fn new(stop: &'a Stop) -> Self {
+        Self { stop, since: None }
+    }
+
+    /// Ends with [`Trouble::Stopped`] some time after the job was asked to stop.
+    pub fn check(&mut self) -> Result<(), Trouble> {
+        if self.stop.requested() && self.since.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            return Err(Trouble::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Waits, but no longer than there is patience.
+    pub fn sleep(&mut self, pause: Duration) -> Result<(), Trouble> {
+        let end = Instant::now() + pause;
+        loop {
+            self.check()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+}
+
+/// Pauses between attempts: 100 ms, doubled up to 5 s.
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    pub fn new() -> Self {
+        Self(Duration::from_millis(100))
+    }
+
+    pub fn wait(&mut self, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        patience.sleep(self.0)?;
+        self.0 = (self.0 * 2).min(Duration::from_secs(5));
+        Ok(())
+    }
+}
+
+/// A producer.
+pub(super) struct Channel {
+    producer: BaseProducer<Context>,
+    server: Server,
+    limiter: Limiter,
+}
+
+impl Channel {
+    /// Makes the client; says nothing yet about the broker.
+    pub fn open(server: &Server, config: &ClientConfig) -> Result<Self, Trouble> {
+        let producer =
+            config.create_with_context(Context::default()).map_err(|error| Trouble::Fatal(server.explain(&error).0))?;
+        Ok(Self { producer, server: server.clone(), limiter: Limiter::default() })
+    }
+
+    /// Fences earlier producers of the same `transactional.id` and aborts what they left open. Waits for `wait`, or for
+    /// ever.
+    pub fn init_transactions(&self, wait: Option<Duration>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        loop {
+            let error = match self.producer.init_transactions(CALL_WAIT) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.producer.poll(TICK);
+            if !waiting_helps(&error) {
+                return Err(self.sort(&error, "init_transactions"));
+            }
+            if wait.is_some_and(|wait| begin.elapsed() > wait) {
+                return Err(Trouble::Fatal(no_answer(&self.server, self.context(), &error)));
+            }
+            self.complain("its transaction coordinator does not answer yet", &error);
+            patience.check()?;
+        }
+    }
+
+    pub fn begin(&self) -> Result<(), Trouble> {
+        self.producer.begin_transaction().map_err(|error| self.sort(&error, "begin_transaction"))
+    }
+
+    /// Hands a record to the client; waits while its queue is full.
+    pub fn send(&self, outgoing: Outgoing<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        let Outgoing { topic, key, value, headers } = outgoing;
+        let mut record = BaseRecord::to(topic).payload(value);
+        record.key = key;
+        record.headers = headers;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return self.check_failure(),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.producer.poll(TICK);
+                    self.check_failure()?;
+                    self.complain("has not acknowledged what was sent", &RDKafkaErrorCode::QueueFull);
+                    patience.check()?;
+                }
+                Err((error, _)) => {
+                    return Err(self.sort(&error, &format!("a record of {} bytes for {topic}", value.len())));
+                }
+            }
+        }
+    }
+
+    /// Serves acknowledgements without waiting.
+    pub fn serve(&self) -> Result<(), Trouble> {
+        self.producer.poll(Duration::ZERO);
+        self.check_failure()
+    }
+
+    /// Waits until everything is acknowledged. To be called before [`Channel::commit`], which is slow otherwise.
+    pub fn drain(&self, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(TICK);
+            self.check_failure()?;
+            if begin.elapsed() > super::context::QUIET {
+                self.complain("has not acknowledged what was sent", &"still waiting");
+            }
+            patience.check()?;
+        }
+        self.check_failure()
+    }
+
+    /// Commits. A commit whose answer was lost is asked for again, never aborted.
+    pub fn commit(&self, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        loop {
+            let error = match self.producer.commit_transaction(CALL_WAIT) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            self.producer.poll(TICK);
+            if !waiting_helps(&error) {
+                return Err(self.sort(&error, "commit_transaction"));
+            }
+            self.complain("does not answer to a commit", &error);
+            patience.check()?;
+        }
+    }
+
+    /// Records acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.context().delivered()
+    }
+
+    fn context(&self) -> &Context {
+        self.producer.client().context()
+    }
+
+    fn complain(&self, what: &str, error: &dyn std::fmt::Display) {
+        if self.limiter.pass(what).is_some() {
+            let (brokers, waiting) = (&self.server.brokers, self.producer.in_flight_count());
+            tracing::warn!(target: "tickcast::kafka", "Kafka at {brokers} {what} ({error}; {waiting} records wait): trying on");
+        }
+    }
+
+    fn check_failure(&self) -> Result<(), Trouble> {
+        match self.context().take_failure() {
+            Some(code) => Err(self.sort_code(code, &format!("a record was not taken: {code}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn sort(&self, error: &KafkaError, what: &str) -> Trouble {
+        // The reason of a failed transaction is that of the record that failed in it.
+        let code = self.context().take_failure().or_else(|| error.rdkafka_error_code());
+        self.sort_code(code.unwrap_or(RDKafkaErrorCode::Fail), &format!("{what}: {error}"))
+    }
+
+    fn sort_code(&self, code: RDKafkaErrorCode, what: &str) -> Trouble {
+        use RDKafkaErrorCode as Code;
+        let brokers = &self.server.brokers;
+        let what = self.server.redact(what.to_owned());
+        let advice = match code {
+            Code::MessageSizeTooLarge => {
+                "raise `message.max.bytes` of the broker or `max.message.bytes` of the topic to 1 MB at least"
+            }
+            Code::TopicAuthorizationFailed => "grant Write and Describe on the output topics",
+            Code::TransactionalIdAuthorizationFailed => {
+                "grant Write and Describe on the transactional id `tickcast-<job.id>`"
+            }
+            Code::ClusterAuthorizationFailed => "grant IdempotentWrite on the cluster",
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+                "an output topic does not exist any more: create it, and start again"
+            }
+            Code::InvalidRecord => "the broker refuses the record: is the topic compacted, or are its records checked?",
+            Code::UnsupportedVersion | Code::UnsupportedFeature => "the broker is too old: 0.11 or newer is needed",
+            _ => return Trouble::Renew(format!("Kafka at {brokers}: {what}")),
+        };
+        Trouble::Fatal(format!("Kafka at {brokers}: {what}: {advice}"))
+    }
+}
+
+/// Whether the same call may be made again.
+fn waiting_helps(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(error) => error.is_retriable() && !error.is_fatal() && !error.txn_requires_abort(),
+        KafkaError::Flush(_) => true,
+        _ => false,
+    }
+}

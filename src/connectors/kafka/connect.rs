@@ -1,0 +1,106 @@
+//! The first contact with a cluster: a client, its brokers' answer, a topic's partitions. At most 15 seconds, then one
+//! message that says what is wrong.
+
+use super::context::Context;
+use super::options::Server;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::time::{Duration, Instant};
+
+/// How long a job waits for a broker when it starts.
+pub(super) const START_WAIT: Duration = Duration::from_secs(15);
+/// How long one call into librdkafka may block.
+pub(super) const CALL_WAIT: Duration = Duration::from_secs(1);
+/// How long a topic may take to become known after it was created.
+const TOPIC_WAIT: Duration = Duration::from_secs(3);
+
+/// A client that asks for metadata and offsets.
+pub(super) struct Inquirer {
+    consumer: BaseConsumer<Context>,
+    server: Server,
+    deadline: Instant,
+}
+
+impl Inquirer {
+    /// Makes the client; says nothing yet about the broker.
+    pub fn new(server: &Server, config: &ClientConfig) -> Result<Self, String> {
+        let consumer = config.create_with_context(Context::default()).map_err(|error| server.explain(&error).0)?;
+        Ok(Self { consumer, server: server.clone(), deadline: Instant::now() + START_WAIT })
+    }
+
+    /// How many partitions a topic has, or `None` when there is no such topic.
+    pub fn partitions(&self, topic: &str) -> Result<Option<u32>, String> {
+        self.partitions_within(topic, TOPIC_WAIT)
+    }
+
+    /// The same, without waiting for a topic that was just created.
+    pub fn partitions_now(&self, topic: &str) -> Result<Option<u32>, String> {
+        self.partitions_within(topic, Duration::ZERO)
+    }
+
+    fn partitions_within(&self, topic: &str, wait: Duration) -> Result<Option<u32>, String> {
+        let mut unknown_since = None;
+        loop {
+            let metadata = self.ask(|consumer| consumer.fetch_metadata(Some(topic), CALL_WAIT))?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            match found.map(|found| (found.error().map(RDKafkaErrorCode::from), found.partitions().len())) {
+                Some((None, partitions)) if partitions > 0 => {
+                    return u32::try_from(partitions).map(Some).map_err(|error| error.to_string());
+                }
+                Some((Some(RDKafkaErrorCode::TopicAuthorizationFailed), _)) => {
+                    return Err(format!("not allowed to see topic `{topic}` on {}", self.server.brokers));
+                }
+                Some((Some(RDKafkaErrorCode::InvalidTopic), _)) => {
+                    return Err(format!(
+                        "`{topic}` is no name of a Kafka topic: use letters, digits, `.`, `_` and `-`"
+                    ));
+                }
+                _ => {
+                    let since = *unknown_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= wait {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+    }
+
+    /// The number of partitions of a topic that must be there.
+    pub fn existing(&self, topic: &str) -> Result<u32, String> {
+        self.partitions(topic)?.ok_or_else(|| {
+            format!("topic `{topic}` does not exist on {}: create it or publish to it first", self.server.brokers)
+        })
+    }
+
+    /// Calls until it is answered, or the time is up.
+    pub fn ask<T>(&self, call: impl Fn(&BaseConsumer<Context>) -> Result<T, KafkaError>) -> Result<T, String> {
+        loop {
+            let error = match call(&self.consumer) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // Serves logs and errors: the reason stands there.
+            for _ in 0..16 {
+                let _ = self.consumer.poll(Duration::ZERO);
+            }
+            if Instant::now() >= self.deadline {
+                return Err(no_answer(&self.server, self.consumer.client().context(), &error));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// First and next offset of a partition.
+    pub fn watermarks(&self, topic: &str, partition: u32) -> Result<(i64, i64), String> {
+        let number = i32::try_from(partition).map_err(|error| error.to_string())?;
+        self.ask(|consumer| consumer.fetch_watermarks(topic, number, CALL_WAIT))
+    }
+}
+
+/// The message for a broker that does not answer.
+pub(super) fn no_answer(server: &Server, context: &Context, error: &KafkaError) -> String {
+    let reason = context.last_trouble().unwrap_or_else(|| error.to_string());
+    server.redact(format!("no broker answers at {}: {reason}", server.brokers))
+}

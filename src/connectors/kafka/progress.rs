@@ -1,0 +1,285 @@
+//! The job's own record in each transaction: how far it has published. What stands here has been published, and nothing
+//! else has.
+
+use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
+use super::context::Context;
+use super::offsets::Offsets;
+use super::options::Server;
+use crate::connectors::sink::Batch;
+use crate::market::{DeadLetter, Forecast, PartitionId, Release, Score, Timestamp};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The value of a record of `<forecast topic>.progress`, as JSON; its key is the job's id. The last one counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The job's id.
+    pub job: String,
+    /// How many times the job has been started. A smaller one than what stands here is a zombie's.
+    pub generation: u64,
+    /// How many of these records the job has written.
+    pub sequence: u64,
+    /// End of the last published pane, in epoch ms: every forecast issued and every score due by then is published.
+    pub through: Timestamp,
+    /// The offsets that `start` was resolved to; empty before the first transaction.
+    pub start: Offsets,
+    /// Dead letters of lower offsets are published.
+    pub dead_letters: Offsets,
+    /// All idle releases so far: decided by the wall clock once, replayed ever after.
+    pub releases: Vec<Release>,
+    /// The partitions that were idle at `through`.
+    pub idle: BTreeMap<PartitionId, Release>,
+    /// The names of the sinks that `through` holds for.
+    #[serde(default)]
+    pub covers: Vec<String>,
+}
+
+/// What of a batch is not published yet, and the record that goes with it.
+pub(super) struct Work<'a> {
+    pub scores: Vec<&'a Score>,
+    pub forecasts: Vec<&'a Forecast>,
+    pub dead_letters: Vec<&'a DeadLetter>,
+    pub progress: Progress,
+}
+
+impl Progress {
+    /// What is left of `batch`, or `None` where nothing is and `through` stays. `takes_dead_letters`: whether those are
+    /// published at all.
+    pub(super) fn work<'a>(&self, batch: &'a Batch, takes_dead_letters: bool) -> Option<Work<'a>> {
+        let after = |at: Timestamp| at > self.through;
+        let scores: Vec<&Score> = batch.scores.iter().filter(|score| after(score.target_at)).collect();
+        let forecasts: Vec<&Forecast> = batch.forecasts.iter().filter(|forecast| after(forecast.issued_at)).collect();
+        let unpublished = |letter: &&DeadLetter| {
+            let next = self.dead_letters.get(&letter.partition).copied().unwrap_or(0);
+            takes_dead_letters && i64::try_from(letter.offset).is_ok_and(|offset| offset >= next)
+        };
+        let dead_letters: Vec<&DeadLetter> = batch.dead_letters.iter().filter(unpublished).collect();
+
+        let mut progress = self.clone();
+        let releases = batch.releases.iter().filter(|release| !self.releases.contains(release));
+        progress.releases.extend(releases.copied());
+        for letter in &dead_letters {
+            let next = i64::try_from(letter.offset).map_or(i64::MAX, |offset| offset + 1);
+            let known = progress.dead_letters.entry(letter.partition).or_default();
+            *known = next.max(*known);
+        }
+        if batch.through > self.through {
+            progress.through = batch.through;
+            progress.idle.clone_from(&batch.idle);
+        }
+        // The others recompute what an earlier run has published, or are idle without closing anything.
+        (progress != *self).then(|| {
+            progress.sequence += 1;
+            Work { scores, forecasts, dead_letters, progress }
+        })
+    }
+}
+
+/// Why progress could not be read.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The broker does not answer, or not yet.
+    Again(String),
+    /// It is there, and cannot be used.
+    Unusable(String),
+}
+
+/// Reads the job's last committed progress record. Blocks for at most some seconds beyond the broker's own time.
+pub(super) fn read(server: &Server, topic: &str, job: &str) -> Result<Option<Progress>, ReadError> {
+    let end = committed_end(server, topic)?;
+    if end == 0 {
+        return Ok(None);
+    }
+    let config = server.consumer(&format!("tickcast-{job}"), 1);
+    let consumer: BaseConsumer<Context> = config
+        .create_with_context(Context::default())
+        .map_err(|error| ReadError::Unusable(server.explain(&error).0))?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Beginning)
+        .and_then(|()| consumer.assign(&list))
+        .map_err(|error| ReadError::Unusable(format!("cannot read {topic}: {error}")))?;
+    let mut last = None;
+    let mut heard = Instant::now();
+    loop {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                if message.key() == Some(job.as_bytes()) {
+                    last = message.payload().map(<[u8]>::to_vec);
+                }
+                if message.offset() + 1 >= end {
+                    break;
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => break,
+            Some(Err(error)) if permanent(&error) => {
+                return Err(ReadError::Unusable(format!("cannot read {topic} on {}: {error}", server.brokers)));
+            }
+            Some(Err(_)) | None if heard.elapsed() > START_WAIT => {
+                let reason = consumer.client().context().last_trouble().unwrap_or_else(|| "no answer".to_owned());
+                return Err(ReadError::Again(format!("reading {topic} on {}: {reason}", server.brokers)));
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+    last.map(|bytes| parse(topic, job, &bytes)).transpose()
+}
+
+fn permanent(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+        )
+    )
+}
+
+fn parse(topic: &str, job: &str, bytes: &[u8]) -> Result<Progress, ReadError> {
+    let progress: Progress = serde_json::from_slice(bytes).map_err(|error| {
+        ReadError::Unusable(format!(
+            "the last record of job `{job}` in {topic} is no progress record of tickcast: {error}"
+        ))
+    })?;
+    if progress.job == job {
+        Ok(progress)
+    } else {
+        Err(ReadError::Unusable(format!("the record of job `{job}` in {topic} says job `{}`", progress.job)))
+    }
+}
+
+/// The end of the one partition, once no transaction is open below it: another job's could hide our last record.
+fn committed_end(server: &Server, topic: &str) -> Result<i64, ReadError> {
+    let uncommitted = Inquirer::new(server, &server.uncommitted_inquirer()).map_err(ReadError::Unusable)?;
+    let (_, end) = uncommitted.watermarks(topic, 0).map_err(ReadError::Again)?;
+    let committed = Inquirer::new(server, &server.inquirer()).map_err(ReadError::Unusable)?;
+    let begin = Instant::now();
+    loop {
+        let (_, stable) = committed.watermarks(topic, 0).map_err(ReadError::Again)?;
+        if stable >= end {
+            return Ok(end);
+        }
+        // The broker looks every 10 seconds for transactions that are open too long.
+        if begin.elapsed() > START_WAIT * 2 {
+            return Err(ReadError::Again(format!("a transaction stays open in {topic}")));
+        }
+        std::thread::sleep(CALL_WAIT / 10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Fixed, Interval, ModelInfo, Reasons, Skill, Span, Status, Symbol};
+
+    fn forecast(issued_at: i64) -> Forecast {
+        let horizon = Span::from_millis(60_000);
+        let issued_at = Timestamp::from_millis(issued_at);
+        Forecast {
+            job: "btc".into(),
+            symbol: Symbol::new("BTC").unwrap(),
+            horizon,
+            issued_at,
+            target_at: issued_at.plus(horizon),
+            last_price: Fixed::from_raw(100),
+            price: 1.0,
+            interval: Interval { coverage: 0.9, lower: 1.0, upper: 1.0 },
+            quantiles: [1.0; 5],
+            probability_up: 0.5,
+            status: Status::Ok,
+            reasons: Reasons::default(),
+            skill: Skill::default(),
+            model: ModelInfo::default(),
+        }
+    }
+
+    fn letter(offset: u64) -> DeadLetter {
+        let (partition, error) = (PartitionId(1), "no".to_owned());
+        DeadLetter { topic: "t".into(), partition, offset, key: None, value: vec![], sha256: None, error }
+    }
+
+    fn batch(through: i64, forecasts: &[i64], letters: &[u64]) -> Batch {
+        Batch {
+            through: Timestamp::from_millis(through),
+            forecasts: forecasts.iter().map(|at| forecast(*at)).collect(),
+            dead_letters: letters.iter().map(|offset| letter(*offset)).collect(),
+            ..Batch::default()
+        }
+    }
+
+    fn at(through: i64) -> Progress {
+        Progress { through: Timestamp::from_millis(through), ..Progress::default() }
+    }
+
+    #[test]
+    fn what_is_published_is_left_out() {
+        let first = at(0);
+        let some = batch(200, &[100, 200], &[5, 7]);
+        let work = first.work(&some, true).unwrap();
+        assert_eq!((work.forecasts.len(), work.dead_letters.len()), (2, 2));
+        let second = work.progress;
+        assert_eq!((second.sequence, second.through.millis()), (1, 200));
+        assert_eq!(second.dead_letters, [(PartitionId(1), 8)].into());
+        assert!(second.work(&some, true).is_none(), "the same again");
+        let more = batch(300, &[200, 300], &[7, 8]);
+        let work = second.work(&more, true).unwrap();
+        assert_eq!(work.forecasts.iter().map(|f| f.issued_at.millis()).collect::<Vec<_>>(), [300]);
+        assert_eq!(work.dead_letters.iter().map(|l| l.offset).collect::<Vec<_>>(), [8]);
+    }
+
+    #[test]
+    fn through_moves_without_forecasts_and_never_back() {
+        let progress = at(200);
+        assert_eq!(progress.work(&batch(300, &[], &[]), true).unwrap().progress.through.millis(), 300);
+        assert!(progress.work(&batch(100, &[], &[]), true).is_none());
+        let letters_only = batch(100, &[], &[3]);
+        assert_eq!(progress.work(&letters_only, true).unwrap().progress.through.millis(), 200);
+        assert!(progress.work(&letters_only, false).is_none(), "no topic for dead letters");
+    }
+
+    #[test]
+    fn releases_are_kept_once_and_idleness_belongs_to_through() {
+        let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
+        let mut some = batch(300, &[], &[]);
+        some.releases = vec![release];
+        some.idle = [(PartitionId(0), release)].into();
+        let first = at(200).work(&some, true).unwrap().progress;
+        assert_eq!((first.releases.len(), first.idle.len()), (1, 1));
+        let mut replayed = batch(250, &[], &[]);
+        replayed.releases = vec![release];
+        assert!(first.work(&replayed, true).is_none());
+        assert_eq!(first.work(&batch(400, &[], &[]), true).unwrap().progress.idle.len(), 0);
+    }
+
+    #[test]
+    fn the_record_reads_back() {
+        let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
+        let progress = Progress {
+            job: "btc".to_owned(),
+            generation: 3,
+            sequence: 17,
+            through: Timestamp::from_millis(1_611_239_640_000),
+            start: [(PartitionId(0), 12)].into(),
+            dead_letters: [(PartitionId(0), 13)].into(),
+            releases: vec![release],
+            idle: [(PartitionId(0), release)].into(),
+            covers: vec!["kafka".to_owned()],
+        };
+        let json = serde_json::to_string(&progress).unwrap();
+        assert_eq!(
+            json,
+            r#"{"job":"btc","generation":3,"sequence":17,"through":1611239640000,"start":{"0":12},"dead_letters":{"0":13},"releases":[{"partition":0,"offset":4,"pane":9}],"idle":{"0":{"partition":0,"offset":4,"pane":9}},"covers":["kafka"]}"#
+        );
+        assert_eq!(parse("t", "btc", json.as_bytes()).unwrap(), progress);
+        assert!(parse("t", "eth", json.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! The job's one producer to Kafka: forecasts, scores, dead letters and the progress record of everything that is
+//! ready, in one transaction.
+//!
+//! A transaction that fails, for whatever reason, is mended in one way: a new producer, `init_transactions` (the broker
+//! aborts what was open), the progress record is read, and it tells whether the batch had been committed after all.
+
+use super::channel::{Backoff, Channel, Patience, Trouble};
+use super::connect::START_WAIT;
+use super::context::Limiter;
+use super::offsets::Offsets;
+use super::options::Server;
+use super::progress::{self, Progress, ReadError, Work};
+use super::records::{self, Outgoing, Topics};
+use super::topics::{Wanted, ensure};
+use crate::config::{Delivery, KafkaSinkConfig};
+use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+
+/// How often a start may be fenced by another instance that starts at the same time.
+const START_ATTEMPTS: u32 = 5;
+
+/// Writes to Kafka, exactly once unless `delivery` says otherwise.
+pub struct KafkaSink {
+    server: Server,
+    topics: Topics,
+    delivery: Delivery,
+    /// `None` after trouble.
+    channel: Option<Channel>,
+    /// As committed last; `start` and `covers` as the next transaction will write them.
+    progress: Progress,
+    limiter: Limiter,
+    scratch: Vec<u8>,
+}
+
+impl KafkaSink {
+    /// Creates missing topics (`partitions` each), fences earlier instances of the job, reads what they published, and
+    /// notes that this one has begun. Returns that progress as it was, `None` for a job that has never run.
+    ///
+    /// # Errors
+    /// When no broker answers within 15 seconds, when topics are missing, when the options cannot be used.
+    pub fn open(
+        config: &KafkaSinkConfig,
+        job: &str,
+        dead_letters: Option<&str>,
+        partitions: u32,
+        stop: &Stop,
+    ) -> Result<(Self, Option<Progress>), SinkError> {
+        let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
+        let topics = Topics::new(&config.topic, dead_letters);
+        let wanted = |name, partitions, compacted| Wanted { name, partitions, compacted };
+        let mut all = vec![
+            wanted(topics.forecasts.as_str(), partitions, false),
+            wanted(&topics.scores, partitions, false),
+            wanted(&topics.progress, 1, true),
+        ];
+        all.extend(topics.dead_letters.as_deref().map(|name| wanted(name, partitions, false)));
+        ensure(&server, &all, config.create_topics).map_err(SinkError::Fatal)?;
+        let progress = Progress { job: job.to_owned(), ..Progress::default() };
+        let delivery = config.delivery;
+        let limiter = Limiter::default();
+        let mut sink = Self { server, topics, delivery, channel: None, progress, limiter, scratch: Vec::new() };
+        let found = sink.begin(&mut Patience::new(stop))?;
+        Ok((sink, found))
+    }
+
+    /// The offsets that `start` was resolved to. To be told before the first batch, which records them.
+    pub fn set_start(&mut self, start: &Offsets) {
+        self.progress.start.clone_from(start);
+    }
+
+    /// The names of the sinks that `through` holds for.
+    pub fn set_covers(&mut self, sinks: Vec<String>) {
+        self.progress.covers = sinks;
+    }
+
+    /// What is published.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Takes the job over: the next generation.
+    fn begin(&mut self, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
+        let mut backoff = Backoff::new();
+        for _ in 0..START_ATTEMPTS {
+            let channel = self.connect(Some(START_WAIT), patience)?;
+            let found = self.read_progress()?;
+            let mut mine = found.clone().unwrap_or_else(|| self.progress.clone());
+            mine.generation += 1;
+            mine.sequence += 1;
+            let work = Work { scores: vec![], forecasts: vec![], dead_letters: vec![], progress: mine };
+            match self.publish(&channel, &work, patience) {
+                Ok(()) => {
+                    self.progress = work.progress;
+                    self.channel = Some(channel);
+                    return Ok(found);
+                }
+                Err(Trouble::Renew(why)) => {
+                    self.complain(&why);
+                    backoff.wait(patience)?;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let job = &self.progress.job;
+        Err(Trouble::Fatal(format!(
+            "job `{job}` cannot begin to write: is another instance starting at the same time?"
+        )))
+    }
+
+    /// A producer that may begin.
+    fn connect(&self, wait: Option<std::time::Duration>, patience: &mut Patience<'_>) -> Result<Channel, Trouble> {
+        match self.delivery {
+            Delivery::AtLeastOnce => Channel::open(&self.server, &self.server.producer()),
+            Delivery::ExactlyOnce => {
+                let id = format!("tickcast-{}", self.progress.job);
+                let channel = Channel::open(&self.server, &self.server.transactional(&id))?;
+                channel.init_transactions(wait, patience)?;
+                Ok(channel)
+            }
+        }
+    }
+
+    fn read_progress(&self) -> Result<Option<Progress>, Trouble> {
+        progress::read(&self.server, &self.topics.progress, &self.progress.job).map_err(|error| match error {
+            ReadError::Again(text) => Trouble::Renew(text),
+            ReadError::Unusable(text) => Trouble::Fatal(text),
+        })
+    }
+
+    /// What the broker knows of us, once it is clear that no other instance has taken over.
+    fn read_own_progress(&self) -> Result<Progress, Trouble> {
+        let (job, topic) = (&self.progress.job, &self.topics.progress);
+        let mine = self.progress.generation;
+        match self.read_progress()? {
+            Some(found) if found.generation > mine => Err(Trouble::Fatal(format!(
+                "another instance of job `{job}` has taken over (generation {} after {mine}): stop one of them, or give it another `job.id`",
+                found.generation
+            ))),
+            Some(found) if found.generation == mine && found.sequence >= self.progress.sequence => Ok(found),
+            _ => Err(Trouble::Fatal(format!(
+                "the progress of job `{job}` in topic `{topic}` is gone: was it deleted, or cut by retention? Its cleanup.policy must be `compact`"
+            ))),
+        }
+    }
+
+    /// Writes a piece of work that may have been written already.
+    fn attempt(&mut self, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        let channel = match self.channel.take() {
+            Some(channel) => channel,
+            None => {
+                // Looks first: the instance that has taken over must not be fenced by the one that goes.
+                self.read_own_progress()?;
+                let channel = self.connect(None, patience)?;
+                if self.read_own_progress()?.sequence >= work.progress.sequence {
+                    tracing::info!(target: "tickcast::kafka", "the batch in doubt had been committed");
+                    self.channel = Some(channel);
+                    return Ok(());
+                }
+                channel
+            }
+        };
+        self.publish(&channel, work, patience)?;
+        self.channel = Some(channel);
+        Ok(())
+    }
+
+    fn publish(&mut self, channel: &Channel, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+        let exactly_once = self.delivery == Delivery::ExactlyOnce;
+        if exactly_once {
+            channel.begin()?;
+        }
+        records::each(work, &self.topics, &mut self.scratch, |outgoing| channel.send(outgoing, patience))?;
+        if !exactly_once {
+            // Progress must not be known before what it speaks of.
+            channel.drain(patience)?;
+        }
+        let (key, value) = (work.progress.job.as_bytes(), records::progress_value(&work.progress));
+        let topic = &self.topics.progress;
+        channel.send(Outgoing { topic, key: Some(key), value: &value, headers: None }, patience)?;
+        channel.drain(patience)?;
+        if exactly_once {
+            channel.commit(patience)?;
+        }
+        Ok(())
+    }
+
+    fn complain(&self, why: &str) {
+        if self.limiter.pass("write").is_some() {
+            tracing::warn!(target: "tickcast::kafka", "{why}: trying again with a new producer");
+        }
+    }
+}
+
+impl Sink for KafkaSink {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn write(&mut self, batch: &Batch, stop: &Stop) -> Result<(), SinkError> {
+        let Some(work) = self.progress.work(batch, self.topics.dead_letters.is_some()) else { return Ok(()) };
+        let mut patience = Patience::new(stop);
+        let mut backoff = Backoff::new();
+        loop {
+            match self.attempt(&work, &mut patience) {
+                Ok(()) => {
+                    self.progress = work.progress;
+                    return Ok(());
+                }
+                Err(Trouble::Renew(why)) => {
+                    self.complain(&why);
+                    backoff.wait(&mut patience)?;
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One worker's share of a Kafka topic: partitions `p` with `p % workers == worker`, each with a queue of its own, so
+//! that a partition that runs ahead is paused by not reading its queue.
+
+use super::context::Context;
+use super::offsets::{Offsets, gone};
+use super::options::Server;
+use crate::config::KafkaSourceConfig;
+use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::formats::Decoder;
+use crate::market::{PartitionId, SymbolTable, Timestamp};
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Events of the client itself (logs, errors, statistics) that one activation serves.
+const EVENTS_PER_ACTIVATION: usize = 8;
+
+/// How far each partition was read, shared by all workers of the process.
+#[derive(Debug)]
+pub struct Positions(BTreeMap<PartitionId, AtomicI64>);
+
+impl Positions {
+    fn new(starts: &Offsets) -> Self {
+        Self(starts.iter().map(|(partition, offset)| (*partition, AtomicI64::new(*offset))).collect())
+    }
+
+    /// The offset after the last record that was read.
+    #[must_use]
+    pub fn next(&self, partition: PartitionId) -> Option<i64> {
+        self.0.get(&partition).map(|next| next.load(Ordering::Acquire))
+    }
+
+    /// [`Positions::next`] of all partitions.
+    #[must_use]
+    pub fn all(&self) -> Offsets {
+        self.0.iter().map(|(partition, next)| (*partition, next.load(Ordering::Acquire))).collect()
+    }
+
+    fn advance(&self, partition: PartitionId, next: i64) {
+        if let Some(position) = self.0.get(&partition) {
+            position.store(next, Ordering::Release);
+        }
+    }
+}
+
+/// What a job reads of a topic; the same for all its workers.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// First offsets.
+    pub starts: Offsets,
+    /// Offsets to stop at, for a bounded run.
+    pub ends: Option<Offsets>,
+    /// How far it was read.
+    pub positions: Arc<Positions>,
+}
+
+impl Reading {
+    /// From `starts` on, up to `ends` where the run is bounded.
+    #[must_use]
+    pub fn new(starts: Offsets, ends: Option<Offsets>) -> Self {
+        let positions = Arc::new(Positions::new(&starts));
+        Self { starts, ends, positions }
+    }
+}
+
+/// One worker's share of a topic.
+pub struct KafkaInput {
+    topic: Arc<str>,
+    decoder: Decoder,
+    /// None on a worker that owns no partition.
+    consumer: Option<Arc<BaseConsumer<Context>>>,
+    partitions: BTreeMap<PartitionId, Partition>,
+    positions: Arc<Positions>,
+}
+
+struct Partition {
+    queue: PartitionQueue<Context>,
+    next: i64,
+    end: Option<i64>,
+    /// Whether the last event was the end of the partition.
+    at_end: bool,
+    ended: bool,
+}
+
+/// What came out of a partition's queue, where it is no record.
+enum Event {
+    EndOfPartition,
+    /// Nothing that cannot be waited for.
+    Trouble,
+    Failed(InputError),
+}
+
+impl KafkaInput {
+    /// Opens worker `worker`'s share of `workers`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used. A broker that is away is no error.
+    pub fn open(
+        config: &KafkaSourceConfig,
+        job: &str,
+        decoder: &Decoder,
+        reading: &Reading,
+        worker: usize,
+        workers: usize,
+    ) -> Result<Self, InputError> {
+        assert!(worker < workers, "worker {worker} of {workers}");
+        let mine: Vec<(PartitionId, i64)> = reading
+            .starts
+            .iter()
+            .filter(|(partition, _)| partition.0 as usize % workers == worker)
+            .map(|(partition, offset)| (*partition, *offset))
+            .collect();
+        let mut input = Self {
+            topic: config.topic.as_str().into(),
+            decoder: decoder.clone(),
+            consumer: None,
+            partitions: BTreeMap::new(),
+            positions: Arc::clone(&reading.positions),
+        };
+        if mine.is_empty() {
+            return Ok(input);
+        }
+        let server = Server::of_source(config).map_err(|error| InputError(error.0))?;
+        let consumer: Arc<BaseConsumer<Context>> = server
+            .consumer(&format!("tickcast-{job}"), mine.len())
+            .create_with_context(Context::watching(&config.topic))
+            .map(Arc::new)
+            .map_err(|error| InputError(server.explain(&error).0))?;
+        for (partition, queue) in assign(&consumer, &config.topic, &mine)? {
+            let next = reading.starts[&partition];
+            let end = reading.ends.as_ref().map(|ends| ends.get(&partition).copied().unwrap_or(next));
+            let ended = end.is_some_and(|end| next >= end);
+            input.partitions.insert(partition, Partition { queue, next, end, at_end: false, ended });
+        }
+        input.consumer = Some(consumer);
+        Ok(input)
+    }
+
+    /// What to make of an event that is no record.
+    fn judge(&self, partition: PartitionId, next: i64, error: &KafkaError) -> Event {
+        use RDKafkaErrorCode as Code;
+        let topic = &self.topic;
+        let number = partition.0;
+        let failed = |text: String| Event::Failed(InputError(text));
+        match error {
+            KafkaError::PartitionEOF(_) => Event::EndOfPartition,
+            KafkaError::MessageConsumptionFatal(code) => failed(format!("Kafka client: {code}")),
+            _ => match error.rdkafka_error_code() {
+                Some(Code::PartitionEOF) => Event::EndOfPartition,
+                Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                    let number = i32::try_from(number).unwrap_or(i32::MAX);
+                    let ask = |consumer: &Arc<BaseConsumer<Context>>| {
+                        consumer.fetch_watermarks(topic, number, Duration::from_secs(1)).ok()
+                    };
+                    Event::Failed(gone(topic, partition, next, self.consumer.as_ref().and_then(ask)))
+                }
+                Some(Code::LogTruncation) => failed(format!(
+                    "{topic}/{number} was truncated below offset {next}, which had been read: the broker has lost records"
+                )),
+                Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                    failed(format!("{topic}/{number} does not exist any more"))
+                }
+                Some(Code::TopicAuthorizationFailed) => {
+                    failed(format!("not allowed to read topic `{topic}`: grant Read on it"))
+                }
+                Some(
+                    code @ (Code::BadCompression | Code::BadMessage | Code::InvalidMessage | Code::NotImplemented),
+                ) => failed(format!("record {next} or one after it of {topic}/{number} cannot be read: {code}")),
+                _ => Event::Trouble,
+            },
+        }
+    }
+}
+
+/// Assigns the partitions and gives each a queue of its own.
+fn assign(
+    consumer: &Arc<BaseConsumer<Context>>,
+    topic: &str,
+    mine: &[(PartitionId, i64)],
+) -> Result<Vec<(PartitionId, PartitionQueue<Context>)>, InputError> {
+    let mut list = TopicPartitionList::with_capacity(mine.len());
+    let mut numbers = Vec::with_capacity(mine.len());
+    for (partition, offset) in mine {
+        let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
+        list.add_partition_offset(topic, number, Offset::Offset(*offset))
+            .map_err(|error| InputError(format!("cannot read {topic}/{number} from offset {offset}: {error}")))?;
+        numbers.push((*partition, number));
+    }
+    let split = || {
+        let queue_of = |&(partition, number): &(PartitionId, i32)| {
+            let queue = consumer.split_partition_queue(topic, number);
+            queue.map(|queue| (partition, queue)).ok_or_else(|| InputError(format!("cannot split {topic}/{number}")))
+        };
+        numbers.iter().map(queue_of).collect::<Result<Vec<_>, _>>()
+    };
+    // Before, so that no record can take the common queue; and again, since assigning may undo it.
+    let early = split()?;
+    consumer.assign(&list).map_err(|error| InputError(format!("cannot assign partitions of {topic}: {error}")))?;
+    drop(early);
+    split()
+}
+
+impl Input for KafkaInput {
+    fn partitions(&self) -> Vec<PartitionId> {
+        self.partitions.keys().copied().collect()
+    }
+
+    fn topic(&self, _: PartitionId) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    fn decoder(&self, _: PartitionId) -> Result<Decoder, InputError> {
+        Ok(self.decoder.clone())
+    }
+
+    fn read(
+        &mut self,
+        partition: PartitionId,
+        limit: usize,
+        symbols: &mut SymbolTable,
+        visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
+    ) -> Result<PartitionState, InputError> {
+        let topic = &self.topic;
+        let Some(mut state) = self.partitions.remove(&partition) else {
+            return Err(InputError(format!("{topic}/{} is not read by this worker", partition.0)));
+        };
+        let result = self.read_queue(partition, &mut state, limit, symbols, visit);
+        self.partitions.insert(partition, state);
+        result
+    }
+
+    fn tend(&mut self) -> Result<(), InputError> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        for _ in 0..EVENTS_PER_ACTIVATION {
+            match consumer.poll(Duration::ZERO) {
+                None => {}
+                Some(Ok(message)) => {
+                    let (partition, offset) = (message.partition(), message.offset());
+                    let text = format!("record {offset} of {}/{partition} left its queue", self.topic);
+                    return Err(InputError(text));
+                }
+                // Told by the context; what concerns a partition comes in its own queue.
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    return Err(InputError(format!("Kafka client: {code}")));
+                }
+                Some(Err(_)) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KafkaInput {
+    fn read_queue(
+        &self,
+        id: PartitionId,
+        partition: &mut Partition,
+        limit: usize,
+        symbols: &mut SymbolTable,
+        visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
+    ) -> Result<PartitionState, InputError> {
+        for _ in 0..limit {
+            if partition.ended {
+                return Ok(PartitionState::Ended);
+            }
+            match partition.queue.poll(Duration::ZERO) {
+                None => return Ok(self.state(id, partition)),
+                Some(Ok(message)) => {
+                    let offset = message.offset();
+                    if offset < partition.next {
+                        let text = format!("{}/{}: offset {offset} after {}", self.topic, id.0, partition.next - 1);
+                        return Err(InputError(text));
+                    }
+                    // The end may have fallen into a hole: control records, compaction.
+                    if partition.end.is_some_and(|end| offset >= end) {
+                        partition.ended = true;
+                        return Ok(PartitionState::Ended);
+                    }
+                    partition.at_end = false;
+                    let flow = visit(record(&message), symbols);
+                    partition.next = offset + 1;
+                    partition.ended = partition.end.is_some_and(|end| partition.next >= end);
+                    self.positions.advance(id, partition.next);
+                    if flow == Flow::Pause && !partition.ended {
+                        return Ok(PartitionState::Behind);
+                    }
+                }
+                Some(Err(error)) => match self.judge(id, partition.next, &error) {
+                    // The end moves forward only: past the one of now is past the one of the start.
+                    Event::EndOfPartition => {
+                        partition.at_end = true;
+                        partition.ended = partition.end.is_some();
+                    }
+                    // The end is told once: whether it still holds is the context's business.
+                    Event::Trouble => {}
+                    Event::Failed(error) => return Err(error),
+                },
+            }
+        }
+        Ok(if partition.ended { PartitionState::Ended } else { PartitionState::Behind })
+    }
+
+    /// Where a partition stands whose queue is empty.
+    fn state(&self, id: PartitionId, partition: &Partition) -> PartitionState {
+        let answers = |consumer: &Arc<BaseConsumer<Context>>| {
+            i32::try_from(id.0).is_ok_and(|number| consumer.client().context().answers(number))
+        };
+        // While its broker is away, there may be more than we know of.
+        if partition.at_end && self.consumer.as_ref().is_some_and(answers) {
+            PartitionState::CaughtUp
+        } else {
+            PartitionState::Behind
+        }
+    }
+}
+
+fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
+    Record {
+        offset: u64::try_from(message.offset()).unwrap_or(0),
+        broker_time: message.timestamp().to_millis().map(Timestamp::from_millis),
+        key: message.key(),
+        value: Payload::Bytes(message.payload().unwrap_or_default()),
+    }
+}

@@ -99,7 +99,9 @@ fn stamps_that_go_back_are_due_at_once() {
 #[test]
 fn after_a_delay_it_goes_on_at_pace_and_not_in_a_burst() {
     let tape = Tape { delay_at: Some((2, Duration::from_secs(60))), ..Tape::default() };
-    replayer(&[0, 1000, 2000, 3000], &tape).run(Pace::Recorded(1.0), Until::End, &Stop::default(), &mut |_| {}).unwrap();
+    replayer(&[0, 1000, 2000, 3000], &tape)
+        .run(Pace::Recorded(1.0), Until::End, &Stop::default(), &mut |_| {})
+        .unwrap();
     assert_eq!(*tape.moments_ms.borrow(), [0, 1000, 61_000, 62_000]);
 }
 

@@ -78,7 +78,7 @@ fn by_length(horizons: &BTreeMap<String, ScoreSummary>) -> Vec<(&String, &ScoreS
 }
 
 /// 1234567 as `1,234,567`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

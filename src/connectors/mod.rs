@@ -7,6 +7,8 @@ pub mod input;
 pub mod kafka;
 pub mod memory;
 pub mod mongodb;
+pub mod replayer;
+pub mod simulation;
 pub mod sink;
 pub mod store;
 

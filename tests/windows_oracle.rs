@@ -13,7 +13,8 @@ type Panes = BTreeMap<i64, Vec<(i64, usize, i64, i64)>>;
 
 /// The window's figures, tick by tick: open, high, low, close, volume, notional, count.
 fn naive(panes: &Panes, end: i64, size: i64, slide: i64) -> Option<(i64, i64, i64, i64, i128, i128, u64)> {
-    let mut ticks: Vec<&(i64, usize, i64, i64)> = panes.range((end - size) / slide..end / slide).flat_map(|(_, t)| t).collect();
+    let mut ticks: Vec<&(i64, usize, i64, i64)> =
+        panes.range((end - size) / slide..end / slide).flat_map(|(_, t)| t).collect();
     ticks.sort();
     let (first, last) = (ticks.first()?, ticks.last()?);
     let mut sums = (first.2, i64::MIN, i64::MAX, last.2, 0_i128, 0_i128, 0_u64);

@@ -96,7 +96,8 @@ pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Publi
 
 /// Runs over files, one partition each.
 pub fn run_files(config: &Config, workers: Workers, paths: &[PathBuf], symbol: Option<&str>) -> Published {
-    let files = FilesSourceConfig { paths: paths.to_vec(), symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
+    let files =
+        FilesSourceConfig { paths: paths.to_vec(), symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
     let format = config.source.format;
     run(
         config,

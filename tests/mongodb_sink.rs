@@ -363,9 +363,11 @@ fn proxied(fixture: &Fixture) -> (Proxy, MongoSinkConfig) {
     let mut config = fixture.config.clone();
     config.uri = config.uri.replace(&server, &proxy.address);
     assert!(config.uri.contains(&proxy.address), "the URI names host and port: {server}");
+    config.uri.push_str(if config.uri.contains('?') { "&" } else { "/?" });
+    // Many tries fail while the server is away, not one that waits.
+    config.uri.push_str("serverSelectionTimeoutMS=300");
     if !config.uri.contains("directConnection") {
-        config.uri.push_str(if config.uri.contains('?') { "&" } else { "/?" });
-        config.uri.push_str("directConnection=true");
+        config.uri.push_str("&directConnection=true");
     }
     (proxy, config)
 }

@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+#[path = "mongodb/proxy.rs"]
+mod proxy;
+
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Database};
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use proxy::Proxy;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickcast::config::MongoSinkConfig;
 use tickcast::connectors::mongodb::MongoSink;
@@ -309,53 +311,6 @@ fn a_wrong_password_is_named_and_not_shown() {
     assert!(!error.contains("s3cret"), "{error}");
 }
 
-/// Stands between the sink and the server, and can be as if it were away.
-struct Proxy {
-    address: String,
-    away: Arc<AtomicBool>,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Proxy {
-    fn before(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (away, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let proxy = Self { address, away: Arc::clone(&away), open: Arc::clone(&open) };
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if away.load(Ordering::SeqCst) {
-                    continue; // dropped: the connection closes at once
-                }
-                let server = TcpStream::connect(&server).unwrap();
-                for (mut from, mut to) in [
-                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                    (server.try_clone().unwrap(), client.try_clone().unwrap()),
-                ] {
-                    std::thread::spawn(move || {
-                        let mut bytes = [0; 16 << 10];
-                        while let Ok(1..) = from.read(&mut bytes).inspect(|&n| {
-                            let _ = to.write_all(&bytes[..n]);
-                        }) {}
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
-                }
-                open.lock().unwrap().extend([client, server]);
-            }
-        });
-        proxy
-    }
-
-    fn set_away(&self, away: bool) {
-        self.away.store(away, Ordering::SeqCst);
-        if away {
-            for stream in self.open.lock().unwrap().drain(..) {
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-        }
-    }
-}
-
 fn proxied(fixture: &Fixture) -> (Proxy, MongoSinkConfig) {
     let options = fixture.runtime.block_on(async { ClientOptions::parse(uri()).await.unwrap() });
     let server = options.hosts[0].to_string();
@@ -363,9 +318,11 @@ fn proxied(fixture: &Fixture) -> (Proxy, MongoSinkConfig) {
     let mut config = fixture.config.clone();
     config.uri = config.uri.replace(&server, &proxy.address);
     assert!(config.uri.contains(&proxy.address), "the URI names host and port: {server}");
+    config.uri.push_str(if config.uri.contains('?') { "&" } else { "/?" });
+    // Many tries fail while the server is away, not one that waits.
+    config.uri.push_str("serverSelectionTimeoutMS=300");
     if !config.uri.contains("directConnection") {
-        config.uri.push_str(if config.uri.contains('?') { "&" } else { "/?" });
-        config.uri.push_str("directConnection=true");
+        config.uri.push_str("&directConnection=true");
     }
     (proxy, config)
 }

@@ -23,8 +23,9 @@ pub const PENDING_RECORDS_MAX: usize = 20_000;
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 /// The longest that one merge goes on while the queue is being refilled.
 pub const MERGE_TIME_MAX: Duration = Duration::from_millis(200);
-/// Batches that were handed over before a stop are still written for this long; the rest is recomputed next time.
-pub const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Batches that were handed over before a stop are still begun for this long after the one that it fell into; the rest is
+/// recomputed next time. Short, since a slow sink may need two seconds for each of the two batches around it.
+pub const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// How much goes into one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

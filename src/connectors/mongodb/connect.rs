@@ -222,6 +222,11 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(15));
         assert!(error.starts_with(&format!("no MongoDB answers at 127.0.0.1:{port} (")), "{error}");
         assert!(error.contains("refused") && !error.contains("s3cr"), "{error}");
+        // Somebody who takes connections and never says a word.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = mute.local_addr().unwrap();
+        let error = open_uri(&format!("mongodb://{host}/?directConnection=true&serverSelectionTimeoutMS=300"));
+        assert!(error.starts_with(&format!("no MongoDB answers at {host} (")), "{error}");
         for uri in
             ["mongodb://joe:s3c@r3t@localhost", "mongodb://joe:s3c/r3t@localhost", "mongodb://joe:s3c?r3t@localhost"]
         {
@@ -242,6 +247,16 @@ mod tests {
         std::fs::write(&path, "mongodb://joe:s3cret@db:1\n").unwrap();
         let uri = Uri::of(&config).unwrap();
         assert_eq!((uri.text.as_str(), uri.password.as_deref()), ("mongodb://joe:s3cret@db:1", Some("s3cret")));
+    }
+
+    #[test]
+    fn what_driver_and_server_say_is_cleared_of_the_password() {
+        let config = MongoSinkConfig { uri: "mongodb://joe:s3cret@db:1".to_owned(), ..MongoSinkConfig::default() };
+        let uri = Uri::of(&config).unwrap();
+        let trouble = Trouble::Driver(Box::new(Error::custom("s3cret is wrong".to_owned())));
+        for error in [uri.explain(&trouble, "db:1", Some("joe")), uri.unreadable(&trouble)] {
+            assert!(!error.to_string().contains("s3cret") && error.to_string().contains("*** is wrong"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Those who read the forecast topic get what the schemas promise: our example in Rust, the one in Python, and Kafka's own
 //! console consumer see the committed forecasts, byte for byte, and none of an aborted transaction.
 
+// The helpers of the tests are tests too.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use rdkafka::ClientConfig;
@@ -95,16 +98,12 @@ fn examples(services: &Services, topic: &str, more: &[&str]) -> [Finished; 2] {
     let rust = Command::new(support::example("consumer"));
     let mut python = Command::new(services.python());
     python.arg(support::project().join("examples/consumer.py"));
-    [rust, python].map(|mut command| {
+    let running = [rust, python].map(|mut command| {
         command.args(["--brokers", services.kafka(), "--topic", topic, "--group", &support::unique("group")]);
-        support::run_to_end(
-            {
-                command.args(["--from-beginning"]).args(more);
-                command
-            },
-            WITHIN,
-        )
-    })
+        command.arg("--from-beginning").args(more);
+        support::Process::spawn(command)
+    });
+    running.map(|process| process.wait(WITHIN))
 }
 
 #[test]
@@ -174,10 +173,9 @@ fn spoilt(value: &Value) -> Vec<(String, Value)> {
     for (name, field) in fields {
         let mut with = |what: &str, new: Option<Value>| {
             let mut fields = fields.clone();
-            if new.is_none() {
-                fields.remove(name)
-            } else {
-                fields.insert(name.clone(), new.unwrap())
+            match new {
+                Some(new) => fields.insert(name.clone(), new),
+                None => fields.remove(name),
             };
             all.push((format!("{name}{what}"), Value::Object(fields)));
         };

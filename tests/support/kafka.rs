@@ -146,7 +146,9 @@ const SEPARATOR: &str = "\u{1f}";
 pub fn console_consumer(services: &Services, topic: &str, idle: Duration) -> Vec<Message> {
     let mut command = Command::new(services.java());
     command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", &services.kafka_libs()]);
-    command.arg("-Dlog4j2.level=ERROR").arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
+    let log = super::project().join("deploy/kafka/log4j2.properties");
+    command.arg(format!("-Dlog4j2.configurationFile={}", log.display()));
+    command.arg("org.apache.kafka.tools.consumer.ConsoleConsumer");
     command.args(["--bootstrap-server", services.kafka(), "--topic", topic, "--from-beginning"]);
     command.args(["--isolation-level", "read_committed", "--timeout-ms", &idle.as_millis().to_string()]);
     let separator = format!("key.separator={SEPARATOR}");

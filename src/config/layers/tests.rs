@@ -136,7 +136,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "[source]\nformat = \"trade\"",
         &[],
-        "source.format = \"trade\": not allowed: write auto or tick or messari or candle",
+        "source.format = \"trade\": not allowed: write auto, tick, messari or candle",
     ),
     ("[sink.files]\nformat = \"parquet\"", &[], "sink.files.format = \"parquet\": not allowed: write jsonl"),
     ("[model]\ncoverage = 1.0", &[], "model.coverage = 1.0: out of range: write a number between 0 and 1"),

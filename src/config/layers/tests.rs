@@ -136,7 +136,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "[source]\nformat = \"trade\"",
         &[],
-        "source.format = \"trade\": not allowed: write auto or tick or messari or candle",
+        "source.format = \"trade\": not allowed: write auto, tick, messari or candle",
     ),
     ("[sink.files]\nformat = \"parquet\"", &[], "sink.files.format = \"parquet\": not allowed: write jsonl"),
     ("[model]\ncoverage = 1.0", &[], "model.coverage = 1.0: out of range: write a number between 0 and 1"),
@@ -166,7 +166,8 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[source.files]\npaths = [\"\"]", &[], "\"\" is empty"),
     ("[sink.mongodb]\nuri = \"me:hunter2@db\"", &[], "sink.mongodb.uri = \"***\": begins with neither mongodb://"),
     ("[sink.mongodb]\nuri = 5", &[], "sink.mongodb.uri = \"***\": no text"),
-    ("[time]\nslide = \"5s\nx", &[], "config.toml:2: no TOML: "),
+    ("[time]\nslide = \"5s", &[], "config.toml:2: no TOML: "),
+    ("[sink.kafka.options]\n\"sasl.password\" = hunter2", &[], "config.toml:2: no TOML: "),
     ("[time]\nslide = \"5s\"\nslide = \"1s\"", &[], "config.toml:3: no TOML: "),
     (
         "",

@@ -23,27 +23,28 @@ fn main() {
         let name = format!("{steps},{inputs},{hidden}");
         let gflops = flops(&shape) / train.least / 1e3;
         println!(
-            "T,F,H = {name:9} train p50 {:8.1} min {:8.1} ({gflops:5.1} GFLOP/s)   predict p50 {:6.2} min {:6.2}",
-            train.median, train.least, predict.median, predict.least
+            "T,F,H = {name:9} train p50 {:8.1} min {:8.1} CPU {:8.1} ({gflops:5.1} GFLOP/s)   predict p50 {:6.2} min {:6.2}",
+            train.median, train.least, train.cpu, predict.median, predict.least
         );
-        if let Some(theirs) = torch.get(&name) {
-            println!(
-                "      torch {:9} train p50 {:8.1} min {:8.1}   predict p50 {:6.2} min {:6.2}   ours is {:.1} x (p50), {:.1} x (min) as fast in training, {:.0} x, {:.0} x in forecasts",
-                "",
-                theirs[0],
-                theirs[1],
-                theirs[2],
-                theirs[3],
-                theirs[0] / train.median,
-                theirs[1] / train.least,
-                theirs[2] / predict.median,
-                theirs[3] / predict.least,
-            );
-        }
+        let Some([median, least, cpu, predict_median, predict_least]) = torch.get(&name) else { continue };
+        println!(
+            "      torch {:9} train p50 {median:8.1} min {least:8.1} CPU {cpu:8.1}                   predict p50 {predict_median:6.2} min {predict_least:6.2}",
+            ""
+        );
+        println!(
+            "      torch/ours      train p50 {:8.1} min {:8.1} CPU {:8.1}                   predict p50 {:6.1} min {:6.1}",
+            median / train.median,
+            least / train.least,
+            cpu / train.cpu,
+            predict_median / predict.median,
+            predict_least / predict.least
+        );
     }
 }
 
-/// Floating-point operations of a training step's matrix products; the backward pass counts as two forward passes.
+/// Floating-point operations of a training step's matrix products; the backward pass counts as two forward passes. That is
+/// the usual count: what need not be computed (the gradient by the inputs, products with the first, zero hidden state)
+/// counts too, so the rate may exceed the processor's peak.
 #[allow(clippy::cast_precision_loss)]
 fn flops(shape: &LstmShape) -> f64 {
     let LstmShape { inputs, hidden, steps, .. } = *shape;
@@ -82,30 +83,38 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at * 7919 + 13) % 1009) as f32 / 291.0 - 1.73).collect()
 }
 
-/// Microseconds.
+/// Microseconds per call: wall clock of single calls, and this thread's time on a processor, averaged over all calls.
 struct Times {
     median: f64,
     least: f64,
+    cpu: f64,
 }
 
-/// Times each call on its own, so that the median stands when other processes interrupt some of them.
+/// Times each call on its own, so that the least and the median stand when other processes interrupt some of them.
 fn measure(mut call: impl FnMut()) -> Times {
     for _ in 0..50 {
         call();
     }
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_nanoseconds());
     let mut times = Vec::new();
     while times.len() < 300 || (start.elapsed() < Duration::from_millis(1500) && times.len() < 100_000) {
         let start = Instant::now();
         call();
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
+    let cpu = (cpu_nanoseconds() - cpu) / 1e3 / times.len() as f64;
     times.sort_unstable_by(f64::total_cmp);
-    Times { median: times[times.len() / 2], least: times[0] }
+    Times { median: times[times.len() / 2], least: times[0], cpu }
 }
 
-/// PyTorch's times by shape: training p50 and least, forecast p50 and least.
-fn torch() -> BTreeMap<String, [f64; 4]> {
+/// This thread's time on a processor; not known outside of Linux.
+fn cpu_nanoseconds() -> f64 {
+    let Ok(text) = std::fs::read_to_string("/proc/thread-self/schedstat") else { return f64::NAN };
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// PyTorch's times by shape: training p50, least and CPU, forecast p50 and least.
+fn torch() -> BTreeMap<String, [f64; 5]> {
     let Some(python) = std::env::var_os("TICKCAST_TORCH_PYTHON") else {
         println!("(TICKCAST_TORCH_PYTHON is not set: PyTorch is left out)");
         return BTreeMap::new();
@@ -118,8 +127,8 @@ fn torch() -> BTreeMap<String, [f64; 4]> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["torch", version] => println!("torch {version}"),
-            [name, a, b, c, d] => {
-                times.insert(name.to_owned(), [a, b, c, d].map(|word| word.parse().unwrap()));
+            [name, a, b, c, d, e] => {
+                times.insert(name.to_owned(), [a, b, c, d, e].map(|word| word.parse().unwrap()));
             }
             _ => panic!("the torch script wrote `{line}`"),
         }

@@ -184,3 +184,92 @@ pub(super) fn over_batch(mut product: OverBatch<'_>) {
         _ => cover::<false, 4, 1>(&mut product, rows, width),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: usize = 13;
+    const WIDTH: usize = 3;
+    const INNER: usize = 2 * LANE;
+
+    fn wave(count: usize, speed: f32) -> Vec<f32> {
+        (0..count).map(|at| (at as f32 * speed).sin()).collect()
+    }
+
+    fn wave_lanes(count: usize, speed: f32) -> Vec<Lane> {
+        wave(count * LANE, speed).as_chunks::<LANE>().0.iter().copied().map(Lane).collect()
+    }
+
+    fn compute(product: impl FnOnce(&mut [Lane])) -> Vec<Lane> {
+        let mut out = vec![Lane::splat(9.0); ROWS * WIDTH];
+        product(&mut out);
+        out
+    }
+
+    /// The tiles of every kind of processor agree: in bits where products are fused as here, else nearly.
+    macro_rules! check {
+        ($dispatch:ident, $out:ident => $product:expr) => {{
+            let here = compute(|$out| $dispatch($product));
+            let wide = compute(|$out| cover::<true, 8, 2>(&mut $product, ROWS, WIDTH));
+            let narrow = compute(|$out| cover::<true, 4, 1>(&mut $product, ROWS, WIDTH));
+            let plain = compute(|$out| cover::<false, 4, 1>(&mut $product, ROWS, WIDTH));
+            assert_eq!(wide, narrow);
+            assert_eq!(here, if crate::model::activation::fused() { narrow } else { plain.clone() });
+            for (a, b) in wide.iter().flat_map(|lane| lane.0).zip(plain.iter().flat_map(|lane| lane.0)) {
+                assert!((a - b).abs() < 1e-4, "{a} {b}");
+            }
+            here
+        }};
+    }
+
+    #[test]
+    fn affine_maps_agree_with_the_definition_on_every_kind_of_processor() {
+        let (bias, weights) = (wave(ROWS, 0.7), wave(ROWS * INNER, 0.37));
+        let right = wave_lanes(INNER * WIDTH, 0.11);
+        let terms = [(&weights[..], &right[..]), (&weights[..ROWS * 3], &right[..3 * WIDTH])];
+        let out = check!(affine, out => Affine { bias: &bias, terms, width: WIDTH, out });
+        for (at, sum) in out.iter().enumerate() {
+            let (row, column) = (at / WIDTH, at % WIDTH);
+            let mut expected = bias[row];
+            for (weights, right) in terms {
+                let inner = right.len() / WIDTH;
+                expected += (0..inner).map(|k| weights[row * inner + k] * right[k * WIDTH + column].0[5]).sum::<f32>();
+            }
+            assert!((sum.0[5] - expected).abs() < 1e-4, "{row} {column}");
+        }
+    }
+
+    #[test]
+    fn transposed_products_agree_with_the_definition_on_every_kind_of_processor() {
+        let (weights, right) = (wave(INNER * ROWS, 0.37), wave_lanes(INNER * WIDTH, 0.11));
+        let out = check!(transposed, out => Transposed {
+            weights: &weights,
+            rows: ROWS,
+            right: &right,
+            width: WIDTH,
+            out
+        });
+        for (at, sum) in out.iter().enumerate() {
+            let (row, column) = (at / WIDTH, at % WIDTH);
+            let expected: f32 = (0..INNER).map(|k| weights[k * ROWS + row] * right[k * WIDTH + column].0[5]).sum();
+            assert!((sum.0[5] - expected).abs() < 1e-4, "{row} {column}");
+        }
+    }
+
+    #[test]
+    fn products_over_the_batch_agree_with_the_definition_on_every_kind_of_processor() {
+        let (steps, batch) = (2, INNER / LANE);
+        let (left, right) = (wave_lanes(steps * ROWS * batch, 0.37), wave_lanes(steps * INNER * WIDTH, 0.11));
+        let out = check!(over_batch, out => OverBatch { left: &left, batch, right: &right, width: WIDTH, out });
+        for (at, sum) in out.iter().enumerate() {
+            let (row, column) = (at / WIDTH, at % WIDTH);
+            let term = |step: usize, k: usize| {
+                let left = left[(step * ROWS + row) * batch + k / LANE].0[k % LANE];
+                left * right[(step * INNER + k) * WIDTH + column].0[5]
+            };
+            let expected: f32 = (0..steps).flat_map(|step| (0..INNER).map(move |k| term(step, k))).sum();
+            assert!((sum.0[5] - expected).abs() < 1e-4, "{row} {column}");
+        }
+    }
+}

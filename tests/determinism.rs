@@ -1,8 +1,9 @@
 //! The same records give the same bytes: on any number of workers, over serialised channels, from one file or from nine.
 
 mod harness;
+mod support;
 
-use harness::{ONE, Workers, market_data, run_files};
+use harness::{ONE, Workers, run_files};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ fn minute_bars() -> Config {
 
 /// The first `days` of the nine symbols: one file, and nine.
 fn nine_symbols(dir: &Path, days: i64) -> Option<(PathBuf, Vec<PathBuf>)> {
-    let path = market_data("multi/multi9_1m_binance_20210610_20210710.csv.gz")?;
+    let path = support::data("multi/multi9_1m_binance_20210610_20210710.csv.gz")?;
     let text = BufReader::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(path).unwrap()));
     let mut lines = text.lines().map(Result::unwrap);
     let header = lines.next().unwrap();
@@ -72,7 +73,7 @@ fn nine_symbols_on_any_workers_from_one_file_or_nine() {
 /// No peeking: what is issued before the end of a half is the same whether or not the rest is there.
 #[test]
 fn the_first_half_does_not_know_the_second() {
-    let Some(path) = market_data("bars/btcusdt_1m_binance_20210610_20210710.csv.gz") else { return };
+    let Some(path) = support::data("bars/btcusdt_1m_binance_20210610_20210710.csv.gz") else { return };
     let text = BufReader::new(flate2::read::MultiGzDecoder::new(std::fs::File::open(&path).unwrap()));
     let lines: Vec<String> = text.lines().map(Result::unwrap).collect();
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Every feature row against a slow, obvious oracle: for each row, look at every pane of each window.
 
 mod harness;
+mod support;
 
-use harness::{ONE, Published, market_data, run_files};
+use harness::{ONE, Published, run_files};
 use std::collections::BTreeMap;
 use std::io::BufRead;
 use tickcast::config::{Config, Preset};
@@ -60,7 +61,7 @@ fn compare(published: &Published, panes: &Panes, config: &Config, stride: usize)
 
 #[test]
 fn the_million_trades() {
-    let Some(path) = market_data("trades/trades_xbtusd_bitmex_20180101_20180105_1M.csv.zst") else { return };
+    let Some(path) = support::data("trades/trades_xbtusd_bitmex_20180101_20180105_1M.csv.zst") else { return };
     let mut config = Config::default();
     config.model.preset = Preset::None;
     let published = run_files(&config, ONE, &[path.clone()], Some("XBTUSD"));

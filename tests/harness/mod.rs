@@ -1,7 +1,7 @@
 //! Runs the job in this process and keeps what it publishes.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tickcast::config::{Config, FilesSourceConfig};
 use tickcast::connectors::files::input::FilesInput;
@@ -106,16 +106,4 @@ pub fn run_files(config: &Config, workers: Workers, paths: &[PathBuf], symbol: O
             Ok(Box::new(FilesInput::open(&files, format, worker, workers)?) as Box<dyn Input>)
         }),
     )
-}
-
-/// A file of the recorded market data; none, said loudly, where it is missing.
-pub fn market_data(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TICKCAST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
-    let path = root.join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("LEFT OUT: {} is missing; set TICKCAST_DATA to the recorded market data", path.display());
-    None
 }

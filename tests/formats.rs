@@ -381,7 +381,7 @@ fn the_recorded_million_trades_decode() {
         last = seen.at;
     });
     assert_eq!((records, volume), (1_000_000, 3_240_640_714 * 100_000_000));
-    assert_eq!(notional / volume / 100, 14_398_412_436, "vwap, in units of 1e-6");
+    assert_eq!((notional / volume + 50) / 100, 14_398_412_436, "vwap, in units of 1e-6");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The text of a number or a string.
-    #[inline]
+    #[inline(always)]
     fn text(self, name: &'static str, expected: &'static str) -> Result<&'a [u8], DecodeError> {
         match self {
             Self::Text(text) | Self::Number(text) => Ok(text),

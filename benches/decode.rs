@@ -5,6 +5,8 @@
 //! The structs hold what a naive reader would take from the same record; unlike the decoder they check no range, read no
 //! stamp, and round prices to a float. Of CSV, the peer reads the same ticks and candles as JSON.
 
+#![allow(clippy::expect_used, clippy::print_stdout)]
+
 use serde::Deserialize;
 use std::hint::black_box;
 use std::time::Instant;

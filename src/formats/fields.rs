@@ -98,7 +98,7 @@ const NUMBER: &str = "a decimal number";
 #[inline]
 pub(super) fn number(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
     let text = raw.text(name, NUMBER)?;
-    Fixed::parse(text).map_err(|error| DecodeError::wrong_value(name, text, &error))
+    Fixed::parse(text).map_err(|error| DecodeError::wrong_value(name, text, error))
 }
 
 /// A price: above 0, also after rounding.

@@ -34,7 +34,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The text of a number or a string.
-    #[inline]
+    #[inline(always)]
     fn text(self, name: &'static str, expected: &'static str) -> Result<&'a [u8], DecodeError> {
         match self {
             Self::Text(text) | Self::Number(text) => Ok(text),
@@ -98,7 +98,7 @@ const NUMBER: &str = "a decimal number";
 #[inline]
 pub(super) fn number(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
     let text = raw.text(name, NUMBER)?;
-    Fixed::parse(text).map_err(|error| DecodeError::wrong_value(name, text, &error))
+    Fixed::parse(text).map_err(|error| DecodeError::wrong_value(name, text, error))
 }
 
 /// A price: above 0, also after rounding.

@@ -26,17 +26,18 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
+    #[cold]
     fn wrong<T>(&self, expected: &'static str) -> Result<T, Syntax> {
         Err(Syntax { at: self.at, expected })
     }
 
     /// Goes past white space.
-    #[inline]
+    #[inline(always)]
     pub fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
             self.at += 1;
@@ -44,7 +45,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes past `byte`, if it stands here.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         self.at += usize::from(here);
@@ -84,7 +85,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads one value. Objects and arrays are checked and passed over.
-    #[inline]
+    #[inline(always)]
     pub fn value(&mut self) -> Result<Raw<'a>, Syntax> {
         match self.peek() {
             Some(b'"') => {
@@ -111,7 +112,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A key with its quotes, and whether it holds escapes; and the `:` behind it.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Result<(&'a [u8], bool), Syntax> {
         if self.peek() != Some(b'"') {
             return self.wrong("a key");
@@ -126,7 +127,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string with its quotes, and whether it holds escapes.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<(&'a [u8], bool), Syntax> {
         let start = self.at;
         let mut escaped = false;
@@ -148,6 +149,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[cold]
     fn escape(&mut self) -> Result<(), Syntax> {
         let length = match self.text.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
@@ -162,7 +164,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Result<&'a [u8], Syntax> {
         let start = self.at;
         self.take(b'-');
@@ -181,7 +183,7 @@ impl<'a> Cursor<'a> {
         Ok(&self.text[start..self.at])
     }
 
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), Syntax> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
@@ -191,6 +193,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Checks an object or array and goes past it, without recursion: a bit per open level says which of the two it is.
+    #[inline(never)]
     fn pass_container(&mut self) -> Result<(), Syntax> {
         let mut depth = 0;
         let mut objects = 0_u128;
@@ -243,7 +246,7 @@ pub(super) fn unescape(quoted: &[u8]) -> Option<String> {
 
 /// How many bytes come before the next quote, backslash or control character. Eight bytes at a time: in
 /// `x - 0x01…01 & !x & 0x80…80` the lowest mark is that of the first zero byte.
-#[inline]
+#[inline(always)]
 fn plain_prefix(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

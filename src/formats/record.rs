@@ -25,7 +25,7 @@ impl<'a> JsonRecord<'a> {
         cursor.object(|cursor, key| self.field(cursor, key)).and_then(|()| cursor.end()).map_err(DecodeError::syntax)
     }
 
-    #[inline]
+    #[inline(always)]
     fn field(&mut self, cursor: &mut Cursor<'a>, key: &[u8]) -> Result<(), Syntax> {
         let field = match key {
             b"symbol" => Field::Symbol,

@@ -271,7 +271,6 @@ fn records_that_fail_are_sent_again() {
         RDKafkaApiKey::Produce,
         &[E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT],
     );
-    survives(RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH]);
     survives(RDKafkaApiKey::AddPartitionsToTxn, &[E::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING]);
 }
 

@@ -184,11 +184,11 @@ fn offsets_that_are_gone_are_an_error_that_says_so() {
     let broker = EmbeddedBroker::start(&[("ticks", 1)]).unwrap();
     let config = config(&broker.bootstrap(), "ticks");
     let stop = Stop::default();
-    let mut publisher = Publisher::open(&config, None, &stop).unwrap();
-    let noise: Vec<u8> = (0..60_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    for number in 0..150_u8 {
-        let value: Vec<u8> = noise.iter().map(|byte| byte.wrapping_mul(number | 1).wrapping_add(number)).collect();
-        publisher.send(None, &value, &stop).unwrap();
+    let options = [("compression.type".to_owned(), "none".to_owned())].into();
+    let plain = KafkaSourceConfig { options, ..config.clone() };
+    let mut publisher = Publisher::open(&plain, None, &stop).unwrap();
+    for _ in 0..150 {
+        publisher.send(None, &[7; 60_000], &stop).unwrap();
         publisher.flush(&stop).unwrap();
     }
     let low = resolve_start(&config, "earliest").unwrap()[&PartitionId(0)];

@@ -54,17 +54,14 @@ impl<'a> Patience<'a> {
         Ok(())
     }
 
-    /// Waits, but no longer than there is patience.
-    pub fn sleep(&mut self, pause: Duration) -> Result<(), Trouble> {
-        let end = Instant::now() + pause;
-        loop {
-            self.check()?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
+    /// The wish itself.
+    pub fn stop(&self) -> &'a Stop {
+        self.stop
+    }
+
+    /// Waits before something is begun anew, which is not worth it once the job is to stop.
+    pub fn sleep(&self, pause: Duration) -> Result<(), Trouble> {
+        if self.stop.sleep(pause) { Ok(()) } else { Err(Trouble::Stopped) }
     }
 }
 
@@ -76,7 +73,7 @@ impl Backoff {
         Self(Duration::from_millis(100))
     }
 
-    pub fn wait(&mut self, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+    pub fn wait(&mut self, patience: &Patience<'_>) -> Result<(), Trouble> {
         patience.sleep(self.0)?;
         self.0 = (self.0 * 2).min(Duration::from_secs(5));
         Ok(())

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::options::Server;
+use crate::connectors::sink::Stop;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -20,13 +21,15 @@ pub(super) struct Inquirer {
     consumer: BaseConsumer<Context>,
     server: Server,
     deadline: Instant,
+    stop: Stop,
 }
 
 impl Inquirer {
-    /// Makes the client; says nothing yet about the broker.
-    pub fn new(server: &Server, config: &ClientConfig) -> Result<Self, String> {
+    /// Makes the client; says nothing yet about the broker. Its questions fail after `wait` without an answer, or when
+    /// the job is to stop.
+    pub fn new(server: &Server, config: &ClientConfig, wait: Duration, stop: &Stop) -> Result<Self, String> {
         let consumer = config.create_with_context(Context::default()).map_err(|error| server.explain(&error).0)?;
-        Ok(Self { consumer, server: server.clone(), deadline: Instant::now() + START_WAIT })
+        Ok(Self { consumer, server: server.clone(), deadline: Instant::now() + wait, stop: stop.clone() })
     }
 
     /// How many partitions a topic has, or `None` when there is no such topic.
@@ -85,7 +88,7 @@ impl Inquirer {
             for _ in 0..16 {
                 let _ = self.consumer.poll(Duration::ZERO);
             }
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= self.deadline || self.stop.requested() {
                 return Err(no_answer(&self.server, self.consumer.client().context(), &error));
             }
             std::thread::sleep(Duration::from_millis(50));

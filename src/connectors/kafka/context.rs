@@ -18,6 +18,8 @@ pub(super) const QUIET: Duration = Duration::from_secs(10);
 const ANSWERED_WITHIN_US: i64 = 2_000_000;
 /// So many reports in a row (one a second) must say that the broker is there before we believe it again.
 const REPORTS_TO_BELIEVE: u32 = 3;
+/// The kind of trouble that only says that there is another.
+const ALL_DOWN: &str = "AllBrokersDown";
 
 /// Lets one message per kind through every [`QUIET`], and counts the others.
 #[derive(Debug, Default)]
@@ -92,7 +94,12 @@ impl Context {
     }
 
     fn note(&self, kind: &str, text: &str) {
-        *locked(&self.last_trouble) = Some(text.to_owned());
+        // "1/1 brokers are down" says less than why the last of them is.
+        let mut last = locked(&self.last_trouble);
+        if last.is_none() || kind != ALL_DOWN {
+            *last = Some(text.to_owned());
+        }
+        drop(last);
         if let Some(held) = self.limiter.pass(kind) {
             let more = if held > 0 { format!(" ({held} more like this)") } else { String::new() };
             tracing::warn!(target: "tickcast::kafka", "Kafka client: {text}{more}");
@@ -184,6 +191,7 @@ impl ClientContext for Context {
         match error.rdkafka_error_code() {
             // Not an error: the reader looks at it.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.note(ALL_DOWN, reason),
             Some(code) => self.note(&format!("{code:?}"), reason),
             None => self.note("ERROR", reason),
         }

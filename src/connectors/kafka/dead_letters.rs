@@ -32,7 +32,8 @@ impl DeadLetterSink {
             return Err(SinkError::Stopped);
         }
         let server = Server::of_dead_letters(brokers, options).map_err(|error| SinkError::Fatal(error.0))?;
-        ensure(&server, &[Wanted { name: topic, partitions, compacted: false }], true).map_err(SinkError::Fatal)?;
+        ensure(&server, &[Wanted { name: topic, partitions, compacted: false }], true, stop)
+            .map_err(|text| if stop.requested() { SinkError::Stopped } else { SinkError::Fatal(text) })?;
         Ok(Self { server, topic: topic.to_owned(), channel: None, limiter: Limiter::default() })
     }
 
@@ -67,7 +68,7 @@ impl Sink for DeadLetterSink {
                     if self.limiter.pass("write").is_some() {
                         tracing::warn!(target: "tickcast::kafka", "{why}: sending the dead letters again");
                     }
-                    backoff.wait(&mut patience)?;
+                    backoff.wait(&patience)?;
                 }
                 Err(other) => return Err(other.into()),
             }

@@ -1,9 +1,10 @@
 //! Where reading begins and, for a bounded run, where it ends: resolved once per job, before its workers start.
 
-use super::connect::{CALL_WAIT, Inquirer};
+use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::options::Server;
 use crate::config::KafkaSourceConfig;
 use crate::connectors::input::InputError;
+use crate::connectors::sink::Stop;
 use crate::market::PartitionId;
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
@@ -22,7 +23,7 @@ struct Topic<'a> {
 impl<'a> Topic<'a> {
     fn open(config: &'a KafkaSourceConfig) -> Result<Self, InputError> {
         let server = Server::of_source(config).map_err(|error| InputError(error.0))?;
-        let inquirer = Inquirer::new(&server, &server.inquirer()).map_err(InputError)?;
+        let inquirer = Inquirer::new(&server, &server.inquirer(), START_WAIT, &Stop::default()).map_err(InputError)?;
         let partitions = inquirer.existing(&config.topic).map_err(InputError)?;
         Ok(Self { inquirer, name: &config.topic, partitions })
     }

@@ -1,6 +1,7 @@
 //! The job's own record in each transaction: how far it has published. What stands here has been published, and nothing
 //! else has.
 
+use super::channel::Patience;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Context;
 use super::offsets::Offsets;
@@ -87,11 +88,19 @@ pub(super) enum ReadError {
     Again(String),
     /// It is there, and cannot be used.
     Unusable(String),
+    /// The job is to stop.
+    Stopped,
 }
 
-/// Reads the job's last committed progress record. Blocks for at most some seconds beyond the broker's own time.
-pub(super) fn read(server: &Server, topic: &str, job: &str) -> Result<Option<Progress>, ReadError> {
-    let end = committed_end(server, topic)?;
+/// Reads the job's last committed progress record. Waits for `wait` for a broker that does not answer.
+pub(super) fn read(
+    server: &Server,
+    topic: &str,
+    job: &str,
+    wait: Duration,
+    patience: &mut Patience<'_>,
+) -> Result<Option<Progress>, ReadError> {
+    let end = committed_end(server, topic, wait, patience)?;
     if end == 0 {
         return Ok(None);
     }
@@ -106,6 +115,7 @@ pub(super) fn read(server: &Server, topic: &str, job: &str) -> Result<Option<Pro
     let mut last = None;
     let mut heard = Instant::now();
     loop {
+        patience.check().map_err(|_| ReadError::Stopped)?;
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 heard = Instant::now();
@@ -120,7 +130,7 @@ pub(super) fn read(server: &Server, topic: &str, job: &str) -> Result<Option<Pro
             Some(Err(error)) if permanent(&error) => {
                 return Err(ReadError::Unusable(format!("cannot read {topic} on {}: {error}", server.brokers)));
             }
-            Some(Err(_)) | None if heard.elapsed() > START_WAIT => {
+            Some(Err(_)) | None if heard.elapsed() > wait.max(CALL_WAIT * 5) => {
                 let reason = consumer.client().context().last_trouble().unwrap_or_else(|| "no answer".to_owned());
                 return Err(ReadError::Again(format!("reading {topic} on {}: {reason}", server.brokers)));
             }
@@ -158,12 +168,14 @@ fn parse(topic: &str, job: &str, bytes: &[u8]) -> Result<Progress, ReadError> {
 }
 
 /// The end of the one partition, once no transaction is open below it: another job's could hide our last record.
-fn committed_end(server: &Server, topic: &str) -> Result<i64, ReadError> {
-    let uncommitted = Inquirer::new(server, &server.uncommitted_inquirer()).map_err(ReadError::Unusable)?;
+fn committed_end(server: &Server, topic: &str, wait: Duration, patience: &mut Patience<'_>) -> Result<i64, ReadError> {
+    let inquirer = |config| Inquirer::new(server, &config, wait, patience.stop()).map_err(ReadError::Unusable);
+    let uncommitted = inquirer(server.uncommitted_inquirer())?;
     let (_, end) = uncommitted.watermarks(topic, 0).map_err(ReadError::Again)?;
-    let committed = Inquirer::new(server, &server.inquirer()).map_err(ReadError::Unusable)?;
+    let committed = inquirer(server.inquirer())?;
     let begin = Instant::now();
     loop {
+        patience.check().map_err(|_| ReadError::Stopped)?;
         let (_, stable) = committed.watermarks(topic, 0).map_err(ReadError::Again)?;
         if stable >= end {
             return Ok(end);

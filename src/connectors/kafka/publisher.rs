@@ -1,7 +1,7 @@
 //! Publishes ticks into the input topic: for `replay` and the demo.
 
 use super::channel::{Channel, Patience, Trouble};
-use super::connect::Inquirer;
+use super::connect::{Inquirer, START_WAIT};
 use super::options::Server;
 use super::records::Outgoing;
 use super::topics::{Wanted, ensure};
@@ -52,10 +52,12 @@ impl Publisher {
         let server = Server::of_source(config).map_err(|error| PublishError::Fatal(error.0))?;
         let name = config.topic.as_str();
         match create {
-            Some(partitions) => ensure(&server, &[Wanted { name, partitions, compacted: false }], true),
-            None => Inquirer::new(&server, &server.inquirer()).and_then(|asks| asks.existing(name)).map(drop),
+            Some(partitions) => ensure(&server, &[Wanted { name, partitions, compacted: false }], true, stop),
+            None => Inquirer::new(&server, &server.inquirer(), START_WAIT, stop)
+                .and_then(|asks| asks.existing(name))
+                .map(drop),
         }
-        .map_err(PublishError::Fatal)?;
+        .map_err(|text| if stop.requested() { PublishError::Stopped } else { PublishError::Fatal(text) })?;
         let channel = Channel::open(&server, &server.producer())?;
         Ok(Self { channel, topic: name.to_owned(), unserved: 0 })
     }

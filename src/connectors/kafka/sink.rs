@@ -5,7 +5,7 @@
 //! aborts what was open), the progress record is read, and it tells whether the batch had been committed after all.
 
 use super::channel::{Backoff, Channel, Patience, Trouble};
-use super::connect::{Inquirer, START_WAIT};
+use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Limiter;
 use super::offsets::Offsets;
 use super::options::Server;
@@ -14,7 +14,7 @@ use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a start may be fenced by another instance that starts at the same time.
 const START_ATTEMPTS: u32 = 5;
@@ -54,7 +54,8 @@ impl KafkaSink {
             wanted(&topics.progress, 1, true),
         ];
         all.extend(topics.dead_letters.as_deref().map(|name| wanted(name, partitions, false)));
-        ensure(&server, &all, config.create_topics).map_err(SinkError::Fatal)?;
+        ensure(&server, &all, config.create_topics, stop)
+            .map_err(|text| if stop.requested() { SinkError::Stopped } else { SinkError::Fatal(text) })?;
         let progress = Progress { job: job.to_owned(), ..Progress::default() };
         let delivery = config.delivery;
         let limiter = Limiter::default();
@@ -111,7 +112,7 @@ impl KafkaSink {
         let mut backoff = Backoff::new();
         for _ in 0..START_ATTEMPTS {
             let channel = self.connect(Some(START_WAIT), patience)?;
-            let found = self.read_progress()?;
+            let found = self.read_progress(START_WAIT, patience)?;
             let mut mine = found.clone().unwrap_or_else(|| self.progress.clone());
             mine.generation += 1;
             mine.sequence += 1;
@@ -136,7 +137,7 @@ impl KafkaSink {
     }
 
     /// A producer that may begin.
-    fn connect(&self, wait: Option<std::time::Duration>, patience: &mut Patience<'_>) -> Result<Channel, Trouble> {
+    fn connect(&self, wait: Option<Duration>, patience: &mut Patience<'_>) -> Result<Channel, Trouble> {
         match self.delivery {
             Delivery::AtLeastOnce => Channel::open(&self.server, &self.server.producer()),
             Delivery::ExactlyOnce => {
@@ -148,18 +149,21 @@ impl KafkaSink {
         }
     }
 
-    fn read_progress(&self) -> Result<Option<Progress>, Trouble> {
-        progress::read(&self.server, &self.topics.progress, &self.progress.job).map_err(|error| match error {
-            ReadError::Again(text) => Trouble::Renew(text),
-            ReadError::Unusable(text) => Trouble::Fatal(text),
+    fn read_progress(&self, wait: Duration, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
+        progress::read(&self.server, &self.topics.progress, &self.progress.job, wait, patience).map_err(|error| {
+            match error {
+                ReadError::Again(text) => Trouble::Renew(text),
+                ReadError::Unusable(text) => Trouble::Fatal(text),
+                ReadError::Stopped => Trouble::Stopped,
+            }
         })
     }
 
     /// What the broker knows of us, once it is clear that no other instance has taken over.
-    fn read_own_progress(&self) -> Result<Progress, Trouble> {
+    fn read_own_progress(&self, patience: &mut Patience<'_>) -> Result<Progress, Trouble> {
         let (job, topic) = (&self.progress.job, &self.topics.progress);
         let mine = self.progress.generation;
-        match self.read_progress()? {
+        match self.read_progress(CALL_WAIT, patience)? {
             Some(found) if found.generation > mine => Err(Trouble::Fatal(format!(
                 "another instance of job `{job}` has taken over (generation {} after {mine}): stop one of them, or give it another `job.id`",
                 found.generation
@@ -177,9 +181,9 @@ impl KafkaSink {
             Some(channel) => channel,
             None => {
                 // Looks first: the instance that has taken over must not be fenced by the one that goes.
-                self.read_own_progress()?;
+                self.read_own_progress(patience)?;
                 let channel = self.connect(None, patience)?;
-                if self.read_own_progress()?.sequence >= work.progress.sequence {
+                if self.read_own_progress(patience)?.sequence >= work.progress.sequence {
                     tracing::info!(target: "tickcast::kafka", "the batch in doubt had been committed");
                     self.channel = Some(channel);
                     return Ok(());
@@ -236,7 +240,7 @@ impl Sink for KafkaSink {
                 }
                 Err(Trouble::Renew(why)) => {
                     self.complain(&why);
-                    backoff.wait(&mut patience)?;
+                    backoff.wait(&patience)?;
                 }
                 Err(other) => return Err(other.into()),
             }

@@ -3,6 +3,7 @@
 use super::connect::{Inquirer, START_WAIT};
 use super::context::Context;
 use super::options::Server;
+use crate::connectors::sink::Stop;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -24,8 +25,8 @@ const COMPACTED: &[(&str, &str)] = &[
 ];
 
 /// Looks for the topics and creates what is missing, unless `create` is false.
-pub(super) fn ensure(server: &Server, wanted: &[Wanted<'_>], create: bool) -> Result<(), String> {
-    let inquirer = Inquirer::new(server, &server.inquirer())?;
+pub(super) fn ensure(server: &Server, wanted: &[Wanted<'_>], create: bool, stop: &Stop) -> Result<(), String> {
+    let inquirer = Inquirer::new(server, &server.inquirer(), START_WAIT, stop)?;
     for topic in wanted {
         // A topic that is not there yet is worth a second look only when it must be.
         let found = if create { inquirer.partitions_now(topic.name)? } else { inquirer.partitions(topic.name)? };

@@ -213,7 +213,8 @@ fn work(worker: &mut Worker, shared: &Shared) {
     let dataflow = worker.next_dataflow_index();
     let published = worker.dataflow(|scope| build(scope, input, shared, &boards));
     let mut stopping: Option<Instant> = None;
-    while !published.done() {
+    // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
+    while worker.has_dataflows() {
         worker.step_or_park(Some(PARK));
         if let Some(message) = shared.commit.sender.progress().failure() {
             shared.fail(&message);
@@ -227,7 +228,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
             }
         }
     }
-    if !published.done() {
+    if worker.has_dataflows() {
         // A source that keeps its capability would hang the exit, and giving it up would close windows.
         worker.drop_dataflow(dataflow);
     }

@@ -2,6 +2,7 @@
 
 use super::Usage;
 use super::args::{ConfigFile, Workers, parse_time};
+use super::job::{self, Plan};
 use crate::config::Settings;
 use crate::market::Timestamp;
 use clap::Args;
@@ -51,6 +52,7 @@ impl BackfillArgs {
 ///
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
-pub fn run(_args: &BackfillArgs, _settings: &Settings) -> anyhow::Result<()> {
-    anyhow::bail!("backfill is not part of this build")
+pub fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<()> {
+    let plan = Plan { workers: args.workers.count(), bounded: true, range: (args.from, args.to), reset: args.reset };
+    job::run_shown(&settings.config, &plan, args.json)
 }

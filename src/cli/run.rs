@@ -1,6 +1,7 @@
 //! `tickcast run`: the live job.
 
 use super::args::{ConfigFile, Workers};
+use super::job::{self, Plan};
 use crate::config::Settings;
 use clap::Args;
 
@@ -25,6 +26,7 @@ pub struct RunArgs {
 ///
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
-pub fn run(_args: &RunArgs, _settings: &Settings) -> anyhow::Result<()> {
-    anyhow::bail!("run is not part of this build")
+pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
+    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: false };
+    job::run_shown(&settings.config, &plan, args.json)
 }

@@ -225,3 +225,93 @@ fn likeness(name: &str, known: &str) -> f64 {
     let same_table = parent(name) == parent(known);
     if same_table { lasts } else { lasts * 0.8 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, layers::default_of};
+    use serde::Deserialize;
+    use std::collections::BTreeSet;
+
+    /// The fields that serde knows in a table, from what it says about an unknown one.
+    fn fields(table: &str) -> BTreeSet<String> {
+        let probe = "no_such_field = 1";
+        let text = if table.is_empty() { probe.to_owned() } else { format!("[{table}]\n{probe}") };
+        let error = Config::deserialize(text.parse::<toml::Table>().unwrap()).unwrap_err();
+        let (_, expected) = error.message().split_once("expected").expect("a list of fields");
+        expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_table_of_keys_and_the_structs_have_the_same_fields() {
+        for table in std::iter::once("").chain(TABLES.iter().map(|table| table.name)) {
+            let inside = |name: &str| {
+                name.rsplit_once('.').map_or((String::new(), name.to_owned()), |(a, b)| (a.to_owned(), b.to_owned()))
+            };
+            let names = TABLES.iter().map(|table| table.name).chain(KEYS.iter().map(|key| key.name));
+            let listed: BTreeSet<String> =
+                names.map(inside).filter(|(parent, _)| parent == table).map(|(_, name)| name).collect();
+            assert_eq!(listed, fields(table), "[{table}]");
+        }
+        let names: BTreeSet<&str> = TABLES.iter().map(|t| t.name).chain(KEYS.iter().map(|k| k.name)).collect();
+        assert_eq!(names.len(), TABLES.len() + KEYS.len(), "a name is there twice");
+    }
+
+    #[test]
+    fn the_table_of_keys_has_the_structs_defaults() {
+        // Every table on, once with the structs' defaults and once with the table's.
+        let mut root = toml::Table::new();
+        let mut bare = toml::Table::new();
+        for table in TABLES {
+            let mut full = toml::Table::new();
+            for key in KEYS.iter().filter(|key| key.split().0 == table.name) {
+                full.extend(default_of(key).map(|value| (key.split().1.to_owned(), value)));
+            }
+            let place = |root: &mut toml::Table, value: toml::Table| match table.name.split_once('.') {
+                Some((outer, inner)) => {
+                    root.get_mut(outer).unwrap().as_table_mut().unwrap().insert(inner.to_owned(), value.into());
+                }
+                None => {
+                    root.insert(table.name.to_owned(), value.into());
+                }
+            };
+            place(&mut root, full);
+            place(&mut bare, toml::Table::new());
+        }
+        let (listed, structs) = (Config::deserialize(root).unwrap(), Config::deserialize(bare).unwrap());
+        assert_eq!(format!("{listed:?}"), format!("{structs:?}"));
+        let (listed, structs) = (listed.sink.mongodb.unwrap(), structs.sink.mongodb.unwrap());
+        assert_eq!((listed.uri, listed.forecasts, listed.scores), (structs.uri, structs.forecasts, structs.scores));
+    }
+
+    #[test]
+    fn defaults_and_examples_are_allowed() {
+        for key in KEYS {
+            let (Unset::Default(text) | Unset::Nothing(text)) = key.unset;
+            let value = toml::from_str::<toml::Table>(&format!("value = {text}")).unwrap().remove("value").unwrap();
+            if key.kind != Options {
+                key.kind.read(&value).unwrap_or_else(|error| panic!("{}: {error}", key.name));
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered() {
+        for (name, nearest) in [
+            ("time.slid", "time.slide"),
+            ("time.window", "time.windows"),
+            ("sink.kafak", "sink.kafka"),
+            ("sink.kafak.topic", "sink.kafka"),
+            ("deadletter.topic", "dead_letter"),
+            ("model.horizon", "model.horizons"),
+            ("job.name.x", "job.id"),
+        ] {
+            let said = unknown(name);
+            if nearest == "job.id" {
+                assert_eq!(said, "unknown key job.name; allowed there: id");
+            } else {
+                assert!(said.ends_with(&format!("did you mean {nearest}?")), "{said}");
+            }
+        }
+    }
+}

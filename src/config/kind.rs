@@ -75,7 +75,8 @@ impl Kind {
             Self::Whole(min, max) => format!("a whole number from {min} to {max}"),
             Self::Share => "a number between 0 and 1, neither included".to_owned(),
             Self::Flag => "true or false".to_owned(),
-            Self::Choice(words) => words.join(" or "),
+            Self::Choice([others @ .., last]) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            Self::Choice(words) => words.concat(),
             Self::Options => "a table of librdkafka options, each a text, a number, or true or false".to_owned(),
         }
     }

@@ -23,8 +23,9 @@ pub const PENDING_RECORDS_MAX: usize = 20_000;
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 /// The longest that one merge goes on while the queue is being refilled.
 pub const MERGE_TIME_MAX: Duration = Duration::from_millis(200);
-/// Batches that were handed over before a stop are still written for this long; the rest is recomputed next time.
-pub const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Batches that were handed over before a stop are still begun for this long after the one that it fell into; the rest is
+/// recomputed next time. Short, since a slow sink may need two seconds for each of the two batches around it.
+pub const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// How much goes into one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl Progress {
         lock(&self.failure).clone()
     }
 
-    /// Adds somebody to wake after every commit and at a failure: an activator of timely.
+    /// Adds somebody to wake after every commit and at a failure: an activator of timely. It must not add another.
     pub fn add_wake(&self, wake: Wake) {
         lock(&self.wakes).push(wake);
     }
@@ -158,6 +159,7 @@ impl BatchSender {
     /// # Errors
     /// The batch itself when the queue is full (offer it again after a wake-up), or when the committer has ended:
     /// after [`Progress::failure`], a stop, or [`CommitterHandle::finish`].
+    #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         let records = batch.len();
         // Counted before it is handed over, since the other thread may acknowledge it at once.
@@ -204,6 +206,7 @@ impl CommitterHandle {
     ///
     /// # Errors
     /// As there.
+    #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         self.sender.try_send(batch)
     }

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 
-use super::lane::{LANE, Lane, columns_to_lanes, lanes, mul_add, transpose};
+use super::lane::{LANE, Lane, columns_to_lanes, drop_padding, lanes, mul_add, transpose};
 use super::lstm::{Gradients, Lstm};
 use super::product::{OverBatch, Transposed, over_batch, transposed};
 use super::workspace::{LayerMemory, Workspace};
@@ -37,14 +37,9 @@ impl Lstm {
         let (weight, bias) = shape.head_ranges();
         sum_over_batch(d_head, shape.outputs, width, &mut gradients.flat_mut()[bias]);
         transpose(&workspace.masked[..size], width, &mut workspace.masked_rows);
-        over_batch(OverBatch {
-            left: d_head,
-            batch: width,
-            right: &workspace.masked_rows[..width * LANE * lanes(shape.hidden)],
-            width: lanes(shape.hidden),
-            columns: shape.hidden,
-            out: &mut gradients.flat_mut()[weight.clone()],
-        });
+        let rows = &workspace.masked_rows[..width * LANE * lanes(shape.hidden)];
+        let out = &mut gradients.flat_mut()[weight.clone()];
+        weight_gradient(d_head, width, rows, shape.hidden, &mut workspace.d_weight, out);
         transposed(Transposed {
             weights: &self.flat()[weight],
             rows: shape.hidden,
@@ -119,23 +114,26 @@ fn weight_gradients(layer: usize, workspace: &mut Workspace, gradients: &mut Gra
             &below.hidden_rows
         }
     };
-    let input_width = lanes(shape.layer_inputs(layer));
-    over_batch(OverBatch {
-        left: gates,
-        batch: width,
-        right: &inputs[..shape.steps * width * LANE * input_width],
-        width: input_width,
-        columns: shape.layer_inputs(layer),
-        out: &mut out[at.weight_ih],
-    });
-    over_batch(OverBatch {
-        left: &gates[4 * size..],
-        batch: width,
-        right: &hidden_rows[..(shape.steps - 1) * row_size],
-        width: lanes(shape.hidden),
-        columns: shape.hidden,
-        out: &mut out[at.weight_hh],
-    });
+    let columns = shape.layer_inputs(layer);
+    let inputs = &inputs[..shape.steps * width * LANE * lanes(columns)];
+    weight_gradient(gates, width, inputs, columns, &mut workspace.d_weight, &mut out[at.weight_ih]);
+    let before = &hidden_rows[..(shape.steps - 1) * row_size];
+    weight_gradient(&gates[4 * size..], width, before, shape.hidden, &mut workspace.d_weight, &mut out[at.weight_hh]);
+}
+
+/// Gradient of a weight of `columns` inputs, from the gradients of its outputs and the rows of its inputs.
+fn weight_gradient(
+    d_outputs: &[Lane],
+    batch: usize,
+    input_rows: &[Lane],
+    columns: usize,
+    memory: &mut [Lane],
+    out: &mut [f32],
+) {
+    let width = lanes(columns);
+    let padded = &mut memory[..out.len() / columns * width];
+    over_batch(OverBatch { left: d_outputs, batch, right: input_rows, width, out: padded });
+    drop_padding(padded, width, columns, out);
 }
 
 fn add(more: &[Lane], sum: &mut [Lane]) {

@@ -68,6 +68,15 @@ pub(super) fn columns_to_lanes(rows: &[f32], columns: usize, out: &mut [Lane]) {
     }
 }
 
+/// Copies rows of `width` lanes to rows of `columns` floats, leaving out the padding.
+pub(super) fn drop_padding(from: &[Lane], width: usize, columns: usize, to: &mut [f32]) {
+    for (to, from) in to.chunks_exact_mut(columns).zip(from.chunks_exact(width)) {
+        for (to, from) in to.chunks_mut(LANE).zip(from) {
+            to.copy_from_slice(&from.0[..to.len()]);
+        }
+    }
+}
+
 /// Turns `[rows, width]` lanes (rows of `16 width` floats) into `[16 width, lanes(rows)]`; missing rows become zero.
 pub(super) fn transpose(from: &[Lane], width: usize, to: &mut [Lane]) {
     let rows = from.len() / width;

@@ -26,6 +26,8 @@ pub struct Workspace {
     pub(super) outputs: Vec<f32>,
     /// Sum of both biases of a layer.
     pub(super) bias: Vec<f32>,
+    /// A weight's gradients, each row padded to whole lanes.
+    pub(super) d_weight: Vec<Lane>,
     pub(super) d_hidden: Vec<Lane>,
     pub(super) d_cell: Vec<Lane>,
     /// Gradients by a layer's hidden states from the layer above, `[T, H, batch]`.
@@ -75,6 +77,7 @@ impl Workspace {
             head: zeros(shape.outputs * width),
             outputs: vec![0.0; capacity * shape.outputs],
             bias: vec![0.0; 4 * hidden],
+            d_weight: zeros((4 * hidden).max(shape.outputs) * lanes(hidden.max(shape.inputs))),
             d_hidden: zeros(hidden * width),
             d_cell: zeros(hidden * width),
             d_above: zeros(if shape.layers > 1 { steps * hidden * width } else { 0 }),

@@ -5,14 +5,16 @@ use crate::connectors::sink::Wants;
 use crate::market::{DeadLetter, PartitionId};
 use std::sync::atomic::AtomicBool;
 
+/// `(sink, through in ms, records)` of each write; a `through` of -1 is the sink's end.
+type Journal = Arc<Mutex<Vec<(&'static str, i64, usize)>>>;
 /// What a scripted sink does with a write.
 type Script = Box<dyn FnMut(&Batch, &Stop) -> Result<(), SinkError> + Send>;
 
-/// Writes `(sink, through, records)` to a shared journal after its script agreed.
+/// Writes to a shared journal after its script agreed.
 struct Scripted {
     name: &'static str,
     records_max: usize,
-    journal: Arc<Mutex<Vec<(&'static str, i64, usize)>>>,
+    journal: Journal,
     script: Script,
 }
 
@@ -39,7 +41,7 @@ impl Sink for Scripted {
 
 #[derive(Clone, Default)]
 struct Rig {
-    journal: Arc<Mutex<Vec<(&'static str, i64, usize)>>>,
+    journal: Journal,
     stop: Stop,
     /// Sinks hold still while it is set.
     closed_gate: Arc<AtomicBool>,

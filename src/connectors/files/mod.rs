@@ -1,5 +1,4 @@
-//! Files: lines of plain or compressed text ([`lines`]), files of records as an input ([`input`]), results as JSON lines
-//! ([`sink`]), and dead letters.
+//! Files: lines of plain or compressed text as an input ([`lines`], [`input`]), results as JSON lines ([`sink`]), dead letters.
 
 pub mod dead_letters;
 pub mod input;

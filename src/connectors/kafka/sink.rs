@@ -5,7 +5,7 @@
 //! aborts what was open), the progress record is read, and it tells whether the batch had been committed after all.
 
 use super::channel::{Backoff, Channel, Patience, Trouble};
-use super::connect::START_WAIT;
+use super::connect::{Inquirer, START_WAIT};
 use super::context::Limiter;
 use super::offsets::Offsets;
 use super::options::Server;
@@ -14,6 +14,7 @@ use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+use std::time::Instant;
 
 /// How often a start may be fenced by another instance that starts at the same time.
 const START_ATTEMPTS: u32 = 5;
@@ -60,6 +61,33 @@ impl KafkaSink {
         let mut sink = Self { server, topics, delivery, channel: None, progress, limiter, scratch: Vec::new() };
         let found = sink.begin(&mut Patience::new(stop))?;
         Ok((sink, found))
+    }
+
+    /// What the job has published, without taking it over; `None` for one that has never run.
+    ///
+    /// # Errors
+    /// When no broker answers within 15 seconds, or the options cannot be used.
+    pub fn published(config: &KafkaSinkConfig, job: &str) -> Result<Option<Progress>, SinkError> {
+        let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
+        let topics = Topics::new(&config.topic, None);
+        let inquirer = Inquirer::new(&server, &server.inquirer()).map_err(SinkError::Fatal)?;
+        if inquirer.partitions(&topics.progress).map_err(SinkError::Fatal)?.is_none() {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        loop {
+            match progress::read(&server, &topics.progress, job) {
+                Ok(found) => return Ok(found),
+                Err(ReadError::Again(_)) if started.elapsed() < START_WAIT => {}
+                Err(ReadError::Again(text) | ReadError::Unusable(text)) => return Err(SinkError::Fatal(text)),
+            }
+        }
+    }
+
+    /// Forgets what was published before: everything is published once more.
+    pub fn reset(&mut self) {
+        let (job, generation, sequence) = (self.progress.job.clone(), self.progress.generation, self.progress.sequence);
+        self.progress = Progress { job, generation, sequence, ..Progress::default() };
     }
 
     /// The offsets that `start` was resolved to. To be told before the first batch, which records them.

@@ -1,0 +1,137 @@
+//! Time of a training step (forward, mean squared error, backward, Adam; 32 sequences) and of a forecast from one
+//! sequence, on one thread. With `TICKCAST_TORCH_PYTHON` naming a python that imports torch, the same in PyTorch, in the
+//! same run, and the ratios.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tickcast::model::{AdamW, AdamWSettings, Gradients, Lstm, LstmShape, Predictor, Workspace};
+
+const BATCH: usize = 32;
+/// Steps, inputs, hidden units.
+const SHAPES: [(usize, usize, usize); 5] = [(5, 6, 32), (60, 6, 32), (5, 16, 100), (60, 16, 100), (16, 14, 32)];
+
+fn main() {
+    println!("batch {BATCH}, one output, mean squared error, Adam; one thread; µs");
+    let torch = torch();
+    for (steps, inputs, hidden) in SHAPES {
+        let shape = LstmShape { inputs, hidden, layers: 1, steps, outputs: 1 };
+        let train = training(shape);
+        let predict = prediction(shape);
+        let name = format!("{steps},{inputs},{hidden}");
+        let gflops = flops(&shape) / train.least / 1e3;
+        println!(
+            "T,F,H = {name:9} train p50 {:8.1} min {:8.1} CPU {:8.1} ({gflops:5.1} GFLOP/s)   predict p50 {:6.2} min {:6.2}",
+            train.median, train.least, train.cpu, predict.median, predict.least
+        );
+        let Some([median, least, cpu, predict_median, predict_least]) = torch.get(&name) else { continue };
+        println!(
+            "      torch {:9} train p50 {median:8.1} min {least:8.1} CPU {cpu:8.1}                   predict p50 {predict_median:6.2} min {predict_least:6.2}",
+            ""
+        );
+        println!(
+            "      torch/ours      train p50 {:8.1} min {:8.1} CPU {:8.1}                   predict p50 {:6.1} min {:6.1}",
+            median / train.median,
+            least / train.least,
+            cpu / train.cpu,
+            predict_median / predict.median,
+            predict_least / predict.least
+        );
+    }
+}
+
+/// Floating-point operations of a training step's matrix products; the backward pass counts as two forward passes. That is
+/// the usual count: what need not be computed (the gradient by the inputs, products with the first, zero hidden state)
+/// counts too, so the rate may exceed the processor's peak.
+#[allow(clippy::cast_precision_loss)]
+fn flops(shape: &LstmShape) -> f64 {
+    let LstmShape { inputs, hidden, steps, .. } = *shape;
+    (3 * (2 * BATCH * steps * 4 * hidden * (inputs + hidden) + 2 * BATCH * hidden)) as f64
+}
+
+fn training(shape: LstmShape) -> Times {
+    let mut lstm = Lstm::new(shape, 1).unwrap();
+    let mut workspace = Workspace::new(&shape, BATCH);
+    let mut gradients = Gradients::new(&shape);
+    let settings = AdamWSettings { weight_decay: 0.0, ..AdamWSettings::default() };
+    let mut adam = AdamW::new(settings, shape.parameters());
+    let inputs = numbers(shape.steps * BATCH * shape.inputs);
+    let targets = numbers(BATCH);
+    let mut d_outputs = vec![0.0; BATCH];
+    measure(|| {
+        let outputs = lstm.forward(&inputs, BATCH, None, &mut workspace);
+        for ((d_output, output), target) in d_outputs.iter_mut().zip(outputs).zip(&targets) {
+            *d_output = 2.0 * (output - target) / BATCH as f32;
+        }
+        lstm.backward(&d_outputs, &mut workspace, &mut gradients);
+        adam.step(lstm.flat_mut(), gradients.flat());
+    })
+}
+
+fn prediction(shape: LstmShape) -> Times {
+    let mut predictor = Predictor::new(&Lstm::new(shape, 1).unwrap());
+    let sequence = numbers(shape.steps * shape.inputs);
+    measure(|| {
+        std::hint::black_box(predictor.predict(std::hint::black_box(&sequence)));
+    })
+}
+
+/// Some numbers of about unit size, always the same.
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|at| ((at * 7919 + 13) % 1009) as f32 / 291.0 - 1.73).collect()
+}
+
+/// Microseconds per call: wall clock of single calls, and this thread's time on a processor, averaged over all calls.
+struct Times {
+    median: f64,
+    least: f64,
+    cpu: f64,
+}
+
+/// Times each call on its own, so that the least and the median stand when other processes interrupt some of them.
+fn measure(mut call: impl FnMut()) -> Times {
+    for _ in 0..50 {
+        call();
+    }
+    let (start, cpu) = (Instant::now(), cpu_nanoseconds());
+    let mut times = Vec::new();
+    while times.len() < 300 || (start.elapsed() < Duration::from_millis(1500) && times.len() < 100_000) {
+        let start = Instant::now();
+        call();
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let cpu = (cpu_nanoseconds() - cpu) / 1e3 / times.len() as f64;
+    times.sort_unstable_by(f64::total_cmp);
+    Times { median: times[times.len() / 2], least: times[0], cpu }
+}
+
+/// This thread's time on a processor; not known outside of Linux.
+fn cpu_nanoseconds() -> f64 {
+    let Ok(text) = std::fs::read_to_string("/proc/thread-self/schedstat") else { return f64::NAN };
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// PyTorch's times by shape: training p50, least and CPU, forecast p50 and least.
+fn torch() -> BTreeMap<String, [f64; 5]> {
+    let Some(python) = std::env::var_os("TICKCAST_TORCH_PYTHON") else {
+        println!("(TICKCAST_TORCH_PYTHON is not set: PyTorch is left out)");
+        return BTreeMap::new();
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/lstm_torch.py");
+    let output = Command::new(python).arg(script).output().expect("TICKCAST_TORCH_PYTHON must name a python");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut times = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["torch", version] => println!("torch {version}"),
+            [name, a, b, c, d, e] => {
+                times.insert(name.to_owned(), [a, b, c, d, e].map(|word| word.parse().unwrap()));
+            }
+            _ => panic!("the torch script wrote `{line}`"),
+        }
+    }
+    times
+}

@@ -1,0 +1,121 @@
+//! Runs the job in this process and keeps what it publishes.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tickcast::config::{Config, FilesSourceConfig};
+use tickcast::connectors::files::input::FilesInput;
+use tickcast::connectors::input::Input;
+use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop, Wants};
+use tickcast::dataflows::job::{self, InputFactory, Job, Summary};
+use tickcast::market::json;
+use tickcast::operators::stats::Stats;
+
+/// What a run published, as the bytes of the files sink.
+#[derive(Default)]
+pub struct Published {
+    pub batch: Batch,
+    pub summary: Summary,
+    pub reasons: std::collections::BTreeMap<String, u64>,
+}
+
+impl Published {
+    pub fn forecasts(&self) -> Vec<u8> {
+        lines(&self.batch.forecasts, json::write_forecast)
+    }
+
+    pub fn scores(&self) -> Vec<u8> {
+        lines(&self.batch.scores, json::write_score)
+    }
+
+    pub fn rows(&self, config: &Config) -> Vec<u8> {
+        lines(&self.batch.rows, |row, out| json::write_row(row, &config.time.windows, out))
+    }
+
+    /// All three, for comparing runs.
+    pub fn everything(&self, config: &Config) -> [Vec<u8>; 3] {
+        [self.rows(config), self.forecasts(), self.scores()]
+    }
+}
+
+fn lines<T>(items: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    for item in items {
+        write(item, &mut out);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Keeps every batch.
+struct Keep(Arc<Mutex<Batch>>);
+
+impl Sink for Keep {
+    fn name(&self) -> &'static str {
+        "keep"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { rows: true, ticks: false }
+    }
+
+    fn write(&mut self, batch: &Batch, _stop: &Stop) -> Result<(), SinkError> {
+        self.0.lock().unwrap().append(batch.clone());
+        Ok(())
+    }
+}
+
+/// How a run is cut to workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers {
+    pub count: usize,
+    pub serialised: bool,
+}
+
+pub const ONE: Workers = Workers { count: 1, serialised: false };
+
+/// Runs a bounded input to its end.
+pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Published {
+    let kept = Arc::new(Mutex::new(Batch::default()));
+    let stats = Arc::new(Stats::default());
+    let job = Job {
+        config: config.clone(),
+        workers: workers.count,
+        serialised: workers.serialised,
+        input,
+        sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
+        range: (None, None),
+        releases: Vec::new(),
+        stop: Stop::default(),
+        stats: Arc::clone(&stats),
+    };
+    let summary = job::run(job).unwrap();
+    let batch = std::mem::take(&mut *kept.lock().unwrap());
+    Published { batch, summary, reasons: stats.reasons() }
+}
+
+/// Runs over files, one partition each.
+pub fn run_files(config: &Config, workers: Workers, paths: &[PathBuf], symbol: Option<&str>) -> Published {
+    let files =
+        FilesSourceConfig { paths: paths.to_vec(), symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
+    let format = config.source.format;
+    run(
+        config,
+        workers,
+        Arc::new(move |worker, workers| {
+            Ok(Box::new(FilesInput::open(&files, format, worker, workers)?) as Box<dyn Input>)
+        }),
+    )
+}
+
+/// A file of the recorded market data; none, said loudly, where it is missing.
+pub fn market_data(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("TICKCAST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("LEFT OUT: {} is missing; set TICKCAST_DATA to the recorded market data", path.display());
+    None
+}

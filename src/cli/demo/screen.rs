@@ -99,7 +99,7 @@ impl PlainLines {
         let first_forecast = !self.forecast_shown && !view.latest.is_empty();
         let waited = self.last.is_none_or(|last| now - last >= LINE_EVERY);
         let advanced = match (view.phase, view.through, self.last_through) {
-            (Phase::History(_), Some(through), Some(last)) => {
+            (Phase::History(_) | Phase::Finishing, Some(through), Some(last)) => {
                 through.millis().div_euclid(LINE_EVERY_EVENT_MS) > last.millis().div_euclid(LINE_EVERY_EVENT_MS)
             }
             _ => false,

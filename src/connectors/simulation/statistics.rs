@@ -1,5 +1,5 @@
 //! What the simulated market is documented to have, measured. Figures in `docs/simulated-market.md` come from
-//! `cargo test --release --lib simulation::statistics -- --nocapture`.
+//! `cargo test --lib simulation::statistics -- --nocapture`.
 
 use super::*;
 

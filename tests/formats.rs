@@ -248,13 +248,13 @@ fn candles_close_at_the_end_of_their_interval() {
     };
     let (seen, _) = decode(&candle("")).expect("a candle");
     assert_eq!(seen.at, ms("2021-04-02T00:00:59.999Z"));
-    let Quote::Candle(bar) = seen.quote else { panic!("a candle") };
+    let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
     assert_eq!((bar.open, bar.high, bar.low, bar.close), (fixed("2"), fixed("4"), fixed("1"), fixed("3")));
     assert_eq!((bar.volume, bar.known_count(), bar.vwap()), (800_000_000, None, None));
 
     let (seen, _) = decode(&candle(r#","interval":"1h","count":12,"vwap":"2.5""#)).expect("a candle");
     assert_eq!(seen.at, ms("2021-04-02T00:59:59.999Z"));
-    let Quote::Candle(bar) = seen.quote else { panic!("a candle") };
+    let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
     assert_eq!((bar.known_count(), bar.vwap()), (Some(12), Some(2.5)));
 
     for wrong in [

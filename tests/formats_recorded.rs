@@ -93,7 +93,7 @@ fn the_recorded_minute_bars_decode() {
     let Some(path) = data("multi/multi9_1m_binance_20210610_20210710.csv.gz") else { return };
     let mut seen_symbols = std::collections::BTreeSet::new();
     let records = read_file(path, "unused", |seen, symbols| {
-        assert!(matches!(&seen.quote, Quote::Candle(bar) if bar.count_unknown && bar.notional_unknown));
+        assert!(matches!(&seen.quote, Quote::Candle { bar, .. } if bar.count_unknown && bar.notional_unknown));
         assert_eq!(seen.at.millis() % 60_000, 59_999);
         seen_symbols.insert(symbols.name(seen.symbol).to_string());
     });

@@ -17,7 +17,7 @@
 //! let value = br#"{"symbol":"BTC","timestamp":1611239640,"interval":"5m","open":3,"high":4,"low":1,"close":2,"volume":9}"#;
 //! Decoder::json(Format::Candle, None, None).decode(None, value, &mut symbols, &mut out).unwrap();
 //! assert_eq!(out[0].at.to_string(), "2021-01-21T14:38:59.999Z");
-//! let Quote::Candle(bar) = &out[0].quote else { panic!() };
+//! let Quote::Candle { bar, .. } = &out[0].quote else { panic!() };
 //! assert_eq!((bar.close.to_string().as_str(), bar.known_count(), bar.vwap()), ("2", None, None));
 //! ```
 
@@ -31,13 +31,14 @@ pub(super) const INTERVAL_DEFAULT: Span = Span::from_millis(60_000);
 
 /// The observation of a candle's fields.
 pub(super) fn observe(record: &Fields<'_>, interval: Span, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
-    let at = close_time(record, interval)?;
+    let (at, interval) = close_time(record, interval)?;
     let bar = bar(record)?;
     let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
-    Ok(Observation { symbol, at, quote: Quote::Candle(Box::new(bar)), reported: None })
+    Ok(Observation { symbol, at, quote: Quote::Candle { bar: Box::new(bar), interval }, reported: None })
 }
 
-fn close_time(record: &Fields<'_>, interval: Span) -> Result<Timestamp, DecodeError> {
+/// The event time, and how long the candle is.
+fn close_time(record: &Fields<'_>, interval: Span) -> Result<(Timestamp, Span), DecodeError> {
     let open = fields::timestamp("timestamp", record.get(Field::Timestamp))?;
     let interval = match record.get(Field::Interval) {
         Raw::Absent | Raw::Null => interval,
@@ -54,7 +55,7 @@ fn close_time(record: &Fields<'_>, interval: Span) -> Result<Timestamp, DecodeEr
     };
     let at = open.plus(interval).minus(Span::from_millis(1));
     if at < TIMESTAMP_END {
-        return Ok(at);
+        return Ok((at, interval));
     }
     Err(DecodeError::wrong("timestamp", format_args!("the candle closes after the year 2099")))
 }

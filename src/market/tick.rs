@@ -1,6 +1,6 @@
 //! What one input record says about a symbol's price.
 
-use super::{Fixed, Ohlcv, PartitionId, Symbol, SymbolId, Timestamp};
+use super::{Fixed, Ohlcv, PartitionId, Span, Symbol, SymbolId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -50,7 +50,12 @@ pub enum Quote {
         side: Option<Side>,
     },
     /// A bar.
-    Candle(Box<Ohlcv>),
+    Candle {
+        /// Its aggregate.
+        bar: Box<Ohlcv>,
+        /// How long it is.
+        interval: Span,
+    },
 }
 
 impl Quote {
@@ -59,7 +64,7 @@ impl Quote {
     pub fn price(&self) -> Fixed {
         match self {
             Self::Tick { price, .. } => *price,
-            Self::Candle(bar) => bar.close,
+            Self::Candle { bar, .. } => bar.close,
         }
     }
 }

@@ -68,19 +68,20 @@ impl KafkaSink {
     ///
     /// # Errors
     /// When no broker answers within 15 seconds, or the options cannot be used.
-    pub fn published(config: &KafkaSinkConfig, job: &str) -> Result<Option<Progress>, SinkError> {
+    pub fn published(config: &KafkaSinkConfig, job: &str, stop: &Stop) -> Result<Option<Progress>, SinkError> {
         let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
         let topics = Topics::new(&config.topic, None);
-        let inquirer = Inquirer::new(&server, &server.inquirer()).map_err(SinkError::Fatal)?;
-        if inquirer.partitions(&topics.progress).map_err(SinkError::Fatal)?.is_none() {
+        let inquirer = Inquirer::new(&server, &server.inquirer(), START_WAIT, stop).map_err(SinkError::Fatal)?;
+        if inquirer.partitions_now(&topics.progress).map_err(SinkError::Fatal)?.is_none() {
             return Ok(None);
         }
         let started = Instant::now();
         loop {
-            match progress::read(&server, &topics.progress, job) {
+            match progress::read(&server, &topics.progress, job, START_WAIT, &mut Patience::new(stop)) {
                 Ok(found) => return Ok(found),
                 Err(ReadError::Again(_)) if started.elapsed() < START_WAIT => {}
                 Err(ReadError::Again(text) | ReadError::Unusable(text)) => return Err(SinkError::Fatal(text)),
+                Err(ReadError::Stopped) => return Err(SinkError::Stopped),
             }
         }
     }

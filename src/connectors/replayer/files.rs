@@ -143,9 +143,9 @@ impl Rows {
             Quote::Tick { price, size, side } => {
                 encode::write_tick(symbol, observation.at, *price, *size, *side, &mut record.value);
             }
-            Quote::Candle(bar) => {
-                let open_at = observation.at.minus(self.interval).plus(Span::from_millis(1));
-                encode::write_candle(symbol, open_at, self.interval, bar, &mut record.value);
+            Quote::Candle { bar, interval } => {
+                let open_at = observation.at.minus(*interval).plus(Span::from_millis(1));
+                encode::write_candle(symbol, open_at, *interval, bar, &mut record.value);
             }
         }
         true

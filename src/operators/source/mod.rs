@@ -1,0 +1,226 @@
+//! Records to ticks: decoding, the watermark of each partition, late and quarantined records, flow control.
+//!
+//! ```text
+//!   input (one share per worker) ──> [source] ── ticks ──────────> panes
+//!                                       └─────── aside ──────────> commit   (dead letters, ticks for the `data` collection)
+//! ```
+//!
+//! Each partition has a capability at the pane of its own watermark: the greatest event time seen in it, less the allowed
+//! lateness. Whether a tick is late follows from its partition's sequence alone, hence is the same in a replay. A partition
+//! whose next tick lies too far ahead of what the dataflow has finished keeps that tick in hand and is not read: that bounds
+//! the open panes. Partitions that are idle follow the others' watermark by way of the [`Board`].
+
+mod partition;
+mod watermark;
+
+use super::board::{Board, Standing};
+use super::panes::Tick;
+use super::stats::Stats;
+use crate::config::LatePolicy;
+use crate::connectors::input::{Input, InputError};
+use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use partition::Partition;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe::Handle as ProbeHandle;
+use timely::dataflow::{Scope, StreamVec};
+
+/// Records read from one partition before the next has its turn.
+const RECORDS_PER_READ: usize = 4096;
+/// How soon to look again when no partition has anything.
+const POLL_PAUSE: Duration = Duration::from_millis(2);
+/// How far, in panes, a partition may run ahead of what the dataflow has finished, beyond the allowed lateness.
+pub const PANES_AHEAD_MAX: u64 = 128;
+
+/// What the source does with time and with records that it cannot use.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Length of a pane.
+    pub slide: Slide,
+    /// How far behind its partition's latest a tick may be.
+    pub allowed_lateness: Span,
+    /// A caught-up partition that is quiet this long is idle.
+    pub idle_timeout: Span,
+    /// A tick further ahead of its broker's stamp is quarantined.
+    pub max_ahead: Span,
+    /// What becomes of late ticks.
+    pub late: LatePolicy,
+    /// Event time to use, `[from, to)`.
+    pub range: (Option<Timestamp>, Option<Timestamp>),
+    /// Whether records that cannot be used are wanted as dead letters.
+    pub dead_letters: bool,
+    /// Whether used ticks are wanted for the `data` collection.
+    pub stored_ticks: bool,
+    /// Releases that an earlier run decided.
+    pub releases: Vec<Release>,
+}
+
+/// What leaves the source beside ticks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Aside {
+    /// A record that was not used.
+    DeadLetter(DeadLetter),
+    /// A used tick for the `data` collection.
+    Stored(StoredTick),
+}
+
+/// What the source shares with the rest of its process.
+#[derive(Clone)]
+pub struct SourceLinks {
+    /// Watermarks of all partitions.
+    pub board: Arc<Board>,
+    /// Counters.
+    pub stats: Arc<Stats>,
+    /// How far forecasting has come.
+    pub finished: ProbeHandle<u64>,
+    /// Whether the sinks have too much to write already.
+    pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Whether to stop reading, with the windows left open.
+    pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Told when the input cannot go on.
+    pub failed: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+/// Reads a worker's share of the input.
+#[must_use]
+pub fn source<'scope>(
+    scope: Scope<'scope, u64>,
+    input: Box<dyn Input>,
+    config: SourceConfig,
+    links: SourceLinks,
+    symbols: Rc<RefCell<SymbolTable>>,
+) -> (StreamVec<'scope, u64, Tick>, StreamVec<'scope, u64, Aside>) {
+    let mut builder = OperatorBuilder::new("Source".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let (ticks, tick_stream) = builder.new_output::<Vec<Tick>>();
+    let mut ticks = OutputBuilder::<_, CapacityContainerBuilder<Vec<Tick>>>::from(ticks);
+    let (aside, aside_stream) = builder.new_output::<Vec<Aside>>();
+    let mut aside = OutputBuilder::<_, CapacityContainerBuilder<Vec<Aside>>>::from(aside);
+    builder.build(move |mut capabilities| {
+        let side = capabilities.pop();
+        let main = capabilities.pop();
+        let mut reader = match Reader::new(input, config, links.clone(), main, side) {
+            Ok(reader) => Some(reader),
+            Err((error, kept)) => {
+                // Dropping the capabilities would claim that the input has ended.
+                (links.failed)(error.to_string());
+                std::mem::forget(kept);
+                None
+            }
+        };
+        move |_frontiers| {
+            let Some(reader) = &mut reader else { return };
+            let pause = reader.activate(&mut ticks, &mut aside, &mut symbols.borrow_mut());
+            match pause {
+                Some(pause) if pause.is_zero() => activator.activate(),
+                Some(pause) => activator.activate_after(pause),
+                None => {}
+            }
+        }
+    });
+    (tick_stream, aside_stream)
+}
+
+type Outputs<'a, D> = &'a mut OutputBuilder<u64, CapacityContainerBuilder<Vec<D>>>;
+/// One capability for each output.
+type Capabilities = (Capability<u64>, Capability<u64>);
+
+/// One worker's partitions.
+struct Reader {
+    input: Box<dyn Input>,
+    links: SourceLinks,
+    partitions: Vec<Partition>,
+    failed: bool,
+}
+
+impl Reader {
+    fn new(
+        input: Box<dyn Input>,
+        config: SourceConfig,
+        links: SourceLinks,
+        main: Option<Capability<u64>>,
+        side: Option<Capability<u64>>,
+    ) -> Result<Self, (InputError, Option<Capabilities>)> {
+        let Some(initial) = main.zip(side) else {
+            return Err((InputError("the source has no outputs".to_owned()), None));
+        };
+        let config = Rc::new(config);
+        let mut partitions = Vec::new();
+        for id in input.partitions() {
+            match input.decoder(id) {
+                Ok(decoder) => {
+                    let topic = input.topic(id);
+                    partitions.push(Partition::new(id, topic, decoder, Rc::clone(&config), initial.clone()));
+                }
+                Err(error) => return Err((error, Some(initial))),
+            }
+        }
+        links.board.join(partitions.iter().map(|p| (p.id, p.note())));
+        Ok(Self { input, links, partitions, failed: false })
+    }
+
+    /// Reads what there is and fits; gives when to look again, or none when there is nothing left to do.
+    fn activate(
+        &mut self,
+        ticks: Outputs<'_, Tick>,
+        aside: Outputs<'_, Aside>,
+        symbols: &mut SymbolTable,
+    ) -> Option<Duration> {
+        if self.failed || self.partitions.iter().all(|p| p.capabilities.is_none()) {
+            return None;
+        }
+        if (self.links.stopped)() {
+            // Frozen: nothing more is read, no window is closed.
+            return None;
+        }
+        if let Err(error) = self.input.tend() {
+            return self.fail(&error);
+        }
+        let read = !(self.links.congested)();
+        let finished = self.links.finished.with_frontier(|f| f.first().copied()).unwrap_or(u64::MAX);
+        let mut busy = false;
+        for partition in &mut self.partitions {
+            if partition.capabilities.is_none() {
+                continue;
+            }
+            if read {
+                match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
+                    Ok(more) => busy |= more,
+                    Err(error) => return self.fail(&error),
+                }
+                partition.send(ticks, aside);
+            }
+            partition.settle(&self.links);
+        }
+        self.follow();
+        Some(if busy { Duration::ZERO } else { POLL_PAUSE })
+    }
+
+    /// Idle partitions go where the others have gone.
+    fn follow(&mut self) {
+        if self.partitions.iter().all(|p| p.standing != Standing::Idle) {
+            return;
+        }
+        if let Some(watermark) = self.links.board.watermark() {
+            for partition in self.partitions.iter_mut().filter(|p| p.standing == Standing::Idle) {
+                partition.downgrade(partition.config.slide.pane_of(watermark));
+                self.links.board.update(partition.id, partition.note());
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &InputError) -> Option<Duration> {
+        // The capabilities stay: giving them up would claim progress that was not made.
+        self.failed = true;
+        (self.links.failed)(error.to_string());
+        None
+    }
+}
+

@@ -1,0 +1,378 @@
+//! One partition of the input: reads it, decodes it, and decides what becomes of each record.
+
+use super::watermark::{Timeliness, Watermark};
+use super::{Aside, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks};
+use crate::config::LatePolicy;
+use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::formats::{Decoded, Decoder};
+use crate::market::fixed::raw_to_f64;
+use crate::market::{
+    DeadLetter, Fixed, Observation, Ohlcv, Order, PartitionId, Quote, Reported, Span, StoredTick, SymbolTable, Timestamp,
+};
+use crate::operators::board::{Note, Standing};
+use crate::operators::panes::Tick;
+use crate::operators::stats::Records;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One partition: its decoder, its watermark, and what has been read but not sent.
+pub(super) struct Partition {
+    pub id: PartitionId,
+    pub standing: Standing,
+    pub capabilities: Option<Capabilities>,
+    pub config: Rc<SourceConfig>,
+    topic: Arc<str>,
+    decoder: Decoder,
+    watermark: Watermark,
+    /// As the input last said.
+    state: PartitionState,
+    /// Whether it never held a record.
+    empty: bool,
+    next_offset: u64,
+    /// A tick that lies too far ahead.
+    in_hand: Option<Tick>,
+    last_used: Instant,
+    ticks: Vec<Tick>,
+    aside: Vec<Aside>,
+    counted: Records,
+    decoded: Vec<Observation>,
+    /// Why it cannot go on.
+    failure: Option<InputError>,
+}
+
+impl Partition {
+    pub fn new(
+        id: PartitionId,
+        topic: Arc<str>,
+        decoder: Decoder,
+        config: Rc<SourceConfig>,
+        initial: Capabilities,
+    ) -> Self {
+        Self {
+            watermark: Watermark::new(id, config.slide, config.allowed_lateness, &config.releases),
+            id,
+            standing: Standing::Active,
+            capabilities: Some(initial),
+            config,
+            topic,
+            decoder,
+            state: PartitionState::Behind,
+            empty: false,
+            next_offset: 0,
+            in_hand: None,
+            last_used: Instant::now(),
+            ticks: Vec::new(),
+            aside: Vec::new(),
+            counted: Records::default(),
+            decoded: Vec::new(),
+            failure: None,
+        }
+    }
+
+    pub fn note(&self) -> Note {
+        Note {
+            standing: self.standing,
+            watermark: self.watermark.value(),
+            next_offset: self.next_offset,
+            pane: self.capabilities.as_ref().map_or(u64::MAX, |c| *c.0.time()),
+            floor: self.watermark.open_release(),
+        }
+    }
+
+    /// Reads what fits. True when there may be more at once.
+    pub fn read(
+        &mut self,
+        input: &mut dyn Input,
+        finished: u64,
+        symbols: &mut SymbolTable,
+        links: &SourceLinks,
+    ) -> Result<bool, InputError> {
+        let ahead = PANES_AHEAD_MAX + self.config.slide.panes_in(self.config.allowed_lateness);
+        let last = finished.saturating_add(ahead);
+        let limit =
+            if last >= i64::MAX as u64 / 2 { Timestamp::from_millis(i64::MAX) } else { self.config.slide.end_of(last) };
+        if let Some(tick) = self.in_hand.take() {
+            if tick.order.at >= limit {
+                self.in_hand = Some(tick);
+                return Ok(false);
+            }
+            self.ticks.push(tick);
+        }
+        let used_before = self.counted.used;
+        let id = self.id;
+        let mut reasons = Vec::new();
+        let state = input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| {
+            self.take(record, limit, symbols, &mut reasons)
+        })?;
+        for (outcome, reason) in reasons {
+            links.stats.add_reason(outcome, reason);
+        }
+        if self.counted.used > used_before {
+            self.last_used = Instant::now();
+        }
+        links.stats.add_records(&std::mem::take(&mut self.counted));
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        self.empty = self.next_offset == 0 && input.is_empty(id);
+        self.state = state;
+        Ok(state == PartitionState::Behind && self.in_hand.is_none())
+    }
+
+    /// Takes one record: it is counted in exactly one outcome.
+    fn take(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable, reasons: &mut Reasons) -> Flow {
+        let Record { offset, broker_time, key, value } = record;
+        self.next_offset = offset + 1;
+        self.watermark.reach(offset);
+        if self.standing == Standing::Idle {
+            self.standing = Standing::Active;
+            if let Some((capability, _)) = &self.capabilities {
+                self.watermark.wake(offset, *capability.time());
+            }
+        }
+        let bytes = match value {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Observed(observation) => {
+                let read = Read { offset, broker_time, key, bytes: None, limit };
+                let outcome = self.place(observation, &read, 0, symbols);
+                self.count(&[outcome], &read, reasons);
+                return self.flow();
+            }
+        };
+        let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        match self.decoder.decode(key, bytes, symbols, &mut decoded) {
+            Ok(Decoded::Used) if decoded.len() == 1 => {
+                if let Some(observation) = decoded.pop() {
+                    let outcome = self.place(observation, &read, 0, symbols);
+                    self.count(&[outcome], &read, reasons);
+                }
+            }
+            Ok(Decoded::Used) => {
+                let placed = decoded.drain(..).zip(0_u32..);
+                let outcomes: Vec<Outcome> = placed.map(|(o, index)| self.place(o, &read, index, symbols)).collect();
+                self.count(&outcomes, &read, reasons);
+            }
+            Ok(Decoded::Ignored(kind)) => {
+                self.counted.ignored += 1;
+                reasons.push(("ignored", kind));
+            }
+            Err(error) => {
+                self.counted.undecodable += 1;
+                reasons.push(("undecodable", error.reason));
+                self.dead_letter(&read, &error.detail);
+            }
+        }
+        self.decoded = decoded;
+        self.flow()
+    }
+
+    fn flow(&self) -> Flow {
+        if self.in_hand.is_some() || self.failure.is_some() { Flow::Pause } else { Flow::Continue }
+    }
+
+    /// Decides what becomes of one observation, from this partition's sequence alone.
+    #[inline]
+    fn place(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &SymbolTable) -> Outcome {
+        let at = observation.at;
+        let (from, to) = self.config.range;
+        if from.is_some_and(|from| at < from) || to.is_some_and(|to| at >= to) {
+            return Outcome::Outside;
+        }
+        if let Quote::Candle { interval, .. } = observation.quote
+            && interval > self.config.slide.span()
+        {
+            return self.spans_panes(interval, read);
+        }
+        if read.broker_time.is_some_and(|broker| begins(&observation) > broker.plus(self.config.max_ahead)) {
+            return Outcome::Quarantined;
+        }
+        match self.watermark.see(at) {
+            Timeliness::InTime => {}
+            Timeliness::Late => return Outcome::Late,
+            Timeliness::LateAfterIdle => return Outcome::Idle,
+        }
+        if self.config.stored_ticks {
+            self.store(&observation, read.offset, index, symbols);
+        }
+        let order = Order { at, partition: self.id, offset: read.offset, index };
+        let tick = match observation.quote {
+            Quote::Tick { price, size, .. } => Tick { symbol: observation.symbol, order, price, size, candle: None },
+            Quote::Candle { bar, .. } => {
+                Tick { symbol: observation.symbol, order, price: bar.close, size: Fixed::ZERO, candle: Some(bar) }
+            }
+        };
+        if at >= read.limit && self.in_hand.is_none() {
+            self.in_hand = Some(tick);
+        } else {
+            self.ticks.push(tick);
+        }
+        Outcome::Used
+    }
+
+    /// A candle longer than a pane. In a file all are: that is a mistake of the configuration. In a topic it may be one of many.
+    #[cold]
+    fn spans_panes(&mut self, interval: Span, read: &Read<'_>) -> Outcome {
+        if read.broker_time.is_none() {
+            self.failure = Some(InputError(format!(
+                "{}: its candles are {interval} long, panes only {}: set time.slide to {interval}, or to a multiple of it",
+                self.topic,
+                self.config.slide.span()
+            )));
+        }
+        Outcome::SpansPanes(interval)
+    }
+
+    fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>, reasons: &mut Reasons) {
+        if outcomes.contains(&Outcome::Used) {
+            self.counted.used += 1;
+            return;
+        }
+        let Some(outcome) = outcomes.first() else { return };
+        let (counter, name, reason) = match outcome {
+            Outcome::Outside => (&mut self.counted.ignored, "ignored", "outside"),
+            Outcome::Quarantined => (&mut self.counted.quarantined, "quarantined", "ahead"),
+            Outcome::SpansPanes(_) => (&mut self.counted.undecodable, "undecodable", "spans_panes"),
+            Outcome::Idle => (&mut self.counted.late, "late", "idle"),
+            Outcome::Late | Outcome::Used => (&mut self.counted.late, "late", "late"),
+        };
+        *counter += 1;
+        reasons.push((name, reason));
+        let dead_letter_late = self.config.late == LatePolicy::DeadLetter;
+        let (slide, ahead) = (self.config.slide.span(), self.config.max_ahead);
+        let error = match outcome {
+            Outcome::Quarantined => format!("its event time is more than {ahead} ahead of the broker's timestamp"),
+            Outcome::SpansPanes(interval) => {
+                format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}")
+            }
+            Outcome::Late if dead_letter_late => "late: its pane had closed".to_owned(),
+            Outcome::Idle if dead_letter_late => "late: its pane had closed while its partition was idle".to_owned(),
+            _ => return,
+        };
+        self.dead_letter(read, &error);
+    }
+
+    fn dead_letter(&mut self, read: &Read<'_>, error: &str) {
+        if let (true, Some(bytes)) = (self.config.dead_letters, read.bytes) {
+            let letter =
+                DeadLetter::new(Arc::clone(&self.topic), self.id, read.offset, read.key, bytes, error.to_owned());
+            self.aside.push(Aside::DeadLetter(letter));
+        }
+    }
+
+    fn store(&mut self, observation: &Observation, offset: u64, index: u32, symbols: &SymbolTable) {
+        let (size, side, reported) = match &observation.quote {
+            Quote::Tick { size, side, .. } => {
+                ((*size != Fixed::ZERO).then_some(*size), *side, observation.reported.as_deref().copied())
+            }
+            Quote::Candle { bar, .. } => (None, None, Some(reported(bar))),
+        };
+        self.aside.push(Aside::Stored(StoredTick {
+            symbol: symbols.name(observation.symbol).clone(),
+            at: observation.at,
+            price: observation.quote.price(),
+            size,
+            side,
+            reported,
+            topic: Arc::clone(&self.topic),
+            partition: self.id,
+            offset,
+            index,
+        }));
+    }
+
+    /// Hands on what was read, at the capability that was held before it.
+    pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>) {
+        let Some((main, side)) = &self.capabilities else { return };
+        if !self.ticks.is_empty() {
+            ticks.activate().session(main).give_container(&mut self.ticks);
+            self.ticks.clear();
+        }
+        if !self.aside.is_empty() {
+            aside.activate().session(side).give_container(&mut self.aside);
+            self.aside.clear();
+        }
+    }
+
+    /// Brings capability and standing up to date after a read.
+    pub fn settle(&mut self, links: &SourceLinks) {
+        let slide = self.config.slide;
+        if let Some(watermark) = self.watermark.value() {
+            // A tick in hand lies at or after the watermark, so it is never overtaken by its own capability.
+            self.downgrade(slide.pane_of(watermark));
+        }
+        if self.in_hand.is_none() {
+            match self.state {
+                PartitionState::Ended => {
+                    self.standing = Standing::Ended;
+                    self.capabilities = None;
+                }
+                PartitionState::CaughtUp => {
+                    let quiet = self.last_used.elapsed() >= self.config.idle_timeout.to_std();
+                    if quiet || self.empty {
+                        self.standing = Standing::Idle;
+                    }
+                }
+                PartitionState::Behind => {}
+            }
+        }
+        if let Some(release) = self.watermark.take_effective() {
+            links.board.add_release(release);
+        }
+        links.board.update(self.id, self.note());
+    }
+
+    pub fn downgrade(&mut self, pane: u64) {
+        if let Some((main, side)) = &mut self.capabilities
+            && pane > *main.time()
+        {
+            main.downgrade(&pane);
+            side.downgrade(&pane);
+        }
+    }
+}
+
+/// Unused records by outcome and reason, gathered during a read.
+type Reasons = Vec<(&'static str, &'static str)>;
+
+/// The record at hand.
+struct Read<'a> {
+    offset: u64,
+    broker_time: Option<Timestamp>,
+    key: Option<&'a [u8]>,
+    /// None where it came from memory, decoded.
+    bytes: Option<&'a [u8]>,
+    /// A tick at or after this lies too far ahead.
+    limit: Timestamp,
+}
+
+/// What became of one observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Used,
+    /// Its pane had ended at or before its partition's watermark.
+    Late,
+    /// Its pane was closed while its partition was idle.
+    Idle,
+    Quarantined,
+    /// A candle longer than a pane.
+    SpansPanes(Span),
+    /// Outside of `--from` and `--to`.
+    Outside,
+}
+
+/// The event time that is held against the broker's stamp: of a candle, its open.
+fn begins(observation: &Observation) -> Timestamp {
+    match observation.quote {
+        Quote::Tick { .. } => observation.at,
+        Quote::Candle { interval, .. } => observation.at.minus(interval).plus(Span::from_millis(1)),
+    }
+}
+
+/// A candle as the `data` collection holds it.
+fn reported(bar: &Ohlcv) -> Reported {
+    let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| Some(price.to_f64()));
+    Reported { open, high, low, close, volume: Some(raw_to_f64(bar.volume)) }
+}

@@ -5,7 +5,7 @@
 //! all symbols), a daily cycle, heavy tails (Student-t innovations with 4 degrees of freedom), jumps, correlation
 //! between symbols, arrivals in bursts, prices that bounce between bid and ask. The efficient price is a martingale:
 //! what can be forecast at all is the width of the interval, and, at one minute, a transient part of the price with
-//! a half-life of a minute, worth about one percent of the error. `docs/simulated-market.md` has the measured figures.
+//! a half-life of a minute, worth at most one percent of the error. `docs/simulated-market.md` has the measured figures.
 //!
 //! The same seed and start give the same trades on every machine with IEEE arithmetic.
 

@@ -47,7 +47,8 @@ fn ticks() -> Vec<Tick> {
         prices[symbol] *= 1.0 + 4e-4 * (uniform() - 0.5);
         let delay = if uniform() < 0.01 { (uniform() * 1999.0) as i64 } else { 0 };
         let fixed = |x: f64| Fixed::from_raw((x * 1e4).round() as i64 * 10_000);
-        let tick = Tick { symbol: symbol as u32, at: at as i64, price: fixed(prices[symbol]), size: fixed(0.01 + uniform()) };
+        let tick =
+            Tick { symbol: symbol as u32, at: at as i64, price: fixed(prices[symbol]), size: fixed(0.01 + uniform()) };
         arrivals.push((tick.at + delay, tick));
     }
     arrivals.sort_by_key(|(arrival, _)| *arrival);
@@ -145,7 +146,8 @@ fn limit(ticks: &[Tick]) -> Option<f64> {
     let source = std::env::var_os("TICKCAST_LIMIT_CPP")?;
     let dir = tempfile::tempdir().unwrap();
     let (program, data) = (dir.path().join("limit"), dir.path().join("ticks.bin"));
-    let built = Command::new("g++").args(["-O3", "-march=native", "-std=c++17", "-o"]).arg(&program).arg(source).status();
+    let built =
+        Command::new("g++").args(["-O3", "-march=native", "-std=c++17", "-o"]).arg(&program).arg(source).status();
     assert!(built.unwrap().success(), "the limit program does not build");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&data).unwrap());
     for tick in ticks {

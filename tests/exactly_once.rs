@@ -32,7 +32,8 @@ fn killed_ten_times_at_random_moments() {
     let Some((whole, _)) = live::trades(setup.dir.path(), &[300_000]) else { return };
     setup.replay(&whole, SYMBOL);
     let backfilled = setup.backfill(&whole, SYMBOL);
-    let seed = std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
+    let seed =
+        std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
     println!("TICKCAST_TEST_SEED={seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut reached = Vec::new();

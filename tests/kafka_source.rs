@@ -13,7 +13,7 @@ use tickcast::market::{PartitionId, SymbolTable};
 const WAIT: Duration = Duration::from_secs(30);
 
 fn decoder() -> Decoder {
-    Decoder {}
+    Decoder::json(tickcast::config::Format::Auto, None, None)
 }
 
 fn config(brokers: &str, topic: &str) -> KafkaSourceConfig {

@@ -62,7 +62,8 @@ fn wrong_configuration() {
 fn no_topic() {
     let services = Services::shared();
     let topic = support::unique("nowhere");
-    let command = run_with(&[format!("source.kafka.brokers={}", services.kafka()), format!("source.kafka.topic={topic}")]);
+    let command =
+        run_with(&[format!("source.kafka.brokers={}", services.kafka()), format!("source.kafka.topic={topic}")]);
     assert_fails("no topic", command, 1, &[&topic]);
 }
 

@@ -122,9 +122,8 @@ impl Backfilled {
 
     /// Forecasts issued, and scores due, by `through`.
     pub fn up_to(&self, through: i64) -> (Vec<&String>, Vec<&String>) {
-        let until = |lines: &'_ [String], field: &str| {
-            lines.partition_point(|line| epoch_ms(&stamp(line, field)) <= through)
-        };
+        let until =
+            |lines: &'_ [String], field: &str| lines.partition_point(|line| epoch_ms(&stamp(line, field)) <= through);
         let forecasts = &self.forecasts[..until(&self.forecasts, "issued_at")];
         let scores = &self.scores[..until(&self.scores, "target_at")];
         (forecasts.iter().collect(), scores.iter().collect())

@@ -12,8 +12,6 @@ use crate::formats::{Decoded, Decoder};
 use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable};
 use std::path::{Path, PathBuf};
 
-/// Of candles where neither they nor the configuration say.
-const INTERVAL_DEFAULT: Span = Span::from_millis(60_000);
 /// The one partition of an input of one file.
 const PARTITION: PartitionId = PartitionId(0);
 
@@ -48,7 +46,6 @@ pub struct FileSource {
 /// Turns rows into records; apart from the input, which lends the row while it is turned.
 struct Rows {
     decoder: Decoder,
-    interval: Span,
     partition: Option<u32>,
     observations: Vec<Observation>,
     report: FileReport,
@@ -71,7 +68,6 @@ impl FileSource {
         let input = FilesInput::open(&config, format, 0, 1)?;
         let rows = Rows {
             decoder: input.decoder(PARTITION)?,
-            interval: interval.unwrap_or(INTERVAL_DEFAULT),
             partition,
             observations: Vec::new(),
             report: FileReport { path: path.to_owned(), ..FileReport::default() },

@@ -7,7 +7,8 @@ use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload,
 use crate::formats::{Decoded, Decoder};
 use crate::market::fixed::raw_to_f64;
 use crate::market::{
-    DeadLetter, Fixed, Observation, Ohlcv, Order, PartitionId, Quote, Reported, Span, StoredTick, SymbolTable, Timestamp,
+    DeadLetter, Fixed, Observation, Ohlcv, Order, PartitionId, Quote, Reported, Span, StoredTick, SymbolTable,
+    Timestamp,
 };
 use crate::operators::board::{Note, Standing};
 use crate::operators::panes::Tick;

@@ -51,7 +51,16 @@ impl Watermark {
         replay.sort_by_key(|release| (release.offset, release.pane));
         let never = Timestamp::from_millis(i64::MIN);
         let replay = replay.into();
-        Self { partition, slide, allowed_lateness, latest: None, floor: never, idle_floor: never, release: None, replay }
+        Self {
+            partition,
+            slide,
+            allowed_lateness,
+            latest: None,
+            floor: never,
+            idle_floor: never,
+            release: None,
+            replay,
+        }
     }
 
     /// The greatest event time seen less the allowed lateness.

@@ -7,7 +7,6 @@
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,7 +74,6 @@ fn bare(source: &KafkaSourceConfig) -> f64 {
 /// Messages a second of the job without a model, on `workers` workers.
 fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
     let begun = Instant::now();
-    let stop = Stop::default();
     let starts = resolve_start(source, "earliest").unwrap();
     let reading = Reading::new(starts, Some(end_offsets(source).unwrap()));
     let decoder = Decoder::json(Format::Tick, None, None);

@@ -65,9 +65,12 @@ fn gradients_of_every_weight_agree_with_finite_differences() {
         let mut mask = vec![0.0; batch * hidden];
         dropout_mask(&mut ChaCha8Rng::seed_from_u64(3), 0.3, &mut mask);
         let d_outputs = wave(batch * outputs, 1.37);
-        // A larger minibatch before must leave no trace.
+        // Larger and smaller minibatches before must leave no trace.
         let mut workspace = Workspace::new(&shape, batch + 40);
-        lstm.forward(&wave(steps * (batch + 40) * inputs, 0.3), batch + 40, None, &mut workspace);
+        for before in [batch + 40, 1] {
+            lstm.forward(&wave(steps * before * inputs, 0.3), before, None, &mut workspace);
+            lstm.backward(&wave(before * outputs, 0.9), &mut workspace, &mut Gradients::new(&shape));
+        }
         let mut gradients = Gradients::new(&shape);
         let found = lstm.forward(&sequences, batch, Some(&mask), &mut workspace).to_vec();
         lstm.backward(&d_outputs, &mut workspace, &mut gradients);

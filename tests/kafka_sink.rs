@@ -1,6 +1,8 @@
 //! Writing to Kafka: what a `read_committed` consumer sees, what the progress record says, and what happens when the
 //! broker fails, a transaction times out, or another instance takes over.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use rdkafka::mocking::MockCluster;
@@ -298,7 +300,7 @@ fn a_record_above_the_limit_is_fatal_and_says_how() {
     let batch = Batch { dead_letters: vec![letter(0, &vec![7; 1_100_000])], ..Batch::default() };
     match sink.write(&batch, &Stop::default()) {
         Err(SinkError::Fatal(text)) => {
-            assert!(text.contains("1100000 bytes for dead") && text.contains("raise"), "{text}")
+            assert!(text.contains("1100000 bytes for dead") && text.contains("raise"), "{text}");
         }
         other => panic!("{other:?}"),
     }

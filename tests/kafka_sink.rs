@@ -239,7 +239,8 @@ fn a_restart_reads_progress_and_leaves_out_what_is_published() {
 }
 
 /// Lets one request fail, and checks that the batch is there nevertheless. The embedded broker shows aborted records
-/// too, hence "at least".
+/// too, hence "at least"; where only the commit fails, it looks as if that had been done and its answer lost: the
+/// progress record tells, and nothing is sent twice.
 fn survives(key: RDKafkaApiKey, errors: &[RDKafkaRespErr]) {
     let broker = embedded();
     let mut sink = open_embedded(&broker);
@@ -251,7 +252,9 @@ fn survives(key: RDKafkaApiKey, errors: &[RDKafkaRespErr]) {
     cluster.clear_request_errors(key);
     sink.write(&minutes(2, 3), &stop).unwrap();
     let mut ids = ids(&broker.bootstrap(), "f");
-    ids.dedup();
+    if key != RDKafkaApiKey::EndTxn {
+        ids.dedup();
+    }
     assert_eq!(ids, expected(&minutes(0, 3)), "{key:?} {errors:?}");
     assert_eq!(sink.progress().through.millis(), 180_000);
 }

@@ -391,25 +391,27 @@ fn real_topics_are_created_and_a_batch_is_written_whole() {
 #[ignore = "needs services: run ./deploy/test"]
 fn what_an_earlier_instance_left_open_is_never_seen() {
     let config = config(&real(), &fresh("open"));
-    let (mut sink, _) = open(&config);
-    let stop = Stop::default();
+    // An id of its own: tests that run beside this one must not fence it.
+    let (job, stop) = (fresh("job"), Stop::default());
+    let open = || KafkaSink::open(&config, &job, None, 3, &stop).unwrap();
+    let (mut sink, _) = open();
     sink.write(&minutes(0, 1), &stop).unwrap();
     drop(sink);
     // A zombie with the job's own id: records without a commit.
     let zombie: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &config.brokers)
-        .set("transactional.id", "tickcast-btc")
+        .set("transactional.id", format!("tickcast-{job}"))
         .create()
         .unwrap();
     zombie.init_transactions(WAIT).unwrap();
     zombie.begin_transaction().unwrap();
     for topic in [config.topic.clone(), format!("{}.progress", config.topic)] {
-        zombie.send(BaseRecord::to(&topic).key("btc").payload("rubbish of a zombie")).unwrap();
+        zombie.send(BaseRecord::to(&topic).key(&job).payload("rubbish of a zombie")).unwrap();
     }
     while zombie.in_flight_count() > 0 {
         zombie.poll(Duration::from_millis(1));
     }
-    let (mut sink, found) = open(&config);
+    let (mut sink, found) = open();
     assert_eq!(found.unwrap().through.millis(), 60_000);
     sink.write(&minutes(0, 2), &stop).unwrap();
     assert!(zombie.commit_transaction(WAIT).is_err(), "it is fenced");

@@ -1,6 +1,8 @@
 //! Writing to Kafka: what a `read_committed` consumer sees, what the progress record says, and what happens when the
 //! broker fails, a transaction times out, or another instance takes over.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use rdkafka::mocking::MockCluster;
@@ -237,7 +239,8 @@ fn a_restart_reads_progress_and_leaves_out_what_is_published() {
 }
 
 /// Lets one request fail, and checks that the batch is there nevertheless. The embedded broker shows aborted records
-/// too, hence "at least".
+/// too, hence "at least"; where only the commit fails, it looks as if that had been done and its answer lost: the
+/// progress record tells, and nothing is sent twice.
 fn survives(key: RDKafkaApiKey, errors: &[RDKafkaRespErr]) {
     let broker = embedded();
     let mut sink = open_embedded(&broker);
@@ -249,7 +252,9 @@ fn survives(key: RDKafkaApiKey, errors: &[RDKafkaRespErr]) {
     cluster.clear_request_errors(key);
     sink.write(&minutes(2, 3), &stop).unwrap();
     let mut ids = ids(&broker.bootstrap(), "f");
-    ids.dedup();
+    if key != RDKafkaApiKey::EndTxn {
+        ids.dedup();
+    }
     assert_eq!(ids, expected(&minutes(0, 3)), "{key:?} {errors:?}");
     assert_eq!(sink.progress().through.millis(), 180_000);
 }
@@ -298,7 +303,7 @@ fn a_record_above_the_limit_is_fatal_and_says_how() {
     let batch = Batch { dead_letters: vec![letter(0, &vec![7; 1_100_000])], ..Batch::default() };
     match sink.write(&batch, &Stop::default()) {
         Err(SinkError::Fatal(text)) => {
-            assert!(text.contains("1100000 bytes for dead") && text.contains("raise"), "{text}")
+            assert!(text.contains("1100000 bytes for dead") && text.contains("raise"), "{text}");
         }
         other => panic!("{other:?}"),
     }
@@ -386,25 +391,27 @@ fn real_topics_are_created_and_a_batch_is_written_whole() {
 #[ignore = "needs services: run ./deploy/test"]
 fn what_an_earlier_instance_left_open_is_never_seen() {
     let config = config(&real(), &fresh("open"));
-    let (mut sink, _) = open(&config);
-    let stop = Stop::default();
+    // An id of its own: tests that run beside this one must not fence it.
+    let (job, stop) = (fresh("job"), Stop::default());
+    let open = || KafkaSink::open(&config, &job, None, 3, &stop).unwrap();
+    let (mut sink, _) = open();
     sink.write(&minutes(0, 1), &stop).unwrap();
     drop(sink);
     // A zombie with the job's own id: records without a commit.
     let zombie: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &config.brokers)
-        .set("transactional.id", "tickcast-btc")
+        .set("transactional.id", format!("tickcast-{job}"))
         .create()
         .unwrap();
     zombie.init_transactions(WAIT).unwrap();
     zombie.begin_transaction().unwrap();
     for topic in [config.topic.clone(), format!("{}.progress", config.topic)] {
-        zombie.send(BaseRecord::to(&topic).key("btc").payload("rubbish of a zombie")).unwrap();
+        zombie.send(BaseRecord::to(&topic).key(&job).payload("rubbish of a zombie")).unwrap();
     }
     while zombie.in_flight_count() > 0 {
         zombie.poll(Duration::from_millis(1));
     }
-    let (mut sink, found) = open(&config);
+    let (mut sink, found) = open();
     assert_eq!(found.unwrap().through.millis(), 60_000);
     sink.write(&minutes(0, 2), &stop).unwrap();
     assert!(zombie.commit_transaction(WAIT).is_err(), "it is fenced");

@@ -1,10 +1,11 @@
 //! Nothing is lost in silence: every record that cannot be used is in the dead letters with its bytes and a reason, and
 //! used + late + quarantined + undecodable + ignored = records read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod live;
 mod support;
 
-use live::{PARTITIONS, Setup};
+use live::Setup;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use support::{Record, Services, Signal, read_committed};
@@ -95,5 +96,4 @@ fn each_bad_record_is_a_dead_letter_with_its_bytes_and_its_reason() {
         assert_eq!(letter.headers.contains_key("sha256"), cut < value.len(), "{name}");
         assert_eq!(letter.headers.contains_key("truncated"), cut < value.len(), "{name}");
     }
-    assert!(PARTITIONS > 1);
 }

@@ -1,4 +1,5 @@
 //! The command line as its users meet it: exit codes, messages, and where they go.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -1,8 +1,6 @@
 //! Those who read the forecast topic get what the schemas promise: our example in Rust, the one in Python, and Kafka's own
 //! console consumer see the committed forecasts, byte for byte, and none of an aborted transaction.
-
-// The helpers of the tests are tests too.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The same records give the same bytes: on any number of workers, over serialised channels, from one file or from nine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod harness;
 mod support;
@@ -50,7 +51,7 @@ fn nine_symbols_on_any_workers_from_one_file_or_nine() {
     let dir = tempfile::tempdir().unwrap();
     let Some((one, nine)) = nine_symbols(dir.path(), 3) else { return };
     let config = minute_bars();
-    let expected = run_files(&config, ONE, &[one.clone()], None);
+    let expected = run_files(&config, ONE, std::slice::from_ref(&one), None);
     assert_eq!(expected.summary.records.used, expected.summary.records.total());
     assert!(expected.batch.forecasts.iter().any(|f| f.model.version > 100), "the model was trained");
     let expected_bytes = expected.everything(&config);

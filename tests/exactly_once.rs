@@ -1,4 +1,5 @@
 //! Each forecast once, equal to the backfill's: after kill -9 at random moments, after a broker or a database that was away.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod live;
 mod support;

@@ -1,6 +1,5 @@
 //! Formats against every spelling of a record, and against everything that must end as a dead letter with a reason.
-
-#![allow(clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use proptest::prelude::*;
 use tickcast::config::Format;

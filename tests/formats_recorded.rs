@@ -1,6 +1,5 @@
 //! Formats and files against recorded market data: every record of it decodes.
-
-#![allow(clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::PathBuf;
 use tickcast::config::{FilesSourceConfig, Format};

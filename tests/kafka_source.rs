@@ -1,7 +1,6 @@
 //! Reading from Kafka: every record once and in order, partitions that pause alone, ends that are found, and a lost
 //! offset that is an error.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! Series whose best forecast is known: what the model gains of it, and that it claims nothing where there is nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

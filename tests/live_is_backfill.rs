@@ -1,5 +1,6 @@
 //! A live job publishes byte for byte what a backfill over the same records gives: to Kafka as its own console consumer sees
 //! it, and to the database field by field.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod live;
 mod support;

@@ -1,5 +1,5 @@
 //! What learning rests on: gradients are slopes, the same inputs give the same bits, and a series that can be learnt is.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -31,7 +31,7 @@
 //!     return out
 //! json.dump([case(3, 5, 1, 4, 2, 3), case(3, 5, 2, 4, 2, 3), case(6, 18, 1, 3, 7, 18)], open("lstm_pytorch.json", "w"))
 //! ```
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 use serde::Deserialize;
 use tickcast::model::{AdamW, AdamWSettings, Gradients, Lstm, LstmShape, Predictor, Workspace, clip_norm};

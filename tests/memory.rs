@@ -1,4 +1,5 @@
 //! Memory does not grow with the length of the stream.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -1,7 +1,6 @@
 //! The MongoDB sink against a real server: what it writes, what it refuses, and that it loses nothing while the server
 //! is away.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "mongodb/proxy.rs"]
 mod proxy;

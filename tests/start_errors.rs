@@ -1,4 +1,5 @@
 //! What is missing or wrong at the start is told within 15 s, in one message that names it and says what to do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The helpers of the end-to-end tests do what they say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Every feature row against a slow, obvious oracle: for each row, look at every pane of each window.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod harness;
 mod support;
@@ -64,7 +65,7 @@ fn the_million_trades() {
     let Some(path) = support::data("trades/trades_xbtusd_bitmex_20180101_20180105_1M.csv.zst") else { return };
     let mut config = Config::default();
     config.model.preset = Preset::None;
-    let published = run_files(&config, ONE, &[path.clone()], Some("XBTUSD"));
+    let published = run_files(&config, ONE, std::slice::from_ref(&path), Some("XBTUSD"));
     assert_eq!(published.summary.records.used, 1_000_000);
     assert_eq!(published.summary.records.total(), 1_000_000);
 

@@ -120,7 +120,7 @@ impl State {
         match item {
             Item::Verdict(pane, Verdict::Score(score)) => self.panes.entry(pane).or_default().scores.push(score),
             Item::Verdict(pane, Verdict::Forecast(forecast)) => {
-                self.panes.entry(pane).or_default().forecasts.push(forecast)
+                self.panes.entry(pane).or_default().forecasts.push(forecast);
             }
             Item::Row(pane, row) => self.panes.entry(pane).or_default().rows.push(row),
             Item::Aside(Aside::DeadLetter(letter)) => self.ready.dead_letters.push(letter),

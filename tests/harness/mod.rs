@@ -1,4 +1,5 @@
 //! Runs the job in this process and keeps what it publishes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::PathBuf;

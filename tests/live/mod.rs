@@ -1,4 +1,5 @@
 //! A live job against real services, and the backfill that it has to equal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use crate::support::{self, Message, Process, Services, eventually, read_committed, run_to_end, tickcast};

@@ -75,7 +75,7 @@ impl Publish for Tape {
 }
 
 fn replayer(stamps: &[i64], tape: &Tape) -> Replayer<Stamps, Tape, FakeClock> {
-    Replayer::new(Stamps(stamps.to_vec().into_iter()), tape.clone(), tape.clock.clone())
+    Replayer::new(Stamps(Vec::from(stamps).into_iter()), tape.clone(), tape.clock.clone())
 }
 
 #[test]

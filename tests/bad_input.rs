@@ -64,6 +64,7 @@ fn each_bad_record_is_a_dead_letter_with_its_bytes_and_its_reason() {
     send(tick(ahead, "99"));
     let total = records.len() as u64;
     support::produce(services.kafka(), &setup.ticks, records);
+    support::create_topic(services.kafka(), &dead, live::PARTITIONS);
 
     let mut job = setup.start();
     let expected = bad.len() + 2;

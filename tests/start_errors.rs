@@ -95,5 +95,5 @@ fn no_database_and_a_wrong_password() {
 #[test]
 fn a_wrong_option_of_the_broker() {
     let command = run_with(&["source.kafka.topic=t".to_owned(), "source.kafka.options.sasl.passwort=x".to_owned()]);
-    assert_fails("a wrong option", command, 1, &["sasl.passwort"]);
+    assert_fails("a wrong option", command, 2, &["sasl.passwort"]);
 }

@@ -1,6 +1,6 @@
 //! From a configuration to a running job: opens what it names, and says what is missing.
 
-use super::{progress, signals, summary};
+use super::{Usage, progress, signals, summary};
 use crate::config::{Config, KafkaSourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::input::FilesInput;
@@ -51,6 +51,7 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
 /// # Errors
 /// When something that the configuration names cannot be opened, or cannot go on.
 pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
+    check_options(config)?;
     let partitions = match &config.source.kafka {
         Some(kafka) => kafka::partition_count(kafka)?,
         None => 1,
@@ -84,6 +85,13 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         stats: Arc::clone(stats),
     };
     Ok(job::run(job)?)
+}
+
+/// Options of librdkafka that are unknown or not to be set are mistakes of the configuration, found without a broker.
+fn check_options(config: &Config) -> Result<(), Usage> {
+    let source = config.source.kafka.as_ref().map_or(Ok(()), kafka::check_source);
+    let sink = config.sink.kafka.as_ref().map_or(Ok(()), kafka::check_sink);
+    source.and(sink).map_err(|error| Usage(error.to_string()))
 }
 
 fn releases(progress: &Progress) -> Vec<Release> {

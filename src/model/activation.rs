@@ -32,7 +32,8 @@ pub(super) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 }
 
 /// Replaces each number by its hyperbolic tangent. NaN stays NaN.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub fn tanh_in_place(values: &mut [f32]) {
     for value in values {
         *value = if target_cfg_f!(target_feature = "fma") { tanh::<true>(*value) } else { tanh::<false>(*value) };
@@ -40,7 +41,8 @@ pub fn tanh_in_place(values: &mut [f32]) {
 }
 
 /// Replaces each number by its logistic sigmoid. NaN stays NaN.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub fn sigmoid_in_place(values: &mut [f32]) {
     for value in values {
         *value = if target_cfg_f!(target_feature = "fma") { sigmoid::<true>(*value) } else { sigmoid::<false>(*value) };
@@ -48,7 +50,8 @@ pub fn sigmoid_in_place(values: &mut [f32]) {
 }
 
 /// Whether this processor's products are fused: models trained where it is true and where it is false differ in bits.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 #[must_use]
 pub fn fused() -> bool {
     target_cfg_f!(target_feature = "fma")

@@ -104,7 +104,8 @@ impl AdamW {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 fn update(weights: &mut [f32], gradients: &[f32], means: &mut [f32], squares: &mut [f32], factors: &Factors) {
     if target_cfg_f!(target_feature = "fma") {
         update_all::<true>(weights, gradients, means, squares, factors);
@@ -146,7 +147,8 @@ pub fn clip_norm(gradients: &mut [f32], max_norm: f64) -> f64 {
 }
 
 /// Sixteen partial sums, added in a fixed order at the end.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 fn sum_of_squares(values: &[f32]) -> f64 {
     let mut sums = [0.0_f64; LANE];
     let (chunks, rest) = values.as_chunks::<LANE>();

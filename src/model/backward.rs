@@ -145,7 +145,8 @@ fn add(more: &[Lane], sum: &mut [Lane]) {
 }
 
 /// `out[r] = Σ left[t, r, ·]`, `left` being `[steps, rows, width]` lanes.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 fn sum_over_batch(left: &[Lane], rows: usize, width: usize, out: &mut [f32]) {
     for (row, out) in out.iter_mut().enumerate() {
         let mut sum = Lane::ZERO;
@@ -162,7 +163,8 @@ fn sum_over_batch(left: &[Lane], rows: usize, width: usize, out: &mut [f32]) {
 
 /// From the gradients by a step's hidden and cell state: the gates become their gradients before activation, `d_cell`
 /// the gradient by the cell state of the step before.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 fn deactivate(gates: &mut [Lane], cell_before: &[Lane], cell_tanh: &[Lane], d_hidden: &[Lane], d_cell: &mut [Lane]) {
     if target_cfg_f!(target_feature = "fma") {
         deactivate_lanes::<true>(gates, cell_before, cell_tanh, d_hidden, d_cell);

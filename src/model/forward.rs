@@ -128,7 +128,8 @@ fn take_inputs(inputs: &[f32], workspace: &mut Workspace) {
 }
 
 /// Activates the gates and makes the new cell and hidden states.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub(super) fn activate(
     gates: &mut [Lane],
     cell_before: &[Lane],

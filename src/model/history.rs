@@ -1,6 +1,7 @@
 //! The steps that a symbol's model remembers: inputs, prices and scales, from which sequences and labels are cut.
 
 use crate::features::{INPUTS, StepFeatures};
+use ndarray::{ArrayView1, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -115,12 +116,12 @@ impl History {
         Examples { steps: &self.usable, count }
     }
 
-    /// Copies the sequence that ends with `step` to `out`, step after step, `stride` values apart.
-    pub fn copy_sequence(&self, step: i64, out: &mut [f32], stride: usize) {
+    /// Copies the sequence that ends with `step` to `out`, `[T, F]`.
+    pub fn copy_sequence(&self, step: i64, mut out: ArrayViewMut2<'_, f32>) {
         let first = step - self.steps as i64 + 1;
-        for (place, step) in (first..=step).enumerate() {
+        for (mut row, step) in out.rows_mut().into_iter().zip(first..) {
             if let Some(record) = self.at(step) {
-                out[place * stride..place * stride + INPUTS].copy_from_slice(&record.inputs);
+                row.assign(&ArrayView1::from(&record.inputs));
             }
         }
     }
@@ -182,9 +183,9 @@ mod tests {
         }
         assert_eq!(history.label(102, 4), Some(4.0 / (0.5 * 2.0)));
         assert_eq!(history.label(108, 4), None);
-        let mut sequence = [0.0; 3 * INPUTS];
-        history.copy_sequence(104, &mut sequence, INPUTS);
-        assert_eq!([sequence[0], sequence[INPUTS], sequence[2 * INPUTS]], [102.0, 103.0, 104.0]);
+        let mut sequence = ndarray::Array2::zeros((3, INPUTS));
+        history.copy_sequence(104, sequence.view_mut());
+        assert_eq!(sequence.column(INPUTS - 1).to_vec(), [102.0, 103.0, 104.0]);
     }
 
     #[test]

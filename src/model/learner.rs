@@ -14,6 +14,7 @@ use super::shape::{LstmShape, ModelError};
 use super::workspace::Workspace;
 use crate::evaluation::pinball::NORMAL_QUANTILES;
 use crate::features::INPUTS;
+use ndarray::{Array2, Array3, Axis};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -69,7 +70,7 @@ pub struct LearnerScratch {
     workspace: Workspace,
     gradients: Gradients,
     /// `[T, B, F]`
-    inputs: Vec<f32>,
+    inputs: Array3<f32>,
     /// `[B, K]`
     base: Vec<[f32; 5]>,
     targets: Vec<f32>,
@@ -79,7 +80,7 @@ pub struct LearnerScratch {
     /// `[B, H]`
     dropout: Vec<f32>,
     /// `[T, F]`
-    sequence: Vec<f32>,
+    sequence: Array2<f32>,
 }
 
 impl LearnerScratch {
@@ -91,13 +92,13 @@ impl LearnerScratch {
         Self {
             workspace: Workspace::new(&shape, BATCH),
             gradients: Gradients::new(&shape),
-            inputs: vec![0.0; shape.steps * BATCH * INPUTS],
+            inputs: Array3::zeros((shape.steps, BATCH, INPUTS)),
             base: vec![base(); labels],
             targets: vec![0.0; labels],
             known: vec![0.0; labels],
             d_outputs: vec![0.0; BATCH * shape.outputs],
             dropout: vec![0.0; BATCH * shape.hidden],
-            sequence: vec![0.0; shape.steps * INPUTS],
+            sequence: Array2::zeros((shape.steps, INPUTS)),
         }
     }
 }
@@ -181,7 +182,7 @@ impl Learner {
         for place in 0..BATCH {
             let chosen = if place == 0 { examples.len() - 1 } else { below(&mut self.random, examples.len()) };
             let step = examples.step(chosen);
-            history.copy_sequence(step, &mut scratch.inputs[place * INPUTS..], BATCH * INPUTS);
+            history.copy_sequence(step, scratch.inputs.index_axis_mut(Axis(1), place));
             for (horizon, &steps) in self.horizon_steps.iter().enumerate() {
                 let at = place * self.horizon_steps.len() + horizon;
                 let label = history.label(step, steps);
@@ -194,6 +195,8 @@ impl Learner {
     fn learn(&mut self, scratch: &mut LearnerScratch) -> f64 {
         let LearnerScratch { workspace, gradients, inputs, base, targets, known, d_outputs, dropout, .. } = scratch;
         dropout_mask(&mut self.random, DROPOUT, dropout);
+        // Made in one piece by `zeros`, so it is a slice.
+        let inputs = inputs.as_slice().unwrap_or_default();
         let outputs = self.lstm.forward(inputs, BATCH, Some(dropout), workspace);
         let loss = self.head.loss_and_gradient(outputs, base, targets, known, d_outputs);
         self.lstm.backward(d_outputs, workspace, gradients);
@@ -204,8 +207,8 @@ impl Learner {
 
     /// Quantiles for every horizon, in units of the scale, from the sequence that ends with `step`.
     pub fn predict(&mut self, history: &History, step: i64, scratch: &mut LearnerScratch, out: &mut [[f32; 5]]) {
-        history.copy_sequence(step, &mut scratch.sequence, INPUTS);
-        let outputs = self.predictor.predict(&scratch.sequence);
+        history.copy_sequence(step, scratch.sequence.view_mut());
+        let outputs = self.predictor.predict(scratch.sequence.as_slice().unwrap_or_default());
         self.head.quantiles(outputs, &scratch.base[..out.len()], out);
     }
 }

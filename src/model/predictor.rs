@@ -145,7 +145,8 @@ fn copy_lanes(from: &[Lane], to: &mut [f32]) {
 }
 
 /// `out = bias + weights · values`, over the first `values.len()` inputs.
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 fn apply(affine: &Affine, values: &[f32], out: &mut [Lane]) {
     if target_cfg_f!(target_feature = "fma") {
         apply_blocks::<true>(affine, values, out);

@@ -155,7 +155,8 @@ impl Product for OverBatch<'_> {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub(super) fn affine<const TERMS: usize>(mut product: Affine<'_, TERMS>) {
     let (rows, width) = (product.bias.len(), product.width);
     match_target! {
@@ -165,7 +166,8 @@ pub(super) fn affine<const TERMS: usize>(mut product: Affine<'_, TERMS>) {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub(super) fn transposed(mut product: Transposed<'_>) {
     let (rows, width) = (product.rows, product.width);
     match_target! {
@@ -175,7 +177,8 @@ pub(super) fn transposed(mut product: Transposed<'_>) {
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
 pub(super) fn over_batch(mut product: OverBatch<'_>) {
     let (rows, width) = (product.out.len() / product.width, product.width);
     match_target! {

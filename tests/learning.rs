@@ -124,7 +124,9 @@ fn nothing_is_claimed_on_a_random_walk() {
             assert!(ratio <= 1.01, "seed {seed}, {horizon}: {ratio}");
             assert!((0.8..=0.97).contains(&coverage), "seed {seed}, {horizon}: {coverage}");
         }
-        let top = forecasts.iter().map(|f| f.skill.e_value).fold(0.0, f64::max);
-        assert!(top < 100.0, "seed {seed}: evidence of {top} for nothing");
+        // One step ahead forecasts do not overlap, so that their evidence exceeds 20 in 1 of 20 random walks at most.
+        let one_step = forecasts.iter().filter(|f| f.horizon.millis() == 60_000);
+        let top = one_step.map(|f| f.skill.e_value).fold(0.0, f64::max);
+        assert!(top < 20.0, "seed {seed}: evidence of {top} for nothing");
     }
 }

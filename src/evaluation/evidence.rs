@@ -7,8 +7,9 @@
 //! Bets follow Waudby-Smith and Ramdas (2024), "Estimating means of bounded random variables by betting", section B.3 (aGRAPA).
 //!
 //! Forecasts that look `h` steps ahead overlap: the outcome of one is not known when the next is issued. So there are `h`
-//! wealths, each of forecasts that do not overlap, and their mean is the evidence (Choe and Ramdas 2023, section 4.4 on
-//! lagged forecasts; the mean of e-processes is one).
+//! wealths, each of forecasts that do not overlap, and their mean is the evidence (as Choe and Ramdas 2023 do for lagged
+//! forecasts). Its expectation is at most 1 at any time fixed in advance; for whoever looks all the time the bound of 1/20 holds
+//! for each of the wealths, hence for one step ahead, but for longer horizons not for their mean.
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 use support::{run_to_end, tickcast};
 
-/// Backfills `count` ticks of one symbol, ten a second, that come through a pipe. Gives the peak memory.
+/// Backfills `count` ticks of one symbol, one a second, that come through a pipe. Gives the peak memory.
+///
+/// So 2 M ticks are 23 days: longer than the model remembers (14 days), whose memory fills until then.
 fn peak_memory(dir: &Path, count: u64) -> u64 {
     let pipe = dir.join(format!("ticks-{count}.csv"));
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -19,14 +21,13 @@ fn peak_memory(dir: &Path, count: u64) -> u64 {
             writeln!(out, "timestamp,price,size").unwrap();
             for number in 0..count {
                 let price = 10_000 + (number * 7919) % 1000;
-                writeln!(out, "{},{price}.{:02},0.5", 1_700_000_000_000 + number * 100, number % 100).unwrap();
+                writeln!(out, "{},{price}.{:02},0.5", 1_700_000_000_000 + number * 1000, number % 100).unwrap();
             }
             out.flush().unwrap();
         })
     };
     let paths = format!("source.files.paths={}", pipe.display());
-    let out = format!("sink.files.dir={}", dir.join("out").display());
-    let sets = ["--set", &paths, "--set", "source.files.symbol=BTC", "--set", &out];
+    let sets = ["--set", &paths, "--set", "source.files.symbol=BTC"];
     let command = tickcast(["backfill", "--json", "--workers", "1"].into_iter().chain(sets));
     let finished = run_to_end(command, Duration::from_secs(900)).expect_code(0);
     writing.join().unwrap();

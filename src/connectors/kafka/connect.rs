@@ -1,4 +1,4 @@
-//! The first contact with a cluster: a client, its brokers' answer, a topic's partitions. At most 15 seconds, then one
+//! The first contact with a cluster: a client, its brokers' answer, a topic's partitions. At most 10 seconds, then one
 //! message that says what is wrong.
 
 use super::context::Context;
@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::{Duration, Instant};
 
 /// How long a job waits for a broker when it starts.
-pub(super) const START_WAIT: Duration = Duration::from_secs(15);
+pub(super) const START_WAIT: Duration = Duration::from_secs(10);
 /// How long one call into librdkafka may block.
 pub(super) const CALL_WAIT: Duration = Duration::from_secs(1);
 /// How long a topic may take to become known after it was created.

@@ -20,7 +20,7 @@ impl DeadLetterSink {
     /// Creates the topic with `partitions` where it is missing. `brokers` and `options` are the source's.
     ///
     /// # Errors
-    /// When no broker answers within 15 seconds, when the topic cannot be created, when the options cannot be used.
+    /// When no broker answers within 10 seconds, when the topic cannot be created, when the options cannot be used.
     pub fn open(
         brokers: &str,
         options: &BTreeMap<String, String>,

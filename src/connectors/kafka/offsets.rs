@@ -60,7 +60,7 @@ impl<'a> Topic<'a> {
 /// How many partitions the topic has.
 ///
 /// # Errors
-/// When no broker answers within 15 seconds, or there is no such topic.
+/// When no broker answers within 10 seconds, or there is no such topic.
 pub fn partition_count(config: &KafkaSourceConfig) -> Result<u32, InputError> {
     Topic::open(config).map(|topic| topic.partitions)
 }

@@ -44,7 +44,7 @@ impl Publisher {
     /// Connects to `[source.kafka]`'s topic. Where it is missing, it is created with `create` partitions, if given.
     ///
     /// # Errors
-    /// When no broker answers within 15 seconds, or there is no topic.
+    /// When no broker answers within 10 seconds, or there is no topic.
     pub fn open(config: &KafkaSourceConfig, create: Option<u32>, stop: &Stop) -> Result<Self, PublishError> {
         if stop.requested() {
             return Err(PublishError::Stopped);

@@ -37,7 +37,7 @@ impl KafkaSink {
     /// notes that this one has begun. Returns that progress as it was, `None` for a job that has never run.
     ///
     /// # Errors
-    /// When no broker answers within 15 seconds, when topics are missing, when the options cannot be used.
+    /// When no broker answers within 10 seconds, when topics are missing, when the options cannot be used.
     pub fn open(
         config: &KafkaSinkConfig,
         job: &str,
@@ -67,7 +67,7 @@ impl KafkaSink {
     /// What the job has published, without taking it over; `None` for one that has never run.
     ///
     /// # Errors
-    /// When no broker answers within 15 seconds, or the options cannot be used.
+    /// When no broker answers within 10 seconds, or the options cannot be used.
     pub fn published(config: &KafkaSinkConfig, job: &str, stop: &Stop) -> Result<Option<Progress>, SinkError> {
         let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
         let topics = Topics::new(&config.topic, None);

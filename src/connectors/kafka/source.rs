@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+/// How long the bounds of a partition may take to be told.
+const BOUNDS_WAIT: Duration = Duration::from_secs(2);
 /// Events of the client itself (logs, errors, statistics) that one activation serves.
 const EVENTS_PER_ACTIVATION: usize = 8;
 
@@ -83,6 +85,8 @@ struct Partition {
     queue: PartitionQueue<Context>,
     next: i64,
     end: Option<i64>,
+    /// Whether it held no record when it was opened, and none has come.
+    empty: bool,
     /// Whether the last event was the end of the partition.
     at_end: bool,
     ended: bool,
@@ -136,7 +140,11 @@ impl KafkaInput {
             let next = reading.starts[&partition];
             let end = reading.ends.as_ref().map(|ends| ends.get(&partition).copied().unwrap_or(next));
             let ended = end.is_some_and(|end| next >= end);
-            input.partitions.insert(partition, Partition { queue, next, end, at_end: false, ended });
+            // Asked before the first poll, and of a broker that has just answered. Where it does not, the partition may hold some.
+            let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
+            let bounds = consumer.fetch_watermarks(&config.topic, number, BOUNDS_WAIT);
+            let empty = bounds.is_ok_and(|(low, high)| low == high);
+            input.partitions.insert(partition, Partition { queue, next, end, empty, at_end: false, ended });
         }
         input.consumer = Some(consumer);
         Ok(input)
@@ -235,6 +243,10 @@ impl Input for KafkaInput {
         result
     }
 
+    fn is_empty(&self, partition: PartitionId) -> bool {
+        self.partitions.get(&partition).is_some_and(|partition| partition.empty)
+    }
+
     fn tend(&mut self) -> Result<(), InputError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         for _ in 0..EVENTS_PER_ACTIVATION {
@@ -282,7 +294,7 @@ impl KafkaInput {
                         partition.ended = true;
                         return Ok(PartitionState::Ended);
                     }
-                    partition.at_end = false;
+                    (partition.at_end, partition.empty) = (false, false);
                     let flow = visit(record(&message), symbols);
                     partition.next = offset + 1;
                     partition.ended = partition.end.is_some_and(|end| partition.next >= end);

@@ -28,7 +28,7 @@ pub(super) struct Partition {
     watermark: Watermark,
     /// As the input last said.
     state: PartitionState,
-    /// Whether it never held a record.
+    /// Whether it has held no record so far.
     empty: bool,
     next_offset: u64,
     /// A tick that lies too far ahead.
@@ -116,7 +116,7 @@ impl Partition {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        self.empty = self.next_offset == 0 && input.is_empty(id);
+        self.empty = input.is_empty(id);
         self.state = state;
         Ok(state == PartitionState::Behind && self.in_hand.is_none())
     }

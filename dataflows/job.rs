@@ -9,7 +9,7 @@
 //! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
-use super::scoreboard::{Boards, Scoreboard, scoreboard};
+use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
 use crate::config::{Config, Preset};
 use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
@@ -65,19 +65,6 @@ pub struct Job {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct JobError(pub String);
-
-/// How forecasts of one symbol and horizon fared over the whole run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct ScoreSummary {
-    /// Scores that are not void.
-    pub count: u64,
-    /// Mean absolute error over that of repeating the last price.
-    pub mae_ratio: Option<f64>,
-    /// Share of outcomes inside of the interval.
-    pub coverage: Option<f64>,
-    /// Mean pinball loss over that of EWMA-volatility Gaussian quantiles.
-    pub pinball_ratio: Option<f64>,
-}
 
 /// What a run did: the object that `--json` prints.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]

@@ -7,7 +7,6 @@
 //! Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
 //! correction of a score would be a negative one. Sums are integers of 1e-12, so any order of adding gives the same bits.
 
-use super::job::ScoreSummary;
 use crate::market::{Score, Span, Symbol};
 use crate::operators::learn::Verdict;
 use differential_dataflow::AsCollection;
@@ -21,6 +20,19 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
+
+/// How forecasts of one symbol and horizon fared over the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct ScoreSummary {
+    /// Scores that are not void.
+    pub count: u64,
+    /// Mean absolute error over that of repeating the last price.
+    pub mae_ratio: Option<f64>,
+    /// Share of outcomes inside of the interval.
+    pub coverage: Option<f64>,
+    /// Mean pinball loss over that of EWMA-volatility Gaussian quantiles.
+    pub pinball_ratio: Option<f64>,
+}
 
 /// Sums over scores that are not void; errors in units of 1e-12 of the price's unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! What a run did, as a table for people or as one JSON object.
 
 use super::output;
-use crate::dataflows::job::{ScoreSummary, Summary};
+use crate::dataflows::job::Summary;
+use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
 use crate::operators::stats::Records;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
@@ -15,15 +16,6 @@ use std::fmt::Write;
 pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     let text = if json { serde_json::to_string(&Ordered(summary))? + "\n" } else { table(summary) };
     output::print(&text)
-}
-
-/// Peak resident memory of this process, in bytes; 0 where the system does not say.
-#[must_use]
-pub fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: u64 = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(0);
-    kib * 1024
 }
 
 /// The summary for people.
@@ -164,11 +156,5 @@ mod tests {
         assert_eq!(order, ["1m", "5m", "15m", "1h"]);
         assert!(text.contains("0.9960") && text.contains("90.3%") && text.contains("  -\n"), "{text}");
         assert!(table(&Summary::default()).contains("no forecast came due"));
-    }
-
-    #[test]
-    fn peak_memory_is_read() {
-        assert!(peak_memory_bytes() > 1_000_000);
-        assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1000, 1_234_567].map(grouped));
     }
 }

@@ -22,7 +22,9 @@
 //! ```
 
 use super::DecodeError;
-use super::fields::{self, Field, Fields, Names, Raw, shown};
+use super::error::shown;
+use super::fields::{self, Field, Fields, Names};
+use super::raw::Raw;
 use crate::market::time::TIMESTAMP_END;
 use crate::market::{Fixed, Observation, Ohlcv, Quote, Span, Timestamp};
 

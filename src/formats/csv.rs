@@ -25,7 +25,9 @@
 //! ```
 
 use super::DecodeError;
-use super::fields::{Field, Fields, Raw, shown};
+use super::error::shown;
+use super::fields::{Field, Fields};
+use super::raw::Raw;
 use crate::config::Format;
 
 /// The most columns of a file.

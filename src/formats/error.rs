@@ -1,7 +1,5 @@
 //! Why a record does not decode.
 
-use super::fields::shown;
-use super::json::Syntax;
 use std::fmt;
 
 /// Why a record does not decode.
@@ -49,9 +47,14 @@ impl DecodeError {
     pub(super) fn wrong_value(name: &'static str, text: &[u8], why: impl fmt::Display) -> Self {
         Self::wrong(name, format_args!("`{}` is {why}", shown(text)))
     }
+}
 
-    #[cold]
-    pub(super) fn syntax(error: Syntax) -> Self {
-        Self::new("not_json", format_args!("not JSON: at byte {} there should be {}", error.at, error.expected))
+/// A value as it is shown in errors: its first 40 bytes or so.
+pub(super) fn shown(text: &[u8]) -> String {
+    const SHOWN_BYTES: usize = 40;
+    if text.len() <= SHOWN_BYTES {
+        return String::from_utf8_lossy(text).into_owned();
     }
+    let cut = String::from_utf8_lossy(&text[..SHOWN_BYTES]);
+    format!("{}…", cut.trim_end_matches(char::REPLACEMENT_CHARACTER))
 }

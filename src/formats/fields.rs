@@ -1,51 +1,11 @@
 //! A record's fields as text, and what is read from them: the same for JSON and CSV.
 
 use super::DecodeError;
+use super::error::shown;
 use super::json::unescape;
+use super::raw::Raw;
 use super::stamp;
 use crate::market::{Fixed, Side, Symbol, SymbolId, SymbolTable, Timestamp};
-
-/// A field's value as it came.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Raw<'a> {
-    /// There is no such field, or an empty cell.
-    #[default]
-    Absent,
-    /// `null`.
-    Null,
-    /// A string without escapes, or a cell: its text.
-    Text(&'a [u8]),
-    /// A string with escapes: its text with the quotes.
-    Escaped(&'a [u8]),
-    /// A JSON number.
-    Number(&'a [u8]),
-    /// Another type, by name.
-    Other(&'static str),
-}
-
-impl<'a> Raw<'a> {
-    pub fn is_absent(self) -> bool {
-        matches!(self, Self::Absent | Self::Null)
-    }
-
-    /// This, or `other` where this is absent.
-    pub fn or(self, other: Self) -> Self {
-        if self.is_absent() { other } else { self }
-    }
-
-    /// The text of a number or a string.
-    #[inline(always)]
-    fn text(self, name: &'static str, expected: &'static str) -> Result<&'a [u8], DecodeError> {
-        match self {
-            Self::Text(text) | Self::Number(text) => Ok(text),
-            Self::Absent | Self::Null => Err(DecodeError::missing(name)),
-            Self::Escaped(text) => {
-                Err(DecodeError::wrong(name, format_args!("`{}` has escapes; it must be {expected}", shown(text))))
-            }
-            Self::Other(kind) => Err(DecodeError::wrong(name, format_args!("is {kind}; it must be {expected}"))),
-        }
-    }
-}
 
 /// The fields that ticks and candles have, under all their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,14 +155,4 @@ impl Names<'_> {
             .intern(symbol)
             .map_err(|why| DecodeError::wrong(name, format_args!("`{}` {why}", shown(symbol.as_bytes()))))
     }
-}
-
-/// A value as it is shown in errors: its first 40 bytes or so.
-pub(super) fn shown(text: &[u8]) -> String {
-    const SHOWN_BYTES: usize = 40;
-    if text.len() <= SHOWN_BYTES {
-        return String::from_utf8_lossy(text).into_owned();
-    }
-    let cut = String::from_utf8_lossy(&text[..SHOWN_BYTES]);
-    format!("{}…", cut.trim_end_matches(char::REPLACEMENT_CHARACTER))
 }

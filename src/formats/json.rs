@@ -1,6 +1,7 @@
 //! A strict JSON reader that borrows and never allocates: values stay text, so that numbers are read from their digits.
 
-use super::fields::Raw;
+use super::error::DecodeError;
+use super::raw::Raw;
 
 /// The deepest nesting that is read.
 const DEPTH_MAX: u32 = 128;
@@ -12,6 +13,13 @@ pub(super) struct Syntax {
     pub at: usize,
     /// What should stand there.
     pub expected: &'static str,
+}
+
+impl From<Syntax> for DecodeError {
+    #[cold]
+    fn from(error: Syntax) -> Self {
+        Self::new("not_json", format_args!("not JSON: at byte {} there should be {}", error.at, error.expected))
+    }
 }
 
 /// A place in a JSON text, which must be UTF-8.

@@ -26,8 +26,9 @@
 //! assert_eq!(decoder.decode(None, error, &mut symbols, &mut out), Ok(Decoded::Ignored("error_body")));
 //! ```
 
-use super::fields::{self, Field, Fields, Names, Raw};
+use super::fields::{self, Field, Fields, Names};
 use super::json::{Cursor, Syntax};
+use super::raw::Raw;
 use super::{DecodeError, Decoded};
 use crate::market::{Fixed, Observation, Quote, Reported};
 

@@ -1,7 +1,7 @@
 //! Bytes to observations. One file per format; [`Decoder`] picks the one that fits each message.
 //!
-//! A record is read in one pass that borrows: its fields stay text ([`fields`]), and prices and sizes become integers
-//! from their digits, never through a float. Nothing is allocated for a tick. [`json`] and [`csv`] find the fields,
+//! A record is read in one pass that borrows: its fields stay text (`fields`), and prices and sizes become integers
+//! from their digits, never through a float. Nothing is allocated for a tick. `json` and `csv` find the fields,
 //! [`tick`], [`candle`] and [`messari`] say what they mean.
 //!
 //! What cannot be used is a [`DecodeError`] with a reason out of [`REASONS`]; what is well-formed but has no price is
@@ -13,6 +13,7 @@ mod error;
 mod fields;
 mod json;
 pub mod messari;
+mod raw;
 mod record;
 mod stamp;
 pub mod tick;

@@ -1,9 +1,10 @@
 //! One pass over a JSON record: the fields of every format, and which format they are.
 
 use super::DecodeError;
-use super::fields::{Field, Fields, Raw};
+use super::fields::{Field, Fields};
 use super::json::{Cursor, Syntax};
 use super::messari::{Data, Payload, Status};
+use super::raw::Raw;
 use crate::config::Format;
 
 /// Everything that a format may ask of a JSON record.
@@ -22,7 +23,7 @@ impl<'a> JsonRecord<'a> {
         if !cursor.take(b'{') {
             return Err(not_an_object(cursor));
         }
-        cursor.object(|cursor, key| self.field(cursor, key)).and_then(|()| cursor.end()).map_err(DecodeError::syntax)
+        cursor.object(|cursor, key| self.field(cursor, key)).and_then(|()| cursor.end()).map_err(DecodeError::from)
     }
 
     #[inline(always)]
@@ -87,7 +88,7 @@ impl<'a> JsonRecord<'a> {
 #[cold]
 fn not_an_object(mut cursor: Cursor<'_>) -> DecodeError {
     match cursor.value().and_then(|value| cursor.end().map(|()| value)) {
-        Err(error) => DecodeError::syntax(error),
+        Err(error) => DecodeError::from(error),
         Ok(Raw::Other(kind)) => unknown(format_args!("the value is {kind}, not an object")),
         Ok(_) => unknown(format_args!("the value is no object")),
     }

@@ -25,7 +25,8 @@
 //! ```
 
 use super::DecodeError;
-use super::fields::{self, Field, Fields, Names, Raw};
+use super::fields::{self, Field, Fields, Names};
+use super::raw::Raw;
 use crate::market::{Fixed, Observation, Quote};
 
 /// The observation of a tick's fields.

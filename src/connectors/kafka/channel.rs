@@ -3,82 +3,15 @@
 use super::connect::{CALL_WAIT, no_answer};
 use super::context::{Context, Limiter};
 use super::options::Server;
+use super::patience::{Patience, Trouble};
 use super::records::Outgoing;
-use crate::connectors::sink::{SinkError, Stop};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::{Duration, Instant};
 
-/// How long something that had begun may go on after the job was asked to stop.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long one look for acknowledgements waits.
 const TICK: Duration = Duration::from_millis(1);
-
-/// What mends an error.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// A new producer, later.
-    Renew(String),
-    /// Nothing: the job stops.
-    Stopped,
-    /// Somebody.
-    Fatal(String),
-}
-
-impl From<Trouble> for SinkError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Stopped => Self::Stopped,
-            Trouble::Renew(text) | Trouble::Fatal(text) => Self::Fatal(text),
-        }
-    }
-}
-
-/// The job's wish to stop, with some grace for what had begun.
-pub(super) struct Patience<'a> {
-    stop: &'a Stop,
-    since: Option<Instant>,
-}
-
-impl<'a> Patience<'a> {
-    pub fn new(stop: &'a Stop) -> Self {
-        Self { stop, since: None }
-    }
-
-    /// Ends with [`Trouble::Stopped`] some time after the job was asked to stop.
-    pub fn check(&mut self) -> Result<(), Trouble> {
-        if self.stop.requested() && self.since.get_or_insert_with(Instant::now).elapsed() > GRACE {
-            return Err(Trouble::Stopped);
-        }
-        Ok(())
-    }
-
-    /// The wish itself.
-    pub fn stop(&self) -> &'a Stop {
-        self.stop
-    }
-
-    /// Waits before something is begun anew, which is not worth it once the job is to stop.
-    pub fn sleep(&self, pause: Duration) -> Result<(), Trouble> {
-        if self.stop.sleep(pause) { Ok(()) } else { Err(Trouble::Stopped) }
-    }
-}
-
-/// Pauses between attempts: 100 ms, doubled up to 5 s.
-pub(super) struct Backoff(Duration);
-
-impl Backoff {
-    pub fn new() -> Self {
-        Self(Duration::from_millis(100))
-    }
-
-    pub fn wait(&mut self, patience: &Patience<'_>) -> Result<(), Trouble> {
-        patience.sleep(self.0)?;
-        self.0 = (self.0 * 2).min(Duration::from_secs(5));
-        Ok(())
-    }
-}
 
 /// A producer.
 pub(super) struct Channel {

@@ -1,8 +1,9 @@
 //! Dead letters of a job that has no Kafka sink: to a topic, at least once.
 
-use super::channel::{Backoff, Channel, Patience, Trouble};
+use super::channel::Channel;
 use super::context::Limiter;
 use super::options::Server;
+use super::patience::{Backoff, Patience, Trouble};
 use super::records;
 use super::topics::{Wanted, ensure};
 use crate::connectors::sink::{Batch, Sink, SinkError, Stop};

@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod embedded;
 pub mod offsets;
 pub mod options;
+mod patience;
 pub mod progress;
 pub mod publisher;
 mod records;

@@ -1,11 +1,11 @@
 //! The job's own record in each transaction: how far it has published. What stands here has been published, and nothing
 //! else has.
 
-use super::channel::Patience;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Context;
 use super::offsets::Offsets;
 use super::options::Server;
+use super::patience::Patience;
 use crate::connectors::sink::Batch;
 use crate::market::{DeadLetter, Forecast, PartitionId, Release, Score, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -1,8 +1,9 @@
 //! Publishes ticks into the input topic: for `replay` and the demo.
 
-use super::channel::{Channel, Patience, Trouble};
+use super::channel::Channel;
 use super::connect::{Inquirer, START_WAIT};
 use super::options::Server;
+use super::patience::{Patience, Trouble};
 use super::records::Outgoing;
 use super::topics::{Wanted, ensure};
 use crate::config::KafkaSourceConfig;

@@ -4,11 +4,12 @@
 //! A transaction that fails, for whatever reason, is mended in one way: a new producer, `init_transactions` (the broker
 //! aborts what was open), the progress record is read, and it tells whether the batch had been committed after all.
 
-use super::channel::{Backoff, Channel, Patience, Trouble};
+use super::channel::Channel;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Limiter;
 use super::offsets::Offsets;
 use super::options::Server;
+use super::patience::{Backoff, Patience, Trouble};
 use super::progress::{self, Progress, ReadError, Work};
 use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};

@@ -9,7 +9,7 @@ use tickcast::connectors::files::input::FilesInput;
 use tickcast::connectors::input::Input;
 use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop, Wants};
 use tickcast::dataflows::job::{self, InputFactory, Job, Summary};
-use tickcast::market::json;
+use tickcast::market::{Release, json};
 use tickcast::operators::stats::Stats;
 
 /// What a run published, as the bytes of the files sink.
@@ -49,7 +49,7 @@ fn lines<T>(items: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// Keeps every batch.
-struct Keep(Arc<Mutex<Batch>>);
+pub struct Keep(pub Arc<Mutex<Batch>>);
 
 impl Sink for Keep {
     fn name(&self) -> &'static str {
@@ -77,6 +77,11 @@ pub const ONE: Workers = Workers { count: 1, serialised: false };
 
 /// Runs a bounded input to its end.
 pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Published {
+    run_with(config, workers, input, Vec::new())
+}
+
+/// The same, with idle releases that an earlier run decided.
+pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, releases: Vec<Release>) -> Published {
     let kept = Arc::new(Mutex::new(Batch::default()));
     let stats = Arc::new(Stats::default());
     let job = Job {
@@ -86,7 +91,7 @@ pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Publi
         input,
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
         range: (None, None),
-        releases: Vec::new(),
+        releases,
         stop: Stop::default(),
         stats: Arc::clone(&stats),
     };

@@ -197,9 +197,12 @@ impl Reader {
                 }
                 partition.send(ticks, aside);
             }
-            partition.settle(&self.links);
+            partition.settle(&self.links, read);
         }
-        self.follow();
+        if read {
+            // Not while nothing is read: a partition that is not looked at may hold more.
+            self.follow();
+        }
         Some(if busy { Duration::ZERO } else { POLL_PAUSE })
     }
 

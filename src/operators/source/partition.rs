@@ -297,8 +297,8 @@ impl Partition {
         }
     }
 
-    /// Brings capability and standing up to date after a read.
-    pub fn settle(&mut self, links: &SourceLinks) {
+    /// Brings capability and standing up to date; `read`: after a read. Without one, nobody knows whether it is caught up.
+    pub fn settle(&mut self, links: &SourceLinks, read: bool) {
         let slide = self.config.slide;
         if let Some(watermark) = self.watermark.value() {
             // A tick in hand lies at or after the watermark, so it is never overtaken by its own capability.
@@ -310,13 +310,13 @@ impl Partition {
                     self.standing = Standing::Ended;
                     self.capabilities = None;
                 }
-                PartitionState::CaughtUp => {
+                PartitionState::CaughtUp if read => {
                     let quiet = self.last_used.elapsed() >= self.config.idle_timeout.to_std();
                     if quiet || self.empty {
                         self.standing = Standing::Idle;
                     }
                 }
-                PartitionState::Behind => {}
+                PartitionState::CaughtUp | PartitionState::Behind => {}
             }
         }
         if let Some(release) = self.watermark.take_effective() {

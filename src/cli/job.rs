@@ -71,6 +71,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
     }
     let progress = progress.filter(|_| !plan.reset);
     let input = open_input(config, plan, progress.as_ref(), kafka_sink.as_mut())?;
+    tell(config, plan, partitions, progress.as_ref());
     let releases = progress.as_ref().map_or_else(Vec::new, releases);
     let sinks = order(sinks, kafka_sink, mongodb, progress.as_ref());
     let job = Job {
@@ -85,6 +86,18 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         stats: Arc::clone(stats),
     };
     Ok(job::run(job)?)
+}
+
+/// What begins, in one line of the log.
+fn tell(config: &Config, plan: &Plan, partitions: u32, progress: Option<&Progress>) {
+    let from = match (&config.source.kafka, &config.source.files) {
+        (Some(kafka), _) => format!("topic {} of {partitions} partitions", kafka.topic),
+        (None, files) => format!("{} files", files.as_ref().map_or(0, |files| files.paths.len())),
+    };
+    let resumed = progress.filter(|p| !p.start.is_empty()).map_or_else(String::new, |progress| {
+        format!("; published through {} before, recomputing from the start", progress.through)
+    });
+    tracing::info!("job `{}` on {} workers reads {from}{resumed}", config.job.id, plan.workers);
 }
 
 /// Options of librdkafka that are unknown or not to be set are mistakes of the configuration, found without a broker.

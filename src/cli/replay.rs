@@ -40,7 +40,7 @@ fn parse_symbol(text: &str) -> Result<Symbol, String> {
     Symbol::new(text).map_err(|error| format!("the symbol {error}"))
 }
 
-/// Publishes the files.
+/// Publishes the files; a topic that is missing is created.
 ///
 /// # Errors
 /// When a file cannot be read or the topic cannot be written, and when rows had to be left out.
@@ -60,6 +60,9 @@ pub fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Result<()> {
     anyhow::ensure!(left_out == 0, "{left_out} rows could not be used, and were left out");
     Ok(())
 }
+
+/// Partitions of a topic that is missing, and so is created.
+const PARTITIONS: u32 = 4;
 
 /// What a replay did.
 #[derive(Clone, Debug)]
@@ -95,7 +98,7 @@ pub fn replay(
     let open = |path: &PathBuf| FileSource::open(path, config.source.format, &like, None);
     let sources = files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let kafka = config.source.kafka.as_ref().context("source.kafka is missing: it names the topic to publish to")?;
-    let publisher = TopicPublisher::new(Publisher::open(kafka, None, stop)?, stop.clone());
+    let publisher = TopicPublisher::new(Publisher::open(kafka, Some(PARTITIONS), stop)?, stop.clone());
     let mut replayer = Replayer::new(Merge::new(sources), publisher, SystemClock::default());
     let ended = replayer.run(pace, Until::End, stop, report)?;
     Ok(ReplaySummary {

@@ -208,8 +208,10 @@ fn work(worker: &mut Worker, shared: &Shared) {
         }
         if shared.stop.requested() {
             let since = *stopping.get_or_insert_with(Instant::now);
-            let open = shared.board.least_pane();
-            let closed = open.is_none_or(|open| !published.less_than(&open));
+            let closed = match shared.board.least_pane() {
+                Some(open) => !published.less_than(&open),
+                None => published.done(),
+            };
             if shared.failed() || closed || since.elapsed() >= STOP_GRACE {
                 break;
             }

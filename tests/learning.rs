@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::rc::Rc;
-use tickcast::market::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Symbol, Timestamp};
+use tickcast::market::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Status, Symbol, Timestamp};
 use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
 use tickcast::model::learner::{LearnerConfig, LearnerScratch};
 
@@ -128,5 +128,39 @@ fn nothing_is_claimed_on_a_random_walk() {
         let one_step = forecasts.iter().filter(|f| f.horizon.millis() == 60_000);
         let top = one_step.map(|f| f.skill.e_value).fold(0.0, f64::max);
         assert!(top < 20.0, "seed {seed}: evidence of {top} for nothing");
+    }
+}
+
+/// After a quiet so long that everything is forgotten, the hole is seen all the same, and nothing stale is used.
+#[test]
+fn a_hole_longer_than_the_memory_is_still_a_hole() {
+    let config = config();
+    let mut scratch = LearnerScratch::new(&config.learner);
+    let symbol = Symbol::new("X").unwrap();
+    let mut forecaster = Forecaster::new(Rc::new(config), symbol.clone()).unwrap();
+    let mut step = |minute: i64, present: bool| {
+        let price = Fixed::from_raw(100_000_000 * (100 + minute % 3));
+        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000));
+        let end = Timestamp::from_millis(1_700_000_040_000 + 60_000 * minute);
+        let row = FeatureRow {
+            symbol: symbol.clone(),
+            end,
+            windows: Box::new([Some(bar)]),
+            bar: Some(bar),
+            last_price: price,
+        };
+        let mut results = StepResults::default();
+        forecaster.step(end, present.then_some(&row), &mut scratch, &mut results);
+        results.forecasts.pop()
+    };
+    let before: Vec<Forecast> = (0..40).filter_map(|minute| step(minute, true)).collect();
+    assert_eq!(before.last().unwrap().status, Status::Ok);
+    // Until the last forecast has come due; from then on steps are left out.
+    assert!((40..100).all(|minute| step(minute, false).is_none()));
+    let after: Vec<Forecast> = (30_000..30_040).filter_map(|minute| step(minute, true)).collect();
+    for (place, forecast) in after.iter().enumerate() {
+        // Fewer than five absent steps are left in the sequence after 12 present ones.
+        let expected = if place < 11 { Status::Abstain } else { Status::Ok };
+        assert_eq!((forecast.status, forecast.reasons.gap), (expected, place < 11), "step {place} after the hole");
     }
 }

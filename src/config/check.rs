@@ -1,6 +1,6 @@
 //! Checks that span several keys. What one key alone allows is in [`super::keys`].
 
-use super::{Config, Format};
+use super::{Config, Format, Preset};
 use crate::market::Span;
 
 /// The most panes of the longest window: each pane with a tick is kept, per symbol.
@@ -101,6 +101,15 @@ fn check_model(config: &Config, found: &mut Vec<Problem>) {
     check_multiple(found, step, ("time.epoch", config.time.epoch), HORIZON_STEPS_MAX);
     for &horizon in &model.horizons {
         check_multiple(found, step, ("model.horizons", horizon), HORIZON_STEPS_MAX);
+    }
+    // Forecasts are issued where there is a row, and a row is there where the longest window holds a tick.
+    let longest = config.time.windows.iter().max();
+    if let (true, Some(longest)) = (model.preset != Preset::None, longest.filter(|longest| **longest < model.step)) {
+        let message = format!(
+            "the longest of time.windows, {longest}, is shorter than model.step = {}: make one of them at least that long",
+            model.step
+        );
+        found.push(problem(&["time.windows", "model.step"], message));
     }
 }
 

@@ -1,6 +1,6 @@
 //! One symbol's forecaster: closes bars, scores what came due, trains, issues. Pure: no clock, no I/O.
 
-use super::history::History;
+use super::history::{EXAMPLE_STEPS, FRESH_STEPS, History};
 use super::learner::{Learner, LearnerConfig, LearnerScratch};
 use super::scale::EwmaScale;
 use super::shape::ModelError;
@@ -166,12 +166,13 @@ impl Forecaster {
         if self.first_step == Some(step) {
             return;
         }
-        let absent = step - self.last_step - 1;
-        if absent > super::history::EXAMPLE_STEPS as i64 {
+        let mut first = self.last_step + 1;
+        if step - first > EXAMPLE_STEPS as i64 {
+            // Nothing that is remembered can be learnt from any more; the hole itself is still seen.
             self.history.clear();
-            return;
+            first = step - self.config.learner.steps.max(FRESH_STEPS) as i64;
         }
-        for step in self.last_step + 1..step {
+        for step in first..step {
             let end = Timestamp::from_millis(step * self.config.step.millis());
             let features = self.statistics.step(end, None);
             self.history.push(step, &features, false);

@@ -30,6 +30,8 @@ pub struct History {
     usable: VecDeque<i64>,
     /// Sequence length.
     steps: usize,
+    /// The longest horizon in steps.
+    horizon_max: usize,
     capacity: usize,
 }
 
@@ -38,7 +40,7 @@ impl History {
     #[must_use]
     pub fn new(steps: usize, horizon_max: usize) -> Self {
         let capacity = EXAMPLE_STEPS + horizon_max + steps;
-        Self { records: VecDeque::new(), next: 0, usable: VecDeque::new(), steps, capacity }
+        Self { records: VecDeque::new(), next: 0, usable: VecDeque::new(), steps, horizon_max, capacity }
     }
 
     /// Adds step number `step`, which follows the last one.
@@ -53,7 +55,8 @@ impl History {
         if present && self.sequence_is_whole() {
             self.usable.push_back(step);
         }
-        let oldest = self.next - EXAMPLE_STEPS as i64;
+        // The labels of the last steps are not known yet: they are no examples, and do not count as such.
+        let oldest = self.next - (EXAMPLE_STEPS + self.horizon_max) as i64;
         while self.usable.front().is_some_and(|&first| first < oldest || !self.holds_sequence(first)) {
             self.usable.pop_front();
         }
@@ -122,6 +125,8 @@ impl History {
         for (mut row, step) in out.rows_mut().into_iter().zip(first..) {
             if let Some(record) = self.at(step) {
                 row.assign(&ArrayView1::from(&record.inputs));
+            } else {
+                row.fill(0.0);
             }
         }
     }

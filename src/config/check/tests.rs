@@ -18,6 +18,7 @@ const WRONG: &[Case] = &[
     (|c| c.time.windows = vec![span("0s")], "time.slide = 5s does not divide time.windows: 0s"),
     (|c| c.model.step = span("61s"), "time.slide = 5s does not divide model.step: 61s"),
     (|c| c.model.step = span("2m"), "model.step = 2m does not divide time.epoch: 5m"),
+    (|c| c.time.windows = vec![span("10s")], "is shorter than model.step = 1m"),
     (|c| c.model.step = span("5m"), "model.step = 5m does not divide model.horizons: 1m"),
     (|c| c.model.horizons = vec![span("90s")], "model.step = 1m does not divide model.horizons: 90s"),
     (

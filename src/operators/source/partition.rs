@@ -301,8 +301,9 @@ impl Partition {
     pub fn settle(&mut self, links: &SourceLinks, read: bool) {
         let slide = self.config.slide;
         if let Some(watermark) = self.watermark.value() {
-            // A tick in hand lies at or after the watermark, so it is never overtaken by its own capability.
-            self.downgrade(slide.pane_of(watermark));
+            // Later trades of its own record must not overtake a tick in hand.
+            let in_hand = self.in_hand.as_ref().map_or(u64::MAX, |tick| slide.pane_of(tick.order.at));
+            self.downgrade(slide.pane_of(watermark).min(in_hand));
         }
         if self.in_hand.is_none() {
             match self.state {

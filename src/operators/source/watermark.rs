@@ -22,7 +22,7 @@ enum ReleaseState {
     Candidate,
     /// It made a tick late, and has to get into the progress record.
     Effective,
-    /// It is on its way there, or came from there.
+    /// It is on its way there.
     Recorded,
 }
 
@@ -77,7 +77,8 @@ impl Watermark {
             let floor = self.start_of(release.pane);
             if floor > self.idle_floor {
                 self.idle_floor = floor;
-                self.release = Some((release, ReleaseState::Recorded));
+                // Where it came from the partitions that were idle then, only its effect brings it to the releases that stay.
+                self.release = Some((release, ReleaseState::Candidate));
             }
         }
     }
@@ -199,7 +200,7 @@ mod tests {
         let release = live.take_effective();
         assert!(release.is_some() && live.take_effective().is_none(), "told once");
 
-        let mut replayed = watermark(&release.into_iter().collect::<Vec<_>>());
+        let mut replayed = watermark(&release.iter().copied().collect::<Vec<_>>());
         let again: Vec<Timeliness> = records
             .iter()
             .map(|&(offset, ms)| {
@@ -208,7 +209,7 @@ mod tests {
             })
             .collect();
         assert_eq!(again, seen);
-        assert_eq!(replayed.take_effective(), None, "it is on record already");
+        assert_eq!(replayed.take_effective(), release, "told again: the record keeps one of each");
     }
 
     #[test]

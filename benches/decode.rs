@@ -6,6 +6,7 @@
 //! stamp, and round prices to a float. Of CSV, the peer reads the same ticks and candles as JSON.
 
 #![allow(clippy::expect_used, clippy::print_stdout)]
+#![allow(dead_code, reason = "the peer's structs are read into, and never looked at")]
 
 use serde::Deserialize;
 use std::hint::black_box;
@@ -21,7 +22,6 @@ const PASSES: usize = 4;
 const ROUNDS: usize = 250;
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct FlatTick<'a> {
     symbol: &'a str,
     timestamp: &'a str,
@@ -30,7 +30,6 @@ struct FlatTick<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct EpochTick<'a> {
     symbol: &'a str,
     timestamp: i64,
@@ -40,7 +39,6 @@ struct EpochTick<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Candle<'a> {
     symbol: &'a str,
     timestamp: i64,
@@ -52,7 +50,6 @@ struct Candle<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Bar {
     open: f64,
     high: f64,
@@ -62,14 +59,12 @@ struct Bar {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Market {
     price_usd: f64,
     ohlcv_last_1_hour: Bar,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Data<'a> {
     #[serde(borrow)]
     symbol: &'a str,
@@ -77,13 +72,11 @@ struct Data<'a> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Status<'a> {
     timestamp: &'a str,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Messari<'a> {
     #[serde(borrow)]
     status: Status<'a>,

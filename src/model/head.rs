@@ -66,7 +66,6 @@ impl Head {
         assert_eq!(outputs.len(), d_outputs.len(), "d_outputs must be [B, 7 K]");
         assert!(base.len() == targets.len() && known.len() == targets.len(), "base and known must be [B, K]");
         assert_eq!(targets.len() % horizons, 0, "targets must be [B, K]");
-        #[allow(clippy::cast_precision_loss)]
         let batch = (targets.len() / horizons) as f32;
         let mut loss = 0.0;
         for (at, d_outputs) in d_outputs.chunks_exact_mut(OUTPUTS).enumerate() {

@@ -32,7 +32,6 @@ impl Lstm {
     pub fn new(shape: LstmShape, seed: u64) -> Result<Self, ModelError> {
         shape.check()?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        #[allow(clippy::cast_precision_loss)]
         let bound = 1.0 / (shape.hidden as f32).sqrt();
         let head = shape.head_ranges().0.start;
         let mut weights = vec![0.0; shape.parameters()];
@@ -126,7 +125,6 @@ pub fn dropout_mask(random: &mut ChaCha8Rng, probability: f32, mask: &mut [f32])
 }
 
 /// Uniform in [0, 1) on 2²⁴ points.
-#[allow(clippy::cast_precision_loss)]
 fn uniform(random: &mut ChaCha8Rng) -> f32 {
     (random.next_u32() >> 8) as f32 / 16_777_216.0
 }

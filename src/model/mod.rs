@@ -7,6 +7,7 @@
 //! | [`predictor`] | one sequence through the network, for forecasts |
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
+//! | [`mixture`] | experts' quantiles weighed by how they did, with a bound on the regret |
 //! | [`activation`], [`lane`], `product` | sigmoid and tanh, sixteen floats at a time, matrix products |
 //!
 //! A minibatch lies with the batch as the fastest dimension, sixteen sequences to a [`lane::Lane`]: each sequence is
@@ -25,6 +26,7 @@ pub mod history;
 pub mod lane;
 pub mod learner;
 pub mod lstm;
+pub mod mixture;
 pub mod pinball;
 pub mod predictor;
 mod product;
@@ -36,6 +38,7 @@ pub use adamw::{AdamW, AdamWSettings, clip_norm};
 pub use average::WeightAverage;
 pub use head::Head;
 pub use lstm::{Gradients, Lstm, dropout_mask};
+pub use mixture::Mixture;
 pub use predictor::Predictor;
 pub use shape::{LstmShape, ModelError, Tensor};
 pub use workspace::Workspace;

@@ -10,11 +10,12 @@
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
 use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
-use crate::config::{Config, Preset};
+use crate::config::{Config, ExpertsConfig, Preset};
 use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::sink::{Sink, SinkError, Stop};
 use crate::market::{SymbolTable, Timestamp};
+use crate::model::experts::Parts;
 use crate::model::forecaster::ForecasterConfig;
 use crate::model::learner::LearnerConfig;
 use crate::operators::board::Board;
@@ -279,6 +280,7 @@ fn forecaster_config(config: &Config) -> ForecasterConfig {
         epoch: config.time.epoch,
         horizons: model.horizons.clone(),
         coverage: model.coverage,
+        parts: parts(&model.experts),
         learner: LearnerConfig {
             hidden: model.hidden,
             layers: model.layers,
@@ -289,6 +291,36 @@ fn forecaster_config(config: &Config) -> ForecasterConfig {
             random_seed: model.random_seed,
         },
     }
+}
+
+fn parts(config: &ExpertsConfig) -> Parts {
+    let ExpertsConfig {
+        gaussian,
+        empirical,
+        range_scale,
+        location,
+        window_range,
+        geometric_range,
+        slow,
+        quantile_regression,
+        random_features,
+        lstm,
+        median_gate,
+        interval_control,
+    } = *config;
+    let experts = [
+        gaussian,
+        empirical,
+        range_scale,
+        location,
+        window_range,
+        geometric_range,
+        slow,
+        quantile_regression,
+        random_features,
+        lstm,
+    ];
+    Parts { experts, median_gate, interval_control }
 }
 
 fn summary(shared: &Shared, started: Instant) -> Summary {

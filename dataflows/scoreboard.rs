@@ -7,6 +7,7 @@
 //! Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
 //! correction of a score would be a negative one. Sums are integers of 1e-12, so any order of adding gives the same bits.
 
+use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
 use crate::market::{Score, Span, Symbol};
 use crate::operators::learn::Verdict;
 use differential_dataflow::AsCollection;
@@ -22,7 +23,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
 /// How forecasts of one symbol and horizon fared over the whole run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct ScoreSummary {
     /// Scores that are not void.
     pub count: u64,
@@ -32,6 +33,8 @@ pub struct ScoreSummary {
     pub coverage: Option<f64>,
     /// Mean pinball loss over that of EWMA-volatility Gaussian quantiles.
     pub pinball_ratio: Option<f64>,
+    /// The same of each expert's own quantiles, of those that took part.
+    pub experts: BTreeMap<&'static str, f64>,
 }
 
 /// Sums over scores that are not void; errors in units of 1e-12 of the price's unit.
@@ -43,6 +46,8 @@ pub struct ScoreSums {
     naive_error: i128,
     pinball: i128,
     naive_pinball: i128,
+    /// Pinball of the experts, by [`EXPERT_NAMES`].
+    experts: [i128; EXPERTS],
 }
 
 impl ScoreSums {
@@ -55,6 +60,7 @@ impl ScoreSums {
             naive_error: units(o.naive_error.abs()),
             pinball: units(o.pinball),
             naive_pinball: units(o.naive_pinball),
+            experts: o.experts.map(|pinball| pinball.map_or(0, units)),
         })
     }
 
@@ -67,6 +73,12 @@ impl ScoreSums {
             mae_ratio: ratio(self.error, self.naive_error),
             coverage: ratio(i128::from(self.covered), i128::from(self.count)),
             pinball_ratio: ratio(self.pinball, self.naive_pinball),
+            experts: EXPERT_NAMES
+                .into_iter()
+                .zip(self.experts)
+                .filter(|(_, pinball)| *pinball != 0)
+                .filter_map(|(name, pinball)| Some((name, ratio(pinball, self.naive_pinball)?)))
+                .collect(),
         }
     }
 }
@@ -85,6 +97,9 @@ impl Semigroup for ScoreSums {
         self.naive_error = self.naive_error.saturating_add(more.naive_error);
         self.pinball = self.pinball.saturating_add(more.pinball);
         self.naive_pinball = self.naive_pinball.saturating_add(more.naive_pinball);
+        for (sum, more) in self.experts.iter_mut().zip(more.experts) {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 

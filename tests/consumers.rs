@@ -50,6 +50,7 @@ fn forecast(symbol: &str, n: i64) -> Forecast {
             coverage: trained.then_some(0.903),
             e_value: 1.0,
         },
+        drift: tickcast::market::Drift::default(),
         model: ModelInfo {
             version: n.unsigned_abs(),
             trained_through: trained.then_some(issued_at),
@@ -221,6 +222,7 @@ fn the_score_schema_is_strict_and_holds_what_is_written() {
         covered: true,
         pinball: 2.25,
         naive_pinball: 2.5,
+        experts: [None; 10],
     };
     for outcome in [Some(outcome), None] {
         let f = forecast("BTC", 1);

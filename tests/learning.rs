@@ -1,54 +1,18 @@
 //! Series whose best forecast is known: what the model gains of it, and that it claims nothing where there is nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod series;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use std::rc::Rc;
-use tickcast::market::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Status, Symbol, Timestamp};
-use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use tickcast::model::learner::{LearnerConfig, LearnerScratch};
+use series::{Run, bars_of_returns, config, run};
+use tickcast::market::{Fixed, Forecast, Ohlcv, Score, Span, Status, Timestamp};
 
 const DAY: usize = 1440;
 
-fn config() -> ForecasterConfig {
-    let horizons: Vec<Span> = ["1m", "5m", "15m", "1h"].map(|text| text.parse().unwrap()).to_vec();
-    ForecasterConfig {
-        job: "test".into(),
-        step: "1m".parse().unwrap(),
-        epoch: "5m".parse().unwrap(),
-        coverage: 0.9,
-        learner: LearnerConfig {
-            hidden: 32,
-            layers: 1,
-            steps: 16,
-            minibatches: 1,
-            epoch_steps: 5,
-            horizons: horizons.len(),
-            random_seed: 42,
-        },
-        horizons,
-    }
-}
-
-/// Minute bars, one tick each, of a series of log returns.
 fn forecast_all(returns: &[f64]) -> (Vec<Forecast>, Vec<Score>) {
-    let config = config();
-    let mut scratch = LearnerScratch::new(&config.learner);
-    let mut forecaster = Forecaster::new(Rc::new(config), Symbol::new("X").unwrap()).unwrap();
-    let mut all = StepResults::default();
-    let start = 1_700_000_040_000_i64;
-    let mut log_price = 10_000_f64.ln();
-    for (minute, change) in returns.iter().enumerate() {
-        log_price += change;
-        let price = Fixed::from_raw((log_price.exp() * 1e8).round() as i64);
-        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000));
-        let end = Timestamp::from_millis(start + 60_000 * (minute as i64 + 1));
-        let symbol = Symbol::new("X").unwrap();
-        let row = FeatureRow { symbol, end, windows: Box::new([Some(bar)]), bar: Some(bar), last_price: price };
-        forecaster.step(end, Some(&row), &mut scratch, &mut all);
-    }
-    (all.forecasts, all.scores)
+    run(&config(), &bars_of_returns(returns))
 }
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
@@ -134,24 +98,16 @@ fn nothing_is_claimed_on_a_random_walk() {
 /// After a quiet so long that everything is forgotten, the hole is seen all the same, and nothing stale is used.
 #[test]
 fn a_hole_longer_than_the_memory_is_still_a_hole() {
-    let config = config();
-    let mut scratch = LearnerScratch::new(&config.learner);
-    let symbol = Symbol::new("X").unwrap();
-    let mut forecaster = Forecaster::new(Rc::new(config), symbol.clone()).unwrap();
+    let mut run = Run::new(&config());
     let mut step = |minute: i64, present: bool| {
         let price = Fixed::from_raw(100_000_000 * (100 + minute % 3));
-        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000));
         let end = Timestamp::from_millis(1_700_000_040_000 + 60_000 * minute);
-        let row = FeatureRow {
-            symbol: symbol.clone(),
-            end,
-            windows: Box::new([Some(bar)]),
-            bar: Some(bar),
-            last_price: price,
-        };
-        let mut results = StepResults::default();
-        forecaster.step(end, present.then_some(&row), &mut scratch, &mut results);
-        results.forecasts.pop()
+        if present {
+            run.row(end, Some(Ohlcv::of_tick(price, Fixed::from_raw(100_000_000))), price);
+        } else {
+            run.no_row(end);
+        }
+        std::mem::take(&mut run.all.forecasts).pop()
     };
     let before: Vec<Forecast> = (0..40).filter_map(|minute| step(minute, true)).collect();
     assert_eq!(before.last().unwrap().status, Status::Ok);

@@ -98,6 +98,7 @@ fn forecast(issued_ms: i64, price: f64) -> Forecast {
         status: Status::Abstain,
         reasons: Reasons { quiet: true, gap: true },
         skill: Skill { count: 1440, mae_ratio: Some(0.996), coverage: None, e_value: 3.0 },
+        drift: tickcast::market::Drift::default(),
         model: ModelInfo { version: 8123, trained_through: Some(issued_at), loss: None },
     }
 }
@@ -110,6 +111,7 @@ fn score(target_ms: i64, scored: bool) -> Score {
         covered: true,
         pinball: 1.0 / 7.0,
         naive_pinball: 0.2,
+        experts: std::array::from_fn(|at| (at == 9).then_some(0.125)),
     };
     Score {
         job: "btc".into(),
@@ -192,6 +194,7 @@ fn documents_are_those_of_the_contract_and_writing_twice_changes_nothing() {
         "quantiles": { "0.05": 1.0, "0.25": 2.5, "0.5": 1.0 / 3.0, "0.75": 0.1 + 0.2, "0.95": 5e-324 },
         "probability_up": 0.52, "status": "abstain", "reasons": ["quiet", "gap"],
         "skill": { "count": 1440_i64, "mae_ratio": 0.996, "coverage": null, "e_value": 3.0 },
+        "drift": { "changes": 0_i64, "changed_at": null, "window": 0_i64 },
         "model": { "version": 8123_i64, "trained_through": date(START), "loss": null },
         "job": "btc", "generation": 1_i64,
     };
@@ -199,12 +202,12 @@ fn documents_are_those_of_the_contract_and_writing_twice_changes_nothing() {
     let scored = doc! {
         "_id": "btc/BTC/1m/1611239640000", "symbol": "BTC", "horizon": "1m", "target_at": date(START),
         "actual_price": 31570.5, "error": -1.1, "naive_error": 0.3, "covered": true, "pinball": 1.0 / 7.0,
-        "naive_pinball": 0.2, "status": "scored", "job": "btc", "generation": 1_i64,
+        "naive_pinball": 0.2, "experts": { "lstm": 0.125 }, "status": "scored", "job": "btc", "generation": 1_i64,
     };
     let void = doc! {
         "_id": "btc/BTC/1m/1611239700000", "symbol": "BTC", "horizon": "1m", "target_at": date(START + 60_000),
         "actual_price": null, "error": null, "naive_error": null, "covered": null, "pinball": null,
-        "naive_pinball": null, "status": "void", "job": "btc", "generation": 1_i64,
+        "naive_pinball": null, "experts": null, "status": "void", "job": "btc", "generation": 1_i64,
     };
     assert_same(&scores, &[scored, void]);
     let bar = doc! {

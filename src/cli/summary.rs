@@ -4,6 +4,7 @@ use super::output;
 use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
+use crate::market::forecast::EXPERT_NAMES;
 use crate::operators::stats::Records;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ pub fn table(summary: &Summary) -> String {
     );
     for (symbol, horizons) in scores {
         for (horizon, score) in by_length(horizons) {
-            let ScoreSummary { count, mae_ratio, coverage, pinball_ratio } = *score;
+            let ScoreSummary { count, mae_ratio, coverage, pinball_ratio, experts: _ } = *score;
             let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.4}"));
             let coverage = coverage.map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0));
             let (mae, pinball, count) = (ratio(mae_ratio), ratio(pinball_ratio), grouped(count));
@@ -59,7 +60,30 @@ pub fn table(summary: &Summary) -> String {
     out.push_str(
         "\nRatios are to repeating the last price (MAE) and to Gaussian quantiles (pinball): below 1 is better.\n",
     );
+    experts(scores, &mut out);
     out
+}
+
+/// How the experts fared: the mean of their pinball ratios over all symbols, by horizon.
+fn experts(scores: &BTreeMap<String, BTreeMap<String, ScoreSummary>>, out: &mut String) {
+    let mut horizons: Vec<Span> = scores.values().flat_map(BTreeMap::keys).filter_map(|name| name.parse().ok()).collect();
+    horizons.sort_unstable();
+    horizons.dedup();
+    let mean = |horizon: Span, of: &dyn Fn(&ScoreSummary) -> Option<f64>| {
+        let known: Vec<f64> = scores.values().filter_map(|all| of(all.get(&horizon.to_string())?)).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    let line = |name: &str, of: &dyn Fn(&ScoreSummary) -> Option<f64>| {
+        let ratios: Vec<Option<f64>> = horizons.iter().map(|&horizon| mean(horizon, of)).collect();
+        let text = ratios.iter().map(|r| r.map_or_else(|| format!("{:>8}", "-"), |r| format!("{r:>8.4}")));
+        if ratios.iter().any(Option::is_some) { format!("{name:<20}{}\n", text.collect::<String>()) } else { String::new() }
+    };
+    let names = horizons.iter().map(|horizon| format!("{:>8}", horizon.to_string())).collect::<String>();
+    let _ = writeln!(out, "\n{:<20}{names}", "pinball ratio of");
+    for name in EXPERT_NAMES {
+        out.push_str(&line(name, &|score| score.experts.get(name).copied()));
+    }
+    out.push_str(&line("published", &|score| score.pinball_ratio));
 }
 
 /// Horizons in ascending length; what is no duration goes last, by name.
@@ -122,7 +146,13 @@ mod tests {
     use super::*;
 
     fn summary() -> Summary {
-        let score = |count| ScoreSummary { count, mae_ratio: Some(0.996), coverage: Some(0.9031), pinball_ratio: None };
+        let score = |count| ScoreSummary {
+            count,
+            mae_ratio: Some(0.996),
+            coverage: Some(0.9031),
+            pinball_ratio: None,
+            experts: BTreeMap::from([("lstm", 0.98)]),
+        };
         let horizons = ["1h", "15m", "1m", "5m"].map(|name| (name.to_owned(), score(1440)));
         Summary {
             records: Records { used: 1_000_000, late: 2, quarantined: 3, undecodable: 4, ignored: 5 },
@@ -137,7 +167,7 @@ mod tests {
     #[test]
     fn json_is_the_contracts_object_with_horizons_by_length() {
         let json = serde_json::to_string(&Ordered(&summary())).unwrap();
-        let score = r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null}"#;
+        let score = r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null,"experts":{"lstm":0.98}}"#;
         let expected = format!(
             r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
         );

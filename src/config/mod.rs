@@ -129,6 +129,36 @@ pub enum LatePolicy {
     Drop,
 }
 
+/// `[model.experts]`: which parts of the model are on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpertsConfig {
+    /// EWMA volatility, Gaussian quantiles.
+    pub gaussian: bool,
+    /// EWMA volatility, empirical quantiles.
+    pub empirical: bool,
+    /// Layers 1 and 2.
+    pub range_scale: bool,
+    /// Layers 1 and 2 around a location.
+    pub location: bool,
+    /// Range of the whole window.
+    pub window_range: bool,
+    /// Geometric mean of two ranges.
+    pub geometric_range: bool,
+    /// Slow volatility.
+    pub slow: bool,
+    /// Layer 3.
+    pub quantile_regression: bool,
+    /// Layer 3 with random features.
+    pub random_features: bool,
+    /// Layer 4.
+    pub lstm: bool,
+    /// Layer 6.
+    pub median_gate: bool,
+    /// Layer 7.
+    pub interval_control: bool,
+}
+
 /// `[model]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +183,8 @@ pub struct ModelConfig {
     pub coverage: f64,
     /// Seeds initial weights, batches and dropout.
     pub random_seed: u64,
+    /// Which parts are on.
+    pub experts: ExpertsConfig,
 }
 
 /// `model.preset`
@@ -324,6 +356,26 @@ impl Default for ModelConfig {
             horizons: vec![ms(MINUTE), ms(5 * MINUTE), ms(15 * MINUTE), ms(HOUR)],
             coverage: 0.9,
             random_seed: 42,
+            experts: ExpertsConfig::default(),
+        }
+    }
+}
+
+impl Default for ExpertsConfig {
+    fn default() -> Self {
+        Self {
+            gaussian: true,
+            empirical: true,
+            range_scale: true,
+            location: true,
+            window_range: true,
+            geometric_range: true,
+            slow: true,
+            quantile_regression: true,
+            random_features: true,
+            lstm: true,
+            median_gate: true,
+            interval_control: true,
         }
     }
 }

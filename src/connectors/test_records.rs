@@ -1,7 +1,7 @@
 //! Results for the tests of this floor.
 
 use crate::market::{
-    FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, Reasons, Score, ScoreOutcome, Skill, Span, Status, Symbol,
+    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, Reasons, Score, ScoreOutcome, Skill, Span, Status, Symbol,
     Timestamp,
 };
 
@@ -23,6 +23,7 @@ pub fn forecast(symbol: &str, issued_ms: i64) -> Forecast {
         status: Status::Abstain,
         reasons: Reasons { quiet: true, gap: true },
         skill: Skill { count: 1440, mae_ratio: Some(0.996), coverage: None, e_value: 3.1 },
+        drift: Drift { changes: 2, changed_at: Some(issued_at), window: 640 },
         model: ModelInfo { version: 8123, trained_through: Some(issued_at), loss: None },
     }
 }
@@ -35,6 +36,7 @@ pub fn score(symbol: &str, target_ms: i64, scored: bool) -> Score {
         covered: true,
         pinball: 1.0 / 7.0,
         naive_pinball: 0.2,
+        experts: std::array::from_fn(|at| (at % 4 == 0).then_some(0.25 * at as f64)),
     };
     Score {
         job: "btc".into(),

@@ -19,12 +19,12 @@ const BET_MAX: f64 = 0.5;
 const LOG_WEALTH_MAX: f64 = 600.0;
 
 /// Evidence of one symbol and horizon.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     wealths: Vec<Wealth>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Wealth {
     log: f64,
     count: f64,

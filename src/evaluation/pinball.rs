@@ -16,6 +16,27 @@ pub fn mean_pinball(quantiles: &[f64; 5], actual: f64) -> f64 {
     losses.sum::<f64>() / LEVELS.len() as f64
 }
 
+/// The standard normal distribution function.
+#[must_use]
+pub fn normal_cdf(x: f64) -> f64 {
+    0.5 * libm::erfc(-x / core::f64::consts::SQRT_2)
+}
+
+/// How much wider a central interval of `coverage` is than that of 90 %, under the normal law.
+#[must_use]
+pub fn widening(coverage: f64) -> f64 {
+    if (coverage - 0.9).abs() < 1e-12 {
+        return 1.0;
+    }
+    let target = f64::midpoint(1.0, coverage);
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if normal_cdf(middle) < target { low = middle } else { high = middle }
+    }
+    high / NORMAL_QUANTILES[4]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,9 +9,11 @@ use std::collections::VecDeque;
 pub const SKILL_SCORES: usize = 1440;
 
 /// The scores behind a [`Skill`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SkillWindow {
-    recent: VecDeque<(f64, f64, bool)>,
+    /// Absolute errors of forecast and last price, the latter negative where the outcome was not covered. Single precision
+    /// halves what most of a symbol's memory for skill is.
+    recent: VecDeque<(f32, f32)>,
     error: f64,
     naive_error: f64,
     covered: u64,
@@ -36,23 +38,23 @@ impl SkillWindow {
 
     /// Takes in a score that is not void; `step` numbers its target's step.
     pub fn add(&mut self, step: i64, outcome: &ScoreOutcome) {
-        let entry = (outcome.error.abs(), outcome.naive_error.abs(), outcome.covered);
         if self.recent.len() == SKILL_SCORES
-            && let Some((error, naive, covered)) = self.recent.pop_front()
+            && let Some((error, naive)) = self.recent.pop_front()
         {
-            self.error -= error;
-            self.naive_error -= naive;
-            self.covered -= u64::from(covered);
+            self.error -= f64::from(error);
+            self.naive_error -= f64::from(naive.abs());
+            self.covered -= u64::from(naive.is_sign_positive());
         }
-        self.recent.push_back(entry);
-        self.error += entry.0;
-        self.naive_error += entry.1;
-        self.covered += u64::from(entry.2);
+        let (error, naive) = (outcome.error.abs() as f32, outcome.naive_error.abs() as f32);
+        self.recent.push_back((error, if outcome.covered { naive } else { -naive }));
+        self.error += f64::from(error);
+        self.naive_error += f64::from(naive);
+        self.covered += u64::from(outcome.covered);
         self.since_sum += 1;
         if self.since_sum >= SKILL_SCORES {
             self.since_sum = 0;
-            self.error = self.recent.iter().map(|e| e.0).sum();
-            self.naive_error = self.recent.iter().map(|e| e.1).sum();
+            self.error = self.recent.iter().map(|e| f64::from(e.0)).sum();
+            self.naive_error = self.recent.iter().map(|e| f64::from(e.1.abs())).sum();
         }
         self.evidence.add(step, outcome.error, outcome.naive_error);
     }
@@ -62,7 +64,7 @@ impl SkillWindow {
     pub fn skill(&self) -> Skill {
         let count = self.recent.len();
         // All naive errors 0, but for what rounding left of earlier ones.
-        let naive = self.recent.iter().any(|e| e.1 > 0.0).then_some(self.naive_error).filter(|n| *n > 0.0);
+        let naive = self.recent.iter().any(|e| e.1 != 0.0).then_some(self.naive_error).filter(|n| *n > 0.0);
         Skill {
             count: count as u64,
             mae_ratio: naive.map(|naive| self.error.max(0.0) / naive),
@@ -76,9 +78,10 @@ impl SkillWindow {
 mod tests {
     use super::*;
     use crate::market::Fixed;
+    use crate::market::forecast::EXPERTS;
 
     fn outcome(error: f64, naive_error: f64, covered: bool) -> ScoreOutcome {
-        ScoreOutcome { actual_price: Fixed::from_raw(1), error, naive_error, covered, pinball: 0.0, naive_pinball: 0.0 }
+        ScoreOutcome { actual_price: Fixed::from_raw(1), error, naive_error, covered, pinball: 0.0, naive_pinball: 0.0, experts: [None; EXPERTS] }
     }
 
     #[test]

@@ -9,6 +9,22 @@ pub const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 /// The published quantile levels as they are spelled.
 pub const LEVEL_NAMES: [&str; 5] = ["0.05", "0.25", "0.5", "0.75", "0.95"];
 
+/// The experts whose quantiles are mixed, as they are spelled: see the model's `experts`.
+pub const EXPERT_NAMES: [&str; EXPERTS] = [
+    "gaussian",
+    "empirical",
+    "range_scale",
+    "location",
+    "window_range",
+    "geometric_range",
+    "slow",
+    "quantile_regression",
+    "random_features",
+    "lstm",
+];
+/// How many experts there are.
+pub const EXPERTS: usize = 10;
+
 /// What to think of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
@@ -73,6 +89,19 @@ pub struct Skill {
     pub e_value: f64,
 }
 
+/// Whether the forecasts' errors have changed: what a detector of change ([ADWIN]) says of them.
+///
+/// [ADWIN]: https://doi.org/10.1137/1.9781611972771.42
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Changes found so far.
+    pub changes: u64,
+    /// When the last one was found.
+    pub changed_at: Option<Timestamp>,
+    /// Errors that look alike since then: the detector's window.
+    pub window: u64,
+}
+
 /// Which model made a forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
@@ -113,6 +142,8 @@ pub struct Forecast {
     pub reasons: Reasons,
     /// How such forecasts fared so far.
     pub skill: Skill,
+    /// Whether their errors have changed.
+    pub drift: Drift,
     /// Which model made it.
     pub model: ModelInfo,
 }
@@ -169,4 +200,6 @@ pub struct ScoreOutcome {
     pub pinball: f64,
     /// The same of EWMA-volatility Gaussian quantiles (half-life 60 steps) around the last price.
     pub naive_pinball: f64,
+    /// `pinball` of each expert's own quantiles, by [`EXPERT_NAMES`]; none where it took no part.
+    pub experts: [Option<f64>; EXPERTS],
 }

@@ -1,8 +1,8 @@
 //! The JSON of the contract: forecasts, scores and feature rows, byte for byte the same wherever they go.
 
 use super::fixed::write_decimal;
-use super::forecast::{LEVEL_NAMES, forecast_id};
-use super::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span};
+use super::forecast::{EXPERT_NAMES, LEVEL_NAMES, forecast_id};
+use super::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Timestamp};
 use std::io::Write as _;
 
 /// Appends `text` as a JSON string.
@@ -78,16 +78,22 @@ pub fn write_forecast(f: &Forecast, out: &mut Vec<u8>) {
     optional(f.skill.coverage, out);
     out.extend_from_slice(b",\"e_value\":");
     number(f.skill.e_value, out);
-    put!(out, "}},\"model\":{{\"version\":{},\"trained_through\":", f.model.version);
-    match f.model.trained_through {
+    put!(out, "}},\"drift\":{{\"changes\":{},\"changed_at\":", f.drift.changes);
+    stamp(f.drift.changed_at, out);
+    put!(out, ",\"window\":{}}},\"model\":{{\"version\":{},\"trained_through\":", f.drift.window, f.model.version);
+    stamp(f.model.trained_through, out);
+    out.extend_from_slice(b",\"loss\":");
+    optional(f.model.loss, out);
+    out.extend_from_slice(b"}}");
+}
+
+fn stamp(stamp: Option<Timestamp>, out: &mut Vec<u8>) {
+    match stamp {
         Some(stamp) => {
             put!(out, "\"{stamp}\"");
         }
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(b",\"loss\":");
-    optional(f.model.loss, out);
-    out.extend_from_slice(b"}}");
 }
 
 /// Appends a score as one JSON object.
@@ -98,7 +104,7 @@ pub fn write_score(s: &Score, out: &mut Vec<u8>) {
     string(s.symbol.as_str(), out);
     put!(out, ",\"horizon\":\"{}\",\"target_at\":\"{}\",\"actual_price\":", s.horizon, s.target_at);
     let Some(o) = &s.outcome else {
-        out.extend_from_slice(b"null,\"error\":null,\"naive_error\":null,\"covered\":null,\"pinball\":null,\"naive_pinball\":null,\"status\":\"void\"}");
+        out.extend_from_slice(b"null,\"error\":null,\"naive_error\":null,\"covered\":null,\"pinball\":null,\"naive_pinball\":null,\"experts\":null,\"status\":\"void\"}");
         return;
     };
     fixed(o.actual_price, out);
@@ -110,7 +116,13 @@ pub fn write_score(s: &Score, out: &mut Vec<u8>) {
     number(o.pinball, out);
     out.extend_from_slice(b",\"naive_pinball\":");
     number(o.naive_pinball, out);
-    out.extend_from_slice(b",\"status\":\"scored\"}");
+    out.extend_from_slice(b",\"experts\":{");
+    let known = EXPERT_NAMES.into_iter().zip(o.experts).filter_map(|(name, pinball)| Some((name, pinball?)));
+    for (at, (name, pinball)) in known.enumerate() {
+        put!(out, "{}\"{name}\":", if at == 0 { "" } else { "," });
+        number(pinball, out);
+    }
+    out.extend_from_slice(b"},\"status\":\"scored\"}");
 }
 
 fn write_bar(bar: &Ohlcv, out: &mut Vec<u8>) {

@@ -13,7 +13,7 @@ pub mod tick;
 pub mod time;
 
 pub use fixed::{Fixed, FixedError};
-pub use forecast::{Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
+pub use forecast::{Drift, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
 pub use ohlcv::{FeatureRow, Ohlcv, Partial};
 pub use record::{DeadLetter, Order, PartitionId, Release};
 pub use symbol::{Symbol, SymbolId, SymbolTable};

@@ -1,21 +1,35 @@
-//! One symbol's forecaster: closes bars, scores what came due, trains, issues. Pure: no clock, no I/O.
+//! One symbol's forecaster: closes bars, scores what came due, learns, trains, issues. Pure: no clock, no I/O.
 
+use super::examples::Examples;
+use super::experts::{ALL, Expert, Parts};
 use super::history::{EXAMPLE_STEPS, FRESH_STEPS, History};
+use super::horizon::{HorizonModel, Issued, Opinion};
 use super::learner::{Learner, LearnerConfig, LearnerScratch};
-use super::scale::EwmaScale;
+use super::scale::Realised;
 use super::shape::ModelError;
-use crate::evaluation::pinball::{NORMAL_QUANTILES, mean_pinball};
+use super::terciles::Terciles;
+use crate::evaluation::pinball::{NORMAL_QUANTILES, mean_pinball, normal_cdf};
 use crate::evaluation::skill::SkillWindow;
-use crate::features::BarStatistics;
+use crate::features::{BarStatistics, StepFeatures};
 use crate::market::{
-    FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Span, Status, Symbol, Timestamp,
+    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Span, Status, Symbol,
+    Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// A log return beyond this is no forecast any more; keeps prices finite.
 const LOG_RETURN_MAX: f64 = 20.0;
+/// Empirical quantiles are brought up to date every so many steps.
+const REFRESH_STEPS: i64 = 60;
+/// Steps from the first one on, besides a whole sequence, before the LSTM has anything to learn from.
+const EXAMPLES_AFTER: i64 = 120;
+/// For so many epochs after a change in the forecasts' errors, the LSTM trains more.
+const EFFORT_EPOCHS: u32 = 24;
+/// How many times as much.
+const EFFORT: usize = 2;
 
 /// What all forecasters of a job share.
 #[derive(Clone, Debug)]
@@ -30,8 +44,16 @@ pub struct ForecasterConfig {
     pub horizons: Vec<Span>,
     /// Share of outcomes that the interval is meant to hold.
     pub coverage: f64,
+    /// Which parts of the model are on.
+    pub parts: Parts,
     /// The LSTM.
     pub learner: LearnerConfig,
+}
+
+impl ForecasterConfig {
+    fn horizon_steps(&self) -> Vec<usize> {
+        self.horizons.iter().map(|span| span.in_units_of(self.step).unwrap_or(1).max(1) as usize).collect()
+    }
 }
 
 /// What one step gives.
@@ -44,47 +66,59 @@ pub struct StepResults {
 }
 
 /// A forecast that waits for its target time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Pending {
     /// Number of the target's step.
     target: i64,
+    /// Whether the step of the issue holds a tick: if not, nothing is learnt from it.
+    present: bool,
+    opinion: Opinion,
+    issued: Issued,
     price: f64,
     naive_price: f64,
     lower: f64,
     upper: f64,
     quantiles: [f64; 5],
-    naive_quantiles: [f64; 5],
 }
 
 /// One horizon of one symbol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Horizon {
     span: Span,
     steps: usize,
+    model: HorizonModel,
     pending: VecDeque<Pending>,
     skill: SkillWindow,
+    drifted_at: Option<Timestamp>,
 }
 
 /// One symbol's state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Forecaster {
     config: Rc<ForecasterConfig>,
     symbol: Symbol,
+    state: State,
+}
+
+/// Everything that learns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct State {
     statistics: BarStatistics,
-    scale: EwmaScale,
+    /// The last steps on the clock, up to the longest horizon; the latest last.
+    recent: VecDeque<StepFeatures>,
+    terciles: Terciles,
     history: History,
+    examples: Examples,
     learner: Learner,
     horizons: Vec<Horizon>,
-    /// The model's quantiles of this step, in units of the scale.
-    shapes: Vec<[f32; 5]>,
-    /// Half-width factor from the 90 % interval to the configured one.
-    widen: f64,
     /// Number of the first step with a tick.
     first_step: Option<i64>,
     /// Number of the last step that was closed.
     last_step: i64,
     last_price: Fixed,
     model: ModelInfo,
+    /// Epochs of more training that are left.
+    effort_epochs: u32,
 }
 
 impl Forecaster {
@@ -93,40 +127,57 @@ impl Forecaster {
     /// # Errors
     /// When a size of the LSTM is zero.
     pub fn new(config: Rc<ForecasterConfig>, symbol: Symbol) -> Result<Self, ModelError> {
-        let steps_in = |span: &Span| span.in_units_of(config.step).unwrap_or(1).max(1) as usize;
-        let horizons: Vec<Horizon> = config
-            .horizons
-            .iter()
-            .map(|span| Horizon {
-                span: *span,
-                steps: steps_in(span),
-                pending: VecDeque::new(),
-                skill: SkillWindow::new(steps_in(span)),
-            })
-            .collect();
-        let horizon_steps: Vec<usize> = horizons.iter().map(|h| h.steps).collect();
+        let horizon_steps = config.horizon_steps();
         let horizon_max = horizon_steps.iter().copied().max().unwrap_or(1);
-        Ok(Self {
+        let horizon = |(span, steps): (&Span, &usize)| Horizon {
+            span: *span,
+            steps: *steps,
+            model: HorizonModel::new(*steps, config.coverage, &config.parts),
+            pending: VecDeque::new(),
+            skill: SkillWindow::new(*steps),
+            drifted_at: None,
+        };
+        let state = State {
             statistics: BarStatistics::default(),
-            scale: EwmaScale,
-            history: History::new(config.learner.steps, horizon_max),
+            recent: VecDeque::new(),
+            terciles: Terciles::new(),
+            history: History::new(config.step, config.learner.steps, horizon_max),
+            examples: Examples::new(horizon_steps.len()),
             learner: Learner::new(&config.learner, &horizon_steps, symbol.route())?,
-            shapes: vec![[0.0; 5]; horizons.len()],
-            widen: widening(config.coverage),
-            config,
-            symbol,
-            horizons,
+            horizons: config.horizons.iter().zip(&horizon_steps).map(horizon).collect(),
             first_step: None,
             last_step: 0,
             last_price: Fixed::ZERO,
             model: ModelInfo::default(),
-        })
+            effort_epochs: 0,
+        };
+        Ok(Self { config, symbol, state })
+    }
+
+    pub(super) fn config(&self) -> &ForecasterConfig {
+        &self.config
+    }
+
+    pub(super) fn parts_to_write(&self) -> (&Symbol, &State) {
+        (&self.symbol, &self.state)
+    }
+
+    pub(super) fn from_written(config: Rc<ForecasterConfig>, (symbol, mut state): (Symbol, State)) -> Self {
+        state.examples = state.examples.reserved();
+        state.history.reserve();
+        Self { config, symbol, state }
+    }
+
+    /// Of which symbol.
+    #[must_use]
+    pub fn symbol(&self) -> &Symbol {
+        &self.symbol
     }
 
     /// Whether any forecast waits for its target time.
     #[must_use]
     pub fn awaits_scores(&self) -> bool {
-        self.horizons.iter().any(|h| !h.pending.is_empty())
+        self.state.horizons.iter().any(|h| !h.pending.is_empty())
     }
 
     /// The step that ends at `at`; `row` is the symbol's feature row there, where it has one. Steps come in order, those
@@ -140,21 +191,23 @@ impl Forecaster {
     ) {
         let step = at.millis().div_euclid(self.config.step.millis());
         let bar = row.and_then(|row| row.bar.as_ref());
+        let state = &mut self.state;
         if let Some(row) = row {
-            self.last_price = row.last_price;
+            state.last_price = row.last_price;
         }
-        if bar.is_some() && self.first_step.is_none() {
-            self.first_step = Some(step);
+        if bar.is_some() && state.first_step.is_none() {
+            state.first_step = Some(step);
         }
-        if self.first_step.is_some() {
+        if state.first_step.is_some() {
             self.fill_absent(step);
-            let features = self.statistics.step(at, bar);
-            self.history.push(step, &features, bar.is_some());
+            let features = self.state.statistics.step(at, bar);
+            self.remember(step, features);
         }
-        self.last_step = step;
-        self.score(step, at, results);
+        self.state.last_step = step;
+        self.settle(step, at, scratch, results);
+        self.refresh(step);
         if at.millis() % self.config.epoch.millis() == 0 {
-            self.train(at, scratch);
+            self.train(step, at, scratch);
         }
         if row.is_some() {
             self.issue(step, at, scratch, results);
@@ -163,102 +216,155 @@ impl Forecaster {
 
     /// Steps that were left out held no tick.
     fn fill_absent(&mut self, step: i64) {
-        if self.first_step == Some(step) {
+        if self.state.first_step == Some(step) {
             return;
         }
-        let mut first = self.last_step + 1;
+        let mut first = self.state.last_step + 1;
         if step - first > EXAMPLE_STEPS as i64 {
             // Nothing that is remembered can be learnt from any more; the hole itself is still seen.
-            self.history.clear();
+            self.state.history.clear();
+            self.state.examples.clear();
+            self.state.recent.clear();
             first = step - self.config.learner.steps.max(FRESH_STEPS) as i64;
         }
         for step in first..step {
             let end = Timestamp::from_millis(step * self.config.step.millis());
-            let features = self.statistics.step(end, None);
-            self.history.push(step, &features, false);
+            let features = self.state.statistics.step(end, None);
+            self.remember(step, features);
+            self.refresh(step);
         }
     }
 
-    fn score(&mut self, step: i64, at: Timestamp, results: &mut StepResults) {
-        let void = self.history.is_quiet();
-        for horizon in &mut self.horizons {
-            while let Some(due) = horizon.pending.front().copied()
-                && due.target <= step
+    fn remember(&mut self, step: i64, features: StepFeatures) {
+        let state = &mut self.state;
+        let horizon_max = state.horizons.iter().map(|h| h.steps).max().unwrap_or(1);
+        state.history.push(step, &features);
+        state.terciles.add(features.volatility);
+        if state.recent.len() > horizon_max {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(features);
+    }
+
+    /// Scores every forecast whose target is `step`, then lets every layer learn from it.
+    fn settle(&mut self, step: i64, at: Timestamp, scratch: &LearnerScratch, results: &mut StepResults) {
+        let (config, state) = (&self.config, &mut self.state);
+        let void = state.history.is_quiet();
+        let Some(now) = state.recent.back() else { return };
+        for (place, horizon) in state.horizons.iter_mut().enumerate() {
+            while horizon.pending.front().is_some_and(|due| due.target <= step)
+                && let Some(due) = horizon.pending.pop_front()
             {
                 debug_assert_eq!(due.target, step, "no step with a forecast due is left out");
-                horizon.pending.pop_front();
-                let outcome = (!void).then(|| outcome(&due, self.last_price));
+                let outcome = (!void).then(|| outcome(&due, state.last_price, &config.parts, horizon.steps));
                 if let Some(outcome) = &outcome {
                     horizon.skill.add(step, outcome);
                 }
                 results.scores.push(Score {
-                    job: Arc::clone(&self.config.job),
+                    job: Arc::clone(&config.job),
                     symbol: self.symbol.clone(),
                     horizon: horizon.span,
                     target_at: at,
                     outcome,
                 });
+                let issued = state.recent.len().checked_sub(1 + horizon.steps);
+                let (Some(issued), true, true) = (issued, due.present, now.present) else { continue };
+                let features = &state.recent[issued];
+                let actual = now.log_price() - features.log_price();
+                let realised = Realised::of(state.recent.range(issued + 1..));
+                let is_apart = step.rem_euclid(horizon.steps as i64) == 0;
+                let issue = (features, &due.opinion, &due.issued);
+                if horizon.model.learn(issue, actual, &realised, scratch.random_features(), is_apart) {
+                    horizon.drifted_at = Some(at);
+                    state.effort_epochs = EFFORT_EPOCHS;
+                }
+                state.examples.label(step - horizon.steps as i64, place, actual / due.opinion.scale);
             }
         }
     }
 
-    fn train(&mut self, at: Timestamp, scratch: &mut LearnerScratch) {
-        if let Some(loss) = self.learner.train(&self.history, scratch) {
-            self.model = ModelInfo { version: self.model.version + 1, trained_through: Some(at), loss: Some(loss) };
+    fn refresh(&mut self, step: i64) {
+        let state = &mut self.state;
+        if state.first_step.is_some_and(|first| (step - first) % REFRESH_STEPS == 0) {
+            state.horizons.iter_mut().for_each(|horizon| horizon.model.refresh());
+        }
+    }
+
+    fn train(&mut self, step: i64, at: Timestamp, scratch: &mut LearnerScratch) {
+        if !self.config.parts.experts[Expert::Lstm.place()] {
+            return;
+        }
+        let state = &mut self.state;
+        let effort = if state.effort_epochs > 0 { EFFORT } else { 1 };
+        state.effort_epochs = state.effort_epochs.saturating_sub(1);
+        if let Some(loss) = state.learner.train(step, &state.history, &state.examples, effort, scratch) {
+            state.model = ModelInfo { version: state.model.version + 1, trained_through: Some(at), loss: Some(loss) };
         }
     }
 
     fn issue(&mut self, step: i64, at: Timestamp, scratch: &mut LearnerScratch, results: &mut StepResults) {
         let (status, reasons) = self.status(step);
-        let naive = self.last_price.to_f64();
-        if status == Status::Ok {
-            self.learner.predict(&self.history, step, scratch, &mut self.shapes);
+        let (config, state) = (&self.config, &mut self.state);
+        let Some(now) = state.recent.back() else { return };
+        let random_features = scratch.random_features();
+        let mut opinions: Vec<Opinion> =
+            state.horizons.iter().map(|horizon| horizon.model.consult(now, random_features)).collect();
+        if config.parts.experts[Expert::Lstm.place()] {
+            let bases: Vec<[f32; 5]> = opinions.iter().map(|opinion| opinion.base.map(|z| z as f32)).collect();
+            let ripe = state.first_step.is_some_and(|first| step >= first + EXAMPLES_AFTER + config.learner.steps as i64);
+            if now.present && ripe && Examples::takes(step) {
+                state.examples.push(step, &bases);
+            }
+            if state.history.holds_sequence(step) {
+                state.learner.correct(&state.history, step, scratch, &bases);
+                for (opinion, corrected) in opinions.iter_mut().zip(scratch.corrected()) {
+                    opinion.experts[Expert::Lstm.place()] = corrected.map(|z| f64::from(z) * opinion.scale);
+                }
+            }
         }
-        for (place, horizon) in self.horizons.iter_mut().enumerate() {
-            let scale = self.scale.scale(&self.statistics, horizon.steps);
-            let base = NORMAL_QUANTILES;
-            let shape = if status == Status::Ok { self.shapes[place].map(f64::from) } else { base };
-            let to_price = |log_return: f64| naive * libm::exp(log_return.clamp(-LOG_RETURN_MAX, LOG_RETURN_MAX));
-            let returns = shape.map(|z| z * scale);
-            let quantiles = returns.map(to_price);
-            let naive_quantiles = base.map(|z| to_price(z * scale));
-            let median = returns[2];
-            let lower = to_price(median + (returns[0] - median) * self.widen);
-            let upper = to_price(median + (returns[4] - median) * self.widen);
-            let price = quantiles[2];
-            let target = step + horizon.steps as i64;
-            horizon.pending.push_back(Pending {
-                target,
-                price,
-                naive_price: naive,
-                lower,
-                upper,
-                quantiles,
-                naive_quantiles,
-            });
+        let tercile = state.terciles.tercile();
+        let naive = state.last_price.to_f64();
+        for (horizon, opinion) in state.horizons.iter_mut().zip(opinions) {
+            let issued = horizon.model.publish(&opinion, &config.parts, tercile, status == Status::Ok);
+            let quantiles = issued.quantiles.map(|log_return| to_price(naive, log_return));
+            let [lower, upper] = issued.interval.map(|log_return| to_price(naive, log_return));
+            let drift = horizon.model.drift();
             results.forecasts.push(Forecast {
-                job: Arc::clone(&self.config.job),
+                job: Arc::clone(&config.job),
                 symbol: self.symbol.clone(),
                 horizon: horizon.span,
                 issued_at: at,
                 target_at: at.plus(horizon.span),
-                last_price: self.last_price,
-                price,
-                interval: Interval { coverage: self.config.coverage, lower, upper },
+                last_price: state.last_price,
+                price: quantiles[2],
+                interval: Interval { coverage: config.coverage, lower, upper },
                 quantiles,
-                probability_up: probability_up(&returns),
+                probability_up: probability_up(&issued.quantiles),
                 status,
                 reasons,
                 skill: horizon.skill.skill(),
-                model: self.model,
+                drift: Drift { changes: drift.changes(), changed_at: horizon.drifted_at, window: drift.width() },
+                model: state.model,
+            });
+            horizon.pending.push_back(Pending {
+                target: step + horizon.steps as i64,
+                present: now.present,
+                opinion,
+                issued,
+                price: quantiles[2],
+                naive_price: naive,
+                lower,
+                upper,
+                quantiles,
             });
         }
     }
 
     fn status(&self, step: i64) -> (Status, Reasons) {
-        let reasons = Reasons { quiet: self.history.is_quiet(), gap: self.history.has_gap() };
+        let state = &self.state;
+        let reasons = Reasons { quiet: state.history.is_quiet(), gap: state.history.has_gap() };
         let steps = self.config.learner.steps as i64;
-        let seen = self.first_step.map_or(0, |first| step - first + 1);
+        let seen = state.first_step.map_or(0, |first| step - first + 1);
         if seen < steps {
             (Status::Warming, Reasons::default())
         } else if reasons.any() {
@@ -269,42 +375,27 @@ impl Forecaster {
     }
 }
 
-fn outcome(due: &Pending, actual_price: Fixed) -> ScoreOutcome {
+fn to_price(naive: f64, log_return: f64) -> f64 {
+    naive * libm::exp(log_return.clamp(-LOG_RETURN_MAX, LOG_RETURN_MAX))
+}
+
+fn outcome(due: &Pending, actual_price: Fixed, parts: &Parts, steps: usize) -> ScoreOutcome {
     let actual = actual_price.to_f64();
+    let pinball = |returns: &[f64; 5]| mean_pinball(&returns.map(|r| to_price(due.naive_price, r)), actual);
+    let experts = &due.opinion.experts;
     ScoreOutcome {
         actual_price,
         error: due.price - actual,
         naive_error: due.naive_price - actual,
         covered: (due.lower..=due.upper).contains(&actual),
         pinball: mean_pinball(&due.quantiles, actual),
-        naive_pinball: mean_pinball(&due.naive_quantiles, actual),
+        naive_pinball: pinball(&experts[Expert::Gaussian.place()]),
+        experts: ALL.map(|expert| parts.has(expert, steps).then(|| pinball(&experts[expert.place()]))),
     }
 }
 
 /// Probability of a positive return under a normal law with the median, and the spread of the outer quantiles.
 fn probability_up(returns: &[f64; 5]) -> f64 {
     let spread = (returns[4] - returns[0]) / (NORMAL_QUANTILES[4] - NORMAL_QUANTILES[0]);
-    if spread <= 0.0 {
-        return 0.5;
-    }
-    normal_cdf(returns[2] / spread)
-}
-
-/// The standard normal distribution function.
-fn normal_cdf(x: f64) -> f64 {
-    0.5 * libm::erfc(-x / core::f64::consts::SQRT_2)
-}
-
-/// How much wider an interval of `coverage` is than that of 90 %, under the normal law.
-fn widening(coverage: f64) -> f64 {
-    if (coverage - 0.9).abs() < 1e-12 {
-        return 1.0;
-    }
-    let target = f64::midpoint(1.0, coverage);
-    let (mut low, mut high) = (0.0, 40.0);
-    for _ in 0..200 {
-        let middle = f64::midpoint(low, high);
-        if normal_cdf(middle) < target { low = middle } else { high = middle }
-    }
-    high / NORMAL_QUANTILES[4]
+    if spread > 0.0 { normal_cdf(returns[2] / spread) } else { 0.5 }
 }

@@ -1,7 +1,11 @@
-//! The steps that a symbol's model remembers: inputs, prices and scales, from which sequences and labels are cut.
+//! The steps that a symbol's model remembers, as the LSTM sees them.
+//!
+//! Inputs are kept in one byte each, far finer than the noise that drowns them, so that two weeks of minutes take 160 kB per
+//! symbol; forecasts use the same bytes as training. What follows from the clock is not kept.
 
 use crate::features::{INPUTS, StepFeatures};
-use ndarray::{ArrayView1, ArrayViewMut2};
+use crate::market::{Span, Timestamp};
+use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -10,80 +14,75 @@ pub const EXAMPLE_STEPS: usize = 20_160;
 /// A price is stale when no tick came in this many steps.
 pub const FRESH_STEPS: usize = 5;
 
+/// Inputs that are kept; those after them follow from these or from the clock.
+const KEPT: usize = 7;
+/// Codes per unit of the kept inputs: they reach ±4, ±5.3, ±4.2, ±4.2, ±1, ±3.2, ±4.
+const CODES_PER_UNIT: [f32; KEPT] = [31.75, 24.0, 30.0, 30.0, 127.0, 40.0, 31.75];
+
 /// One step on the clock, with or without a tick.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct StepRecord {
-    inputs: [f32; INPUTS],
-    log_price: f64,
-    volatility: f64,
+    codes: [i8; KEPT],
     /// Whether it holds a tick.
     present: bool,
 }
 
 /// Steps of one symbol without holes; absent ones are there, too.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct History {
     records: VecDeque<StepRecord>,
     /// Number of the step after the last.
     next: i64,
-    /// Steps that may be examples, ascending.
-    usable: VecDeque<i64>,
     /// Sequence length.
     steps: usize,
-    /// The longest horizon in steps.
-    horizon_max: usize,
+    /// Length of a step.
+    step: Span,
     capacity: usize,
 }
 
 impl History {
-    /// For sequences of `steps`, and labels up to `horizon_max` steps ahead.
+    /// For sequences of `steps` of length `step`, and labels up to `horizon_max` steps ahead.
     #[must_use]
-    pub fn new(steps: usize, horizon_max: usize) -> Self {
+    pub fn new(step: Span, steps: usize, horizon_max: usize) -> Self {
         let capacity = EXAMPLE_STEPS + horizon_max + steps;
-        Self { records: VecDeque::new(), next: 0, usable: VecDeque::new(), steps, horizon_max, capacity }
+        let mut history = Self { records: VecDeque::new(), next: 0, steps, step, capacity };
+        history.reserve();
+        history
+    }
+
+    /// Memory for all there can be, of which only what is used becomes real.
+    pub(super) fn reserve(&mut self) {
+        self.records.reserve_exact(self.capacity - self.records.len().min(self.capacity));
     }
 
     /// Adds step number `step`, which follows the last one.
-    pub fn push(&mut self, step: i64, features: &StepFeatures, present: bool) {
+    pub fn push(&mut self, step: i64, features: &StepFeatures) {
         assert!(self.records.is_empty() || step == self.next, "steps are without holes");
         if self.records.len() == self.capacity {
             self.records.pop_front();
         }
-        let StepFeatures { inputs, volatility, log_price } = *features;
-        self.records.push_back(StepRecord { inputs, log_price, volatility, present });
+        let code = |at: usize| (features.inputs[at] * CODES_PER_UNIT[at]).round().clamp(-127.0, 127.0) as i8;
+        self.records.push_back(StepRecord { codes: std::array::from_fn(code), present: features.present });
         self.next = step + 1;
-        if present && self.sequence_is_whole() {
-            self.usable.push_back(step);
-        }
-        // The labels of the last steps are not known yet: they are no examples, and do not count as such.
-        let oldest = self.next - (EXAMPLE_STEPS + self.horizon_max) as i64;
-        while self.usable.front().is_some_and(|&first| first < oldest || !self.holds_sequence(first)) {
-            self.usable.pop_front();
-        }
     }
 
     /// Forgets everything: what comes next is too far from what was.
     pub fn clear(&mut self) {
         self.records.clear();
-        self.usable.clear();
     }
 
     fn first(&self) -> i64 {
         self.next - self.records.len() as i64
     }
 
-    fn holds_sequence(&self, step: i64) -> bool {
-        step - self.steps as i64 + 1 >= self.first()
+    /// Whether the whole sequence that ends with `step` is remembered.
+    #[must_use]
+    pub fn holds_sequence(&self, step: i64) -> bool {
+        step < self.next && step - self.steps as i64 + 1 >= self.first()
     }
 
     fn at(&self, step: i64) -> Option<&StepRecord> {
         usize::try_from(step - self.first()).ok().and_then(|place| self.records.get(place))
-    }
-
-    /// Whether the last steps make a sequence without a hole.
-    #[must_use]
-    pub fn sequence_is_whole(&self) -> bool {
-        self.records.len() >= self.steps && !self.has_gap() && !self.is_quiet()
     }
 
     /// Whether no tick came in the last 5 steps.
@@ -106,104 +105,73 @@ impl History {
         false
     }
 
-    /// Whether a tick came in the 5 steps up to `step`.
-    fn is_fresh(&self, step: i64) -> bool {
-        (0..FRESH_STEPS as i64).any(|back| self.at(step - back).is_some_and(|record| record.present))
-    }
-
-    /// Steps that may be examples and whose labels up to `horizon_max` steps ahead are known, ascending.
-    #[must_use]
-    pub fn examples(&self, horizon_max: usize) -> Examples<'_> {
-        let last = self.next - 1 - horizon_max as i64;
-        let count = self.usable.partition_point(|&step| step <= last);
-        Examples { steps: &self.usable, count }
-    }
-
-    /// Copies the sequence that ends with `step` to `out`, `[T, F]`.
+    /// Copies the sequence that ends with `step` to `out`, `[T, F]`; zeros where nothing is remembered.
     pub fn copy_sequence(&self, step: i64, mut out: ArrayViewMut2<'_, f32>) {
         let first = step - self.steps as i64 + 1;
         for (mut row, step) in out.rows_mut().into_iter().zip(first..) {
-            if let Some(record) = self.at(step) {
-                row.assign(&ArrayView1::from(&record.inputs));
-            } else {
-                row.fill(0.0);
-            }
+            let inputs = self.at(step).map_or([0.0; INPUTS], |record| self.inputs(step, record));
+            row.iter_mut().zip(inputs).for_each(|(to, from)| *to = from);
         }
     }
 
-    /// The label of `step` for `horizon` steps ahead: the log return over the scale at `step`; none when the price at the
-    /// target was stale.
-    #[must_use]
-    pub fn label(&self, step: i64, horizon: usize) -> Option<f64> {
-        let target = step + horizon as i64;
-        let (from, to) = (self.at(step)?, self.at(target)?);
-        self.is_fresh(target).then(|| (to.log_price - from.log_price) / (from.volatility * (horizon as f64).sqrt()))
-    }
-}
-
-/// The steps that may be examples.
-#[derive(Clone, Copy, Debug)]
-pub struct Examples<'a> {
-    steps: &'a VecDeque<i64>,
-    count: usize,
-}
-
-impl Examples<'_> {
-    /// How many there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The number of the `place`th step; places count from the oldest.
-    #[must_use]
-    pub fn step(&self, place: usize) -> i64 {
-        assert!(place < self.count, "there are {} examples", self.count);
-        self.steps[place]
+    /// The LSTM's inputs, as [`StepFeatures::inputs`] has them.
+    fn inputs(&self, step: i64, record: &StepRecord) -> [f32; INPUTS] {
+        let mut inputs = [0.0; INPUTS];
+        for (input, (&code, codes)) in inputs.iter_mut().zip(record.codes.iter().zip(CODES_PER_UNIT)) {
+            *input = f32::from(code) / codes;
+        }
+        inputs[KEPT] = inputs[0].abs() - 0.7;
+        inputs[KEPT + 1] = f32::from(u8::from(record.present)) - 0.5;
+        let end = Timestamp::from_millis(step * self.step.millis());
+        inputs[KEPT + 2..].copy_from_slice(&crate::features::clock_inputs(end));
+        inputs
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::BarStatistics;
+    use crate::market::{Fixed, Ohlcv};
 
-    fn features(value: f64) -> StepFeatures {
-        StepFeatures { inputs: [value as f32; INPUTS], volatility: 0.5, log_price: value }
+    fn minutes(steps: usize, horizon_max: usize) -> History {
+        History::new("1m".parse().unwrap(), steps, horizon_max)
+    }
+
+    /// Features of minute number `step`, with a price that moves.
+    fn features(statistics: &mut BarStatistics, step: i64, present: bool) -> StepFeatures {
+        let bar = Ohlcv::of_tick(Fixed::from_raw(100_000_000 * (1000 + step % 7)), Fixed::from_raw(step % 5));
+        statistics.step(Timestamp::from_millis(step * 60_000), present.then_some(&bar))
     }
 
     #[test]
-    fn labels_are_known_when_their_target_has_come() {
-        let mut history = History::new(3, 4);
-        for step in 100..110 {
-            history.push(step, &features(step as f64), true);
-            let examples = history.examples(4);
-            // The first whole sequence ends with 102; its label 4 ahead is known from 106 on.
-            assert_eq!(examples.len() as i64, (step - 105).max(0), "at {step}");
+    fn sequences_are_the_inputs_but_for_their_rounding() {
+        let (mut history, mut statistics) = (minutes(3, 4), BarStatistics::default());
+        let all: Vec<StepFeatures> = (0..300).map(|step| features(&mut statistics, 1000 + step, step % 9 != 0)).collect();
+        for (step, features) in (1000..).zip(&all) {
+            history.push(step, features);
         }
-        assert_eq!(history.label(102, 4), Some(4.0 / (0.5 * 2.0)));
-        assert_eq!(history.label(108, 4), None);
         let mut sequence = ndarray::Array2::zeros((3, INPUTS));
-        history.copy_sequence(104, sequence.view_mut());
-        assert_eq!(sequence.column(INPUTS - 1).to_vec(), [102.0, 103.0, 104.0]);
+        for last in 1002..1300 {
+            history.copy_sequence(last, sequence.view_mut());
+            for (row, features) in sequence.rows().into_iter().zip(&all[last as usize - 1002..]) {
+                for (at, (kept, input)) in row.iter().zip(features.inputs).enumerate() {
+                    assert!((kept - input).abs() <= 0.022, "input {at} of {last}: {kept}, {input}");
+                }
+            }
+        }
+        assert!(history.holds_sequence(1299) && !history.holds_sequence(1300) && !history.holds_sequence(1001));
     }
 
     #[test]
-    fn holes_make_sequences_unusable_and_labels_void() {
-        let mut history = History::new(8, 1);
+    fn holes_are_seen() {
+        let (mut history, mut statistics) = (minutes(8, 1), BarStatistics::default());
         for step in 0..40 {
-            history.push(step, &features(step as f64), !(10..15).contains(&step));
+            history.push(step, &features(&mut statistics, step, !(10..15).contains(&step)));
             let quiet = step == 14;
             // The five absent steps are in the sequences that end with 15 to 17 in whole.
             let gap = (15..=17).contains(&step);
             assert_eq!((history.is_quiet(), history.has_gap()), (quiet, gap), "at {step}");
         }
-        assert_eq!(history.label(13, 1), None, "no tick in the five steps before the target");
-        assert!(history.label(12, 1).is_some());
     }
 }

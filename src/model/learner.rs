@@ -1,27 +1,30 @@
 //! Layer 4 of the recipe: the LSTM that corrects the quantiles of the layers below it, trained online.
 //!
 //! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 20,160 steps, all
-//! with every label known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer below,
+//! so old that their labels are known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer below,
 //! and can only earn its way from there.
 
 use super::adamw::{AdamW, AdamWSettings, clip_norm};
 use super::average::WeightAverage;
 use super::head::Head;
-use super::history::{Examples, History};
+use super::examples::{Chosen, Examples};
+use super::history::{EXAMPLE_STEPS, History};
+use super::horizon::REGRESSORS;
 use super::lstm::{Gradients, Lstm, dropout_mask};
 use super::predictor::Predictor;
+use super::random_features::RandomFeatures;
 use super::shape::{LstmShape, ModelError};
 use super::workspace::Workspace;
-use crate::evaluation::pinball::NORMAL_QUANTILES;
 use crate::features::INPUTS;
 use ndarray::{Array2, Array3, Axis};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 
 /// Examples per minibatch.
 pub const BATCH: usize = 32;
 /// Fewer examples than this are not worth a training.
-const EXAMPLES_MIN: usize = 256;
+const EXAMPLES_MIN: usize = 128;
 const LEARNING_RATE: f64 = 1.6e-3;
 const WEIGHT_DECAY: f64 = 0.5;
 const GRADIENT_NORM_MAX: f64 = 1.0;
@@ -81,6 +84,11 @@ pub struct LearnerScratch {
     dropout: Vec<f32>,
     /// `[T, F]`
     sequence: Array2<f32>,
+    /// A network to copy averaged weights to.
+    averaged: Option<Lstm>,
+    /// `[K]`
+    corrected: Vec<[f32; 5]>,
+    random_features: RandomFeatures,
 }
 
 impl LearnerScratch {
@@ -93,32 +101,43 @@ impl LearnerScratch {
             workspace: Workspace::new(&shape, BATCH),
             gradients: Gradients::new(&shape),
             inputs: Array3::zeros((shape.steps, BATCH, INPUTS)),
-            base: vec![base(); labels],
+            base: vec![[0.0; 5]; labels],
             targets: vec![0.0; labels],
             known: vec![0.0; labels],
             d_outputs: vec![0.0; BATCH * shape.outputs],
             dropout: vec![0.0; BATCH * shape.hidden],
             sequence: Array2::zeros((shape.steps, INPUTS)),
+            corrected: vec![[0.0; 5]; config.horizons],
+            averaged: None,
+            random_features: RandomFeatures::new(REGRESSORS, config.random_seed),
         }
+    }
+
+    /// The projections that all symbols share.
+    #[must_use]
+    pub fn random_features(&self) -> &RandomFeatures {
+        &self.random_features
+    }
+
+    /// Quantiles for every horizon, in units of the scale, by the last [`Learner::correct`].
+    #[must_use]
+    pub fn corrected(&self) -> &[[f32; 5]] {
+        &self.corrected
     }
 }
 
-/// Layer 2 in its simplest form: the quantiles of a Gaussian, in units of the scale.
-fn base() -> [f32; 5] {
-    NORMAL_QUANTILES.map(|z| z as f32)
-}
-
 /// One symbol's LSTM, its optimiser and its averaged weights.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Learner {
     lstm: Lstm,
     optimiser: AdamW,
     average: WeightAverage,
-    /// The network with averaged weights.
-    published: Lstm,
-    predictor: Predictor,
+    /// The averaged weights, laid out for forecasts; made of them where it is missing.
+    #[serde(skip)]
+    predictor: Option<Predictor>,
     head: Head,
-    horizon_steps: Vec<usize>,
+    /// The longest horizon in steps.
+    horizon_max: i64,
     minibatches: usize,
     epoch_steps: usize,
     random: ChaCha8Rng,
@@ -140,14 +159,13 @@ impl Learner {
         Ok(Self {
             optimiser: AdamW::new(settings, lstm.flat().len()),
             average: WeightAverage::new(lstm.flat()),
-            published: lstm.clone(),
-            predictor: Predictor::new(&lstm),
+            predictor: None,
             lstm,
             head: Head {
                 gains: by_horizon.iter().map(|(gain, _)| *gain as f32).collect(),
                 weights: by_horizon.iter().map(|(_, weight)| *weight as f32).collect(),
             },
-            horizon_steps: horizon_steps.to_vec(),
+            horizon_max: horizon_steps.iter().copied().max().unwrap_or(1) as i64,
             minibatches: config.minibatches,
             epoch_steps: config.epoch_steps,
             random: ChaCha8Rng::seed_from_u64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)),
@@ -155,16 +173,25 @@ impl Learner {
         })
     }
 
-    /// Learns from one epoch: the mean loss, or none where there is too little to learn from.
-    pub fn train(&mut self, history: &History, scratch: &mut LearnerScratch) -> Option<f64> {
-        let horizon_max = self.horizon_steps.iter().copied().max()?;
-        let examples = history.examples(horizon_max);
-        if examples.len() < EXAMPLES_MIN || self.minibatches == 0 {
+    /// Learns from one epoch, when the labels up to `step` are known, `effort` times as much as usual: the mean loss, or
+    /// none where there is too little to learn from.
+    pub fn train(
+        &mut self,
+        step: i64,
+        history: &History,
+        examples: &Examples,
+        effort: usize,
+        scratch: &mut LearnerScratch,
+    ) -> Option<f64> {
+        let last = step - self.horizon_max;
+        let chosen = examples.between(last - EXAMPLE_STEPS as i64 + 1, last);
+        let minibatches = self.minibatches * effort;
+        if chosen.count < EXAMPLES_MIN || minibatches == 0 {
             return None;
         }
         let mut loss = 0.0;
-        for _ in 0..self.minibatches {
-            self.draw(history, examples, scratch);
+        for _ in 0..minibatches {
+            self.draw(history, examples, chosen, scratch);
             loss += self.learn(scratch);
         }
         self.epochs += 1;
@@ -172,23 +199,26 @@ impl Learner {
         let look_back = AVERAGE_STEPS.min(since_first / 4.0);
         let rate = if look_back <= self.epoch_steps as f64 { 1.0 } else { self.epoch_steps as f64 / look_back };
         self.average.lerp(self.lstm.flat(), rate as f32);
-        self.published.flat_mut().copy_from_slice(self.average.flat());
-        self.predictor.load(&self.published);
-        Some(loss / self.minibatches as f64)
+        if let Some(predictor) = &mut self.predictor {
+            predictor.load(averaged(&mut scratch.averaged, &self.lstm, &self.average));
+        }
+        Some(loss / minibatches as f64)
     }
 
     /// Fills a minibatch: the most recent example, and others at random.
-    fn draw(&mut self, history: &History, examples: Examples<'_>, scratch: &mut LearnerScratch) {
+    fn draw(&mut self, history: &History, examples: &Examples, chosen: Chosen, scratch: &mut LearnerScratch) {
+        let horizons = self.head.horizons();
         for place in 0..BATCH {
-            let chosen = if place == 0 { examples.len() - 1 } else { below(&mut self.random, examples.len()) };
-            let step = examples.step(chosen);
+            let number = if place == 0 { chosen.count - 1 } else { below(&mut self.random, chosen.count) };
+            let labels = place * horizons..(place + 1) * horizons;
+            let step = examples.read(
+                chosen,
+                number,
+                &mut scratch.base[labels.clone()],
+                &mut scratch.targets[labels.clone()],
+                &mut scratch.known[labels],
+            );
             history.copy_sequence(step, scratch.inputs.index_axis_mut(Axis(1), place));
-            for (horizon, &steps) in self.horizon_steps.iter().enumerate() {
-                let at = place * self.horizon_steps.len() + horizon;
-                let label = history.label(step, steps);
-                scratch.targets[at] = label.unwrap_or(0.0) as f32;
-                scratch.known[at] = f32::from(u8::from(label.is_some()));
-            }
         }
     }
 
@@ -205,12 +235,24 @@ impl Learner {
         loss
     }
 
-    /// Quantiles for every horizon, in units of the scale, from the sequence that ends with `step`.
-    pub fn predict(&mut self, history: &History, step: i64, scratch: &mut LearnerScratch, out: &mut [[f32; 5]]) {
+    /// Corrects the quantiles of every horizon, in units of the scale, by the sequence that ends with `step`.
+    /// [`LearnerScratch::corrected`] has them then.
+    pub fn correct(&mut self, history: &History, step: i64, scratch: &mut LearnerScratch, bases: &[[f32; 5]]) {
         history.copy_sequence(step, scratch.sequence.view_mut());
-        let outputs = self.predictor.predict(scratch.sequence.as_slice().unwrap_or_default());
-        self.head.quantiles(outputs, &scratch.base[..out.len()], out);
+        let LearnerScratch { averaged: network, sequence, corrected, .. } = scratch;
+        let (lstm, average) = (&self.lstm, &self.average);
+        let predictor = self.predictor.get_or_insert_with(|| Predictor::new(averaged(network, lstm, average)));
+        // Made in one piece by `zeros`, so it is a slice.
+        let outputs = predictor.predict(sequence.as_slice().unwrap_or_default());
+        self.head.quantiles(outputs, bases, corrected);
     }
+}
+
+/// `lstm` with its averaged weights, in `network`.
+fn averaged<'a>(network: &'a mut Option<Lstm>, lstm: &Lstm, average: &WeightAverage) -> &'a Lstm {
+    let network = network.get_or_insert_with(|| lstm.clone());
+    network.flat_mut().copy_from_slice(average.flat());
+    network
 }
 
 /// Uniform in `0..count`, without the bias of a remainder (Lemire 2019, the multiplication alone: the bias is below 2⁻⁴⁰).

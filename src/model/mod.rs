@@ -2,6 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | [`forecaster`], [`horizon`] | one symbol, and all layers of one of its horizons |
+//! | [`state`] | a symbol's state as bytes, and back |
+//! | [`experts`] | who is mixed, with which priors, and which parts are on |
+//! | [`scale`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
+//! | [`location`], [`covariance`] | an expert on location, the matrix that online regressions share |
+//! | [`learner`], [`examples`], [`history`] | layer 4: the LSTM's online training, and what it remembers |
+//! | [`mixture`], [`gate`], [`intervals`], [`terciles`] | layers 5 to 7 |
 //! | [`shape`], [`lstm`] | sizes, names and layouts of the weights (PyTorch's), initial weights, gradients |
 //! | [`workspace`], `forward`, `backward` | a minibatch through the network and back, without allocation |
 //! | [`predictor`] | one sequence through the network, for forecasts |
@@ -19,19 +26,31 @@ pub mod activation;
 pub mod adamw;
 pub mod average;
 mod backward;
+pub mod covariance;
+pub mod examples;
+pub mod experts;
 pub mod forecaster;
 mod forward;
+pub mod gate;
 pub mod head;
 pub mod history;
+pub mod horizon;
+pub mod intervals;
 pub mod lane;
 pub mod learner;
+pub mod location;
 pub mod lstm;
 pub mod mixture;
 pub mod pinball;
 pub mod predictor;
 mod product;
+pub mod quantile_regression;
+pub mod quantile_window;
+pub mod random_features;
 pub mod scale;
 pub mod shape;
+pub mod state;
+pub mod terciles;
 pub mod workspace;
 
 pub use adamw::{AdamW, AdamWSettings, clip_norm};

@@ -39,6 +39,7 @@ pub fn forecast(symbol: &str, issued_at: i64) -> Forecast {
         status: Status::Ok,
         reasons: Reasons::default(),
         skill: Skill::default(),
+        drift: tickcast::market::Drift::default(),
         model: ModelInfo::default(),
     }
 }

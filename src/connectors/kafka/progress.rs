@@ -191,7 +191,7 @@ fn committed_end(server: &Server, topic: &str, wait: Duration, patience: &mut Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{Fixed, Interval, ModelInfo, Reasons, Skill, Span, Status, Symbol};
+    use crate::market::{Drift, Fixed, Interval, ModelInfo, Reasons, Skill, Span, Status, Symbol};
 
     fn forecast(issued_at: i64) -> Forecast {
         let horizon = Span::from_millis(60_000);
@@ -210,6 +210,7 @@ mod tests {
             status: Status::Ok,
             reasons: Reasons::default(),
             skill: Skill::default(),
+            drift: Drift::default(),
             model: ModelInfo::default(),
         }
     }

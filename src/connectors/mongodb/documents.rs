@@ -2,7 +2,7 @@
 //! BSON dates, counts as 64-bit integers, all other numbers as doubles that equal the JSON's, bit for bit.
 
 use crate::market::fixed::{raw_to_f64, write_decimal};
-use crate::market::forecast::LEVEL_NAMES;
+use crate::market::forecast::{EXPERT_NAMES, LEVEL_NAMES};
 use crate::market::{FeatureRow, Fixed, Forecast, Ohlcv, Reported, Score, ScoreOutcome, Span, StoredTick, Timestamp};
 use mongodb::bson::{DateTime, RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
 
@@ -75,6 +75,11 @@ pub(super) fn forecast(f: &Forecast) -> RawDocumentBuf {
             "coverage": optional(f.skill.coverage.map(number)),
             "e_value": number(f.skill.e_value),
         },
+        "drift": {
+            "changes": count(f.drift.changes),
+            "changed_at": optional(f.drift.changed_at.map(date)),
+            "window": count(f.drift.window),
+        },
         "model": {
             "version": count(f.model.version),
             "trained_through": optional(f.model.trained_through.map(date)),
@@ -97,8 +102,20 @@ pub(super) fn score(s: &Score) -> RawDocumentBuf {
         "covered": optional(o.map(|o| o.covered)),
         "pinball": of(|o| o.pinball),
         "naive_pinball": of(|o| o.naive_pinball),
+        "experts": optional(o.map(experts)),
         "status": if o.is_some() { "scored" } else { "void" },
     }
+}
+
+/// Pinball losses of the experts that took part.
+fn experts(o: &ScoreOutcome) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    for (name, pinball) in EXPERT_NAMES.into_iter().zip(o.experts) {
+        if let Some(pinball) = pinball {
+            document.append(name, number(pinball));
+        }
+    }
+    document
 }
 
 fn bar(bar: &Ohlcv) -> RawDocumentBuf {

@@ -20,6 +20,7 @@ fn forecast(symbol: &str, horizon: &str, last: &str, status: Status) -> Forecast
         status,
         reasons: Reasons::default(),
         skill: Skill { count: 1440, mae_ratio: Some(0.9961), coverage: None, e_value: 1.0 },
+        drift: crate::market::Drift::default(),
         model: ModelInfo::default(),
     }
 }

@@ -1,0 +1,282 @@
+//! All layers of one symbol at one horizon.
+//!
+//! ```text
+//!   features ─> 1 scale ─> 2 shape ─> 3 regression ─> 4 LSTM (outside)
+//!                   └──────────┴───────────┴─────────────┴─> 5 mixture ─> 6 median gate ─> 7 interval control
+//! ```
+//!
+//! On a label, `h` steps after the issue, every layer learns from what it said at the issue, in this order. All quantiles are
+//! of the log return.
+
+use super::experts::{ALL, Expert, Parts, RANDOM_FEATURES_STEPS};
+use super::gate::MedianGate;
+use super::intervals::IntervalControl;
+use super::location::LocationRegression;
+use super::mixture::{Mixture, ascending};
+use super::quantile_regression::QuantileRegression;
+use super::quantile_window::QuantileWindow;
+use super::random_features::{RANDOM_FEATURES, RandomFeatures};
+use super::scale::{RangeScale, Realised, Scales};
+use crate::evaluation::drift::Adwin;
+use crate::evaluation::pinball::{NORMAL_QUANTILES, widening};
+use crate::features::{LOCATION_INPUTS, StepFeatures, scale_input};
+use crate::market::forecast::{EXPERTS, LEVELS};
+use serde::{Deserialize, Serialize};
+
+/// Inputs of layer 3: one, the location's, the scale's in short, the clock.
+pub const REGRESSORS: usize = 1 + LOCATION_INPUTS + SHORT_SCALE + 3;
+const SHORT_SCALE: usize = 11;
+/// Inputs are clipped to ± this.
+const REGRESSOR_MAX: f64 = 4.0;
+/// Labels behind empirical quantiles.
+const SHAPE_LABELS: usize = 20_000;
+const WINDOW_RANGE_LABELS: usize = 10_000;
+/// A return has about this share of its range.
+const RANGE_PER_RETURN: f64 = 1.6;
+/// False alarms of the drift detector, as a probability.
+const DRIFT_DELTA: f64 = 0.002;
+/// Scaled errors beyond this are as good as this to the drift detector.
+const DRIFT_ERROR_MAX: f64 = 4.0;
+
+/// The layers of one horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HorizonModel {
+    steps: usize,
+    scale: RangeScale,
+    location: LocationRegression,
+    shapes: Shapes,
+    regression: QuantileRegression,
+    /// Layer 3 with random features.
+    featured: Option<QuantileRegression>,
+    mixture: Mixture,
+    gate: MedianGate,
+    intervals: IntervalControl,
+    /// Where the interval is not that of the outer quantiles.
+    other: Option<OtherInterval>,
+    drift: Adwin,
+}
+
+/// An interval of another coverage than 90 %: the outer quantiles, drawn in or out, under a control of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct OtherInterval {
+    widening: f64,
+    control: IntervalControl,
+}
+
+/// Empirical quantiles in units of an expert's own scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Shapes {
+    empirical: QuantileWindow,
+    range_scale: QuantileWindow,
+    location: QuantileWindow,
+    window_range: QuantileWindow,
+    geometric_range: QuantileWindow,
+    slow: QuantileWindow,
+}
+
+/// What the experts say at an issue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opinion {
+    /// The model's scale.
+    pub scale: f64,
+    /// By [`Expert::place`]; who takes no part repeats layer 3.
+    pub experts: [[f64; 5]; EXPERTS],
+    /// What the LSTM corrects, in units of the scale: layer 3, with random features where it has them.
+    pub base: [f64; 5],
+    window_scale: f64,
+    volatility: f64,
+    slow: f64,
+    geometric: f64,
+    location: f64,
+    /// Layer 2 in units of the scale.
+    shape: [f64; 5],
+}
+
+/// What is published, as returns, and what the layers have to know of it when its label comes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The five quantiles.
+    pub quantiles: [f64; 5],
+    /// The interval.
+    pub interval: [f64; 2],
+    /// The mixture before its quantiles are put in order.
+    mixed: [f64; 5],
+    /// The mixture's median before the gate.
+    median: f64,
+    tercile: usize,
+}
+
+impl HorizonModel {
+    /// Nothing learnt yet.
+    #[must_use]
+    pub fn new(steps: usize, coverage: f64, parts: &Parts) -> Self {
+        let symmetric = || QuantileWindow::symmetric(SHAPE_LABELS);
+        Self {
+            steps,
+            scale: RangeScale::new(steps),
+            location: LocationRegression::new(steps),
+            shapes: Shapes {
+                empirical: symmetric(),
+                range_scale: symmetric(),
+                location: symmetric(),
+                window_range: QuantileWindow::asymmetric(WINDOW_RANGE_LABELS),
+                geometric_range: symmetric(),
+                slow: QuantileWindow::asymmetric(SHAPE_LABELS),
+            },
+            regression: QuantileRegression::new(REGRESSORS, steps),
+            featured: (parts.has(Expert::RandomFeatures, steps) && steps <= RANDOM_FEATURES_STEPS)
+                .then(|| QuantileRegression::new(REGRESSORS + RANDOM_FEATURES, steps)),
+            mixture: Mixture::new(&parts.priors(steps), steps),
+            gate: MedianGate::new(steps),
+            intervals: IntervalControl::new(steps, LEVELS[0]),
+            other: (widening(coverage) != 1.0).then(|| OtherInterval {
+                widening: widening(coverage),
+                control: IntervalControl::new(steps, (1.0 - coverage) / 2.0),
+            }),
+            drift: Adwin::new(DRIFT_DELTA),
+        }
+    }
+
+    /// What the experts say, but for the LSTM.
+    #[must_use]
+    pub fn consult(&self, features: &StepFeatures, random_features: &RandomFeatures) -> Opinion {
+        let root = (self.steps as f64).sqrt();
+        let Scales { mixed: scale, window: window_scale } = self.scale.predict(features);
+        let volatility = features.volatility * root;
+        let slow = features.slow_volatility * root;
+        let geometric = (features.geometric_range / RANGE_PER_RETURN + 1e-7) * root;
+        let location = self.location.predict(&features.location);
+        let shape = self.shapes.range_scale.quantiles();
+        let x = regressors(features, scale / root);
+        let regression = self.regression.predict(&x, &shape);
+        let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, random_features), &shape));
+        let base = featured.unwrap_or(regression);
+        let times = |quantiles: [f64; 5], scale: f64| quantiles.map(|z| z * scale);
+        let experts = ALL.map(|expert| match expert {
+            Expert::Gaussian => times(NORMAL_QUANTILES, volatility),
+            Expert::Empirical => times(self.shapes.empirical.quantiles(), volatility),
+            Expert::RangeScale => times(shape, scale),
+            Expert::Location => times(self.shapes.location.quantiles().map(|z| location + z), scale),
+            Expert::WindowRange => times(self.shapes.window_range.quantiles(), window_scale),
+            Expert::GeometricRange => times(self.shapes.geometric_range.quantiles(), geometric),
+            Expert::Slow => times(self.shapes.slow.quantiles(), slow),
+            Expert::QuantileRegression => times(regression, scale),
+            Expert::RandomFeatures | Expert::Lstm => times(base, scale),
+        });
+        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape }
+    }
+
+    /// From opinions to what is published; `tercile` is that of the volatility now. A median that the model does not stand
+    /// behind (`median` false) is that of persistence.
+    #[must_use]
+    pub fn publish(&self, opinion: &Opinion, parts: &Parts, tercile: usize, median: bool) -> Issued {
+        let mixed = self.mixture.mix(&opinion.experts);
+        let ordered = ascending(mixed);
+        let gated = if !median || parts.median_gate && !self.gate.is_open() {
+            super::gate::closed(ordered)
+        } else {
+            ordered
+        };
+        let quantiles =
+            if parts.interval_control { self.intervals.apply(gated, opinion.scale, tercile) } else { gated };
+        let interval = match &self.other {
+            None => [quantiles[0], quantiles[4]],
+            Some(other) => {
+                let interval = [gated[0], gated[4]].map(|q| gated[2] + (q - gated[2]) * other.widening);
+                let [lower, upper] = if parts.interval_control {
+                    other.control.offset(interval, opinion.scale, tercile)
+                } else {
+                    interval
+                };
+                [lower.min(quantiles[2]), upper.max(quantiles[2])]
+            }
+        };
+        Issued { quantiles, interval, mixed, median: ordered[2], tercile }
+    }
+
+    /// Learns from the label of an issue: its log return and the steps after it. True where the forecasts' errors have
+    /// changed.
+    pub fn learn(
+        &mut self,
+        issue: (&StepFeatures, &Opinion, &Issued),
+        actual: f64,
+        realised: &Realised,
+        random_features: &RandomFeatures,
+        is_apart: bool,
+    ) -> bool {
+        let (features, opinion, issued) = issue;
+        let scaled = actual / opinion.scale;
+        self.scale.learn(features, realised);
+        let shapes = &mut self.shapes;
+        shapes.empirical.add(actual / opinion.volatility);
+        shapes.range_scale.add(scaled);
+        shapes.location.add(scaled - opinion.location);
+        shapes.window_range.add(actual / opinion.window_scale);
+        shapes.geometric_range.add(actual / opinion.geometric);
+        shapes.slow.add(actual / opinion.slow);
+        self.location.learn(&features.location, scaled);
+        let x = regressors(features, opinion.scale / (self.steps as f64).sqrt());
+        self.regression.learn(&x, &opinion.shape, scaled);
+        if let Some(featured) = &mut self.featured {
+            featured.learn(&join(&x, random_features), &opinion.shape, scaled);
+        }
+        self.mixture.learn(actual, &opinion.experts, &issued.mixed, opinion.scale);
+        self.gate.learn(actual, issued.median, opinion.scale);
+        self.intervals.learn(actual, [issued.quantiles[0], issued.quantiles[4]], issued.tercile);
+        if let Some(other) = &mut self.other {
+            other.control.learn(actual, issued.interval, issued.tercile);
+        }
+        // Labels that overlap tell the same news several times: the detector sees those that do not.
+        is_apart && {
+            let error = ((actual - issued.quantiles[2]).abs() / opinion.scale).min(DRIFT_ERROR_MAX);
+            self.drift.add(error / DRIFT_ERROR_MAX)
+        }
+    }
+
+    /// Brings the empirical quantiles up to date.
+    pub fn refresh(&mut self) {
+        let Shapes { empirical, range_scale, location, window_range, geometric_range, slow } = &mut self.shapes;
+        for shape in [empirical, range_scale, location, window_range, geometric_range, slow] {
+            shape.refresh();
+        }
+    }
+
+    /// The detector of changes in the forecasts' errors.
+    #[must_use]
+    pub fn drift(&self) -> &Adwin {
+        &self.drift
+    }
+
+    /// Weight of each expert at a level, by [`Expert::place`].
+    #[must_use]
+    pub fn weights(&self, level: usize) -> &[f64] {
+        self.mixture.weights(level)
+    }
+}
+
+/// Inputs of layer 3; `scale` is that of one step.
+fn regressors(features: &StepFeatures, scale: f64) -> [f64; REGRESSORS] {
+    let inputs = &features.scale;
+    let expected = libm::log(RANGE_PER_RETURN * scale / features.range_level);
+    let mut x = [1.0; REGRESSORS];
+    let (location, rest) = x[1..].split_at_mut(LOCATION_INPUTS);
+    location.copy_from_slice(&features.location);
+    let (short, clock) = rest.split_at_mut(SHORT_SCALE);
+    short[0] = expected;
+    short[1..7].copy_from_slice(&inputs[scale_input::RANGES..scale_input::RANGES + 6]);
+    short[7] = inputs[scale_input::LAST_RANGE];
+    short[1..8].iter_mut().for_each(|range| *range -= expected);
+    short[8..].copy_from_slice(&inputs[scale_input::VOLUMES..scale_input::VOLUMES + 3]);
+    short.iter_mut().for_each(|input| *input *= 0.5);
+    clock.copy_from_slice(&features.clock);
+    x.map(|input| input.clamp(-REGRESSOR_MAX, REGRESSOR_MAX))
+}
+
+/// Inputs of layer 3 with their random features.
+fn join(x: &[f64; REGRESSORS], random_features: &RandomFeatures) -> [f64; REGRESSORS + RANDOM_FEATURES] {
+    let mut joined = [0.0; REGRESSORS + RANDOM_FEATURES];
+    let (inputs, features) = joined.split_at_mut(REGRESSORS);
+    inputs.copy_from_slice(x);
+    random_features.write(x, features);
+    joined
+}

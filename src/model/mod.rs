@@ -7,6 +7,7 @@
 //! | [`predictor`] | one sequence through the network, for forecasts |
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
+//! | [`quantile_window`], `quantile_axis` | the shape of the standardised returns, over a window of labels |
 //! | [`activation`], [`lane`], `product` | sigmoid and tanh, sixteen floats at a time, matrix products |
 //!
 //! A minibatch lies with the batch as the fastest dimension, sixteen sequences to a [`lane::Lane`]: each sequence is
@@ -28,6 +29,8 @@ pub mod lstm;
 pub mod pinball;
 pub mod predictor;
 mod product;
+mod quantile_axis;
+pub mod quantile_window;
 pub mod scale;
 pub mod shape;
 pub mod workspace;

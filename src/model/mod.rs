@@ -33,6 +33,7 @@ mod quantile_axis;
 pub mod quantile_window;
 pub mod scale;
 pub mod shape;
+pub mod terciles;
 pub mod workspace;
 
 pub use adamw::{AdamW, AdamWSettings, clip_norm};

@@ -21,6 +21,7 @@ pub mod average;
 mod backward;
 pub mod forecaster;
 mod forward;
+pub mod gate;
 pub mod head;
 pub mod history;
 pub mod lane;

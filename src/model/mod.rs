@@ -8,6 +8,7 @@
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
 //! | [`quantile_window`], `quantile_axis` | the shape of the standardised returns, over a window of labels |
+//! | [`gate`], [`terciles`], [`intervals`] | what is published of the median, and where the outer quantiles go |
 //! | [`activation`], [`lane`], `product` | sigmoid and tanh, sixteen floats at a time, matrix products |
 //!
 //! A minibatch lies with the batch as the fastest dimension, sixteen sequences to a [`lane::Lane`]: each sequence is
@@ -24,6 +25,7 @@ mod forward;
 pub mod gate;
 pub mod head;
 pub mod history;
+pub mod intervals;
 pub mod lane;
 pub mod learner;
 pub mod lstm;

@@ -14,7 +14,6 @@
 //! | [`predictor`] | one sequence through the network, for forecasts |
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
-//! | [`mixture`] | experts' quantiles weighed by how they did, with a bound on the regret |
 //! | [`activation`], [`lane`], `product` | sigmoid and tanh, sixteen floats at a time, matrix products |
 //!
 //! A minibatch lies with the batch as the fastest dimension, sixteen sequences to a [`lane::Lane`]: each sequence is
@@ -44,6 +43,7 @@ pub mod mixture;
 pub mod pinball;
 pub mod predictor;
 mod product;
+mod quantile_axis;
 pub mod quantile_regression;
 pub mod quantile_window;
 pub mod random_features;

@@ -42,7 +42,7 @@ fn forecast_all(returns: &[f64]) -> (Vec<Forecast>, Vec<Score>) {
     for (minute, change) in returns.iter().enumerate() {
         log_price += change;
         let price = Fixed::from_raw((log_price.exp() * 1e8).round() as i64);
-        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000));
+        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000), None);
         let end = Timestamp::from_millis(start + 60_000 * (minute as i64 + 1));
         let symbol = Symbol::new("X").unwrap();
         let row = FeatureRow { symbol, end, windows: Box::new([Some(bar)]), bar: Some(bar), last_price: price };
@@ -140,7 +140,7 @@ fn a_hole_longer_than_the_memory_is_still_a_hole() {
     let mut forecaster = Forecaster::new(Rc::new(config), symbol.clone()).unwrap();
     let mut step = |minute: i64, present: bool| {
         let price = Fixed::from_raw(100_000_000 * (100 + minute % 3));
-        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000));
+        let bar = Ohlcv::of_tick(price, Fixed::from_raw(100_000_000), None);
         let end = Timestamp::from_millis(1_700_000_040_000 + 60_000 * minute);
         let row = FeatureRow {
             symbol: symbol.clone(),

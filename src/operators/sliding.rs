@@ -84,7 +84,7 @@ impl SlidingWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::Fixed;
+    use crate::market::{Fixed, Side};
     use proptest::prelude::*;
 
     proptest! {
@@ -92,12 +92,12 @@ mod tests {
         #[test]
         fn equals_the_naive_sum(
             size in 1_u64..20,
-            gaps in proptest::collection::vec((1_u64..8, 1_i64..1000, 0_i64..1000), 1..200),
+            gaps in proptest::collection::vec((1_u64..8, 1_i64..1000, -1000_i64..1000), 1..200),
         ) {
             let mut window = SlidingWindow::new(size);
             let mut all: Vec<(u64, Ohlcv)> = Vec::new();
             let mut pane = 0;
-            for (gap, price, volume) in gaps {
+            for (gap, price, taken) in gaps {
                 for _ in 0..gap {
                     pane += 1;
                     window.evict(pane);
@@ -108,7 +108,8 @@ mod tests {
                     prop_assert_eq!(window.value(), naive);
                     prop_assert_eq!(window.is_empty(), naive.is_none());
                 }
-                let bar = Ohlcv::of_tick(Fixed::from_raw(price), Fixed::from_raw(volume));
+                let side = match taken { -990.. => Some(if taken < 0 { Side::Sell } else { Side::Buy }), _ => None };
+                let bar = Ohlcv::of_tick(Fixed::from_raw(price), Fixed::from_raw(taken.abs()), side);
                 window.push(pane, &bar);
                 all.push((pane, bar));
             }

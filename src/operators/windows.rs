@@ -228,3 +228,32 @@ impl State {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Ohlcv, Order, PartitionId, Side, Timestamp};
+
+    fn part(pane: u64, size: i64, side: Option<Side>) -> PanePart {
+        let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
+        let bar = Ohlcv::of_tick(Fixed::from_raw(1), Fixed::from_raw(size), side);
+        PanePart { pane, route: 0, part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))) }
+    }
+
+    /// Panes of 5 s: the model's bar of 10 s knows what takers bought and sold in its own two panes, and no more.
+    #[test]
+    fn the_models_bar_carries_the_signed_volume() {
+        let slide = Slide::new(Span::from_millis(5000));
+        let windows = vec![Span::from_millis(60_000)];
+        let mut state = State::new(WindowsConfig { slide, windows, step: Some(Span::from_millis(10_000)) });
+        for (pane, size, side) in
+            [(0, 7, None), (2, 300, Some(Side::Buy)), (3, 500, Some(Side::Sell)), (5, 40, Some(Side::Buy))]
+        {
+            state.stash(part(pane, size, side));
+        }
+        let mut bars = Vec::new();
+        state.advance(None, |rows| bars.extend(rows.rows.into_iter().filter_map(|row| row.bar)));
+        let signed: Vec<_> = bars.iter().map(Ohlcv::known_signed_volume_raw).collect();
+        assert_eq!(signed, [None, Some(-200), Some(40)]);
+    }
+}

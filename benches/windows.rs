@@ -15,7 +15,7 @@ use tickcast::connectors::input::Input;
 use tickcast::connectors::memory::{MemoryInput, MemoryRecord};
 use tickcast::connectors::sink::Stop;
 use tickcast::dataflows::job::{self, Job};
-use tickcast::market::{Fixed, Observation, Ohlcv, Quote, Symbol, SymbolId, Timestamp};
+use tickcast::market::{Fixed, Observation, Ohlcv, Quote, Side, Symbol, SymbolId, Timestamp};
 use tickcast::operators::sliding::SlidingWindow;
 use tickcast::operators::stats::Stats;
 
@@ -33,6 +33,7 @@ struct Tick {
     at: i64,
     price: Fixed,
     size: Fixed,
+    side: Option<Side>,
 }
 
 fn ticks() -> Vec<Tick> {
@@ -47,8 +48,9 @@ fn ticks() -> Vec<Tick> {
         prices[symbol] *= 1.0 + 4e-4 * (uniform() - 0.5);
         let delay = if uniform() < 0.01 { (uniform() * 1999.0) as i64 } else { 0 };
         let fixed = |x: f64| Fixed::from_raw((x * 1e4).round() as i64 * 10_000);
-        let tick =
-            Tick { symbol: symbol as u32, at: at as i64, price: fixed(prices[symbol]), size: fixed(0.01 + uniform()) };
+        let (price, size) = (fixed(prices[symbol]), fixed(0.01 + uniform()));
+        let side = Some(if size.raw() / 10_000 % 2 == 0 { Side::Buy } else { Side::Sell });
+        let tick = Tick { symbol: symbol as u32, at: at as i64, price, size, side };
         arrivals.push((tick.at + delay, tick));
     }
     arrivals.sort_by_key(|(arrival, _)| *arrival);
@@ -105,7 +107,7 @@ fn plain_loop(ticks: &[Tick]) -> u64 {
             close(pane, &mut panes);
             pane += 1;
         }
-        let bar = Ohlcv::of_tick(tick.price, tick.size);
+        let bar = Ohlcv::of_tick(tick.price, tick.size, tick.side);
         let slot = &mut panes[tick.symbol as usize][(tick.at / SLIDE_MS - pane).clamp(0, 1) as usize];
         match slot {
             Some(sum) => sum.append(&bar),
@@ -172,7 +174,7 @@ fn main() {
         MemoryRecord::Observed(Observation {
             symbol: SymbolId(tick.symbol),
             at: Timestamp::from_millis(tick.at),
-            quote: Quote::Tick { price: tick.price, size: tick.size, side: None },
+            quote: Quote::Tick { price: tick.price, size: tick.size, side: tick.side },
             reported: None,
         })
     });

@@ -238,7 +238,7 @@ fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: 
     let step = model.as_ref().map(|model| model.step);
     let rows = windows(parts, WindowsConfig { slide, windows: config.time.windows.clone(), step });
     let stats = Arc::clone(&shared.stats);
-    let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.rows.len() as u64));
+    let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.len() as u64));
 
     let mut items = aside.map(Item::Aside);
     if shared.rows_wanted {

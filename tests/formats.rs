@@ -250,6 +250,7 @@ fn candles_close_at_the_end_of_their_interval() {
     let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
     assert_eq!((bar.open, bar.high, bar.low, bar.close), (fixed("2"), fixed("4"), fixed("1"), fixed("3")));
     assert_eq!((bar.volume, bar.known_count(), bar.vwap()), (800_000_000, None, None));
+    assert_eq!(bar.known_signed_volume_raw(), None);
 
     let (seen, _) = decode(&candle(r#","interval":"1h","count":12,"vwap":"2.5""#)).expect("a candle");
     assert_eq!(seen.at, ms("2021-04-02T00:59:59.999Z"));

@@ -103,7 +103,7 @@ fn a_hole_longer_than_the_memory_is_still_a_hole() {
         let price = Fixed::from_raw(100_000_000 * (100 + minute % 3));
         let end = Timestamp::from_millis(1_700_000_040_000 + 60_000 * minute);
         if present {
-            run.row(end, Some(Ohlcv::of_tick(price, Fixed::from_raw(100_000_000))), price);
+            run.row(end, Some(Ohlcv::of_tick(price, Fixed::from_raw(100_000_000), None)), price);
         } else {
             run.no_row(end);
         }

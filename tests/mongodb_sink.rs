@@ -127,7 +127,7 @@ fn row(end_ms: i64) -> FeatureRow {
     FeatureRow {
         symbol: Symbol::new("BTC").unwrap(),
         end: Timestamp::from_millis(end_ms),
-        windows: vec![Some(Ohlcv::of_tick(price, Fixed::parse(b"0.02").unwrap())), None].into(),
+        windows: vec![Some(Ohlcv::of_tick(price, Fixed::parse(b"0.02").unwrap(), None)), None].into(),
         bar: None,
         last_price: price,
     }

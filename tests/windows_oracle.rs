@@ -10,28 +10,32 @@ use std::io::BufRead;
 use tickcast::config::{Config, Preset};
 use tickcast::market::{Fixed, Ohlcv};
 
-/// A pane's ticks as plain numbers, in the order of the contract.
-type Panes = BTreeMap<i64, Vec<(i64, usize, i64, i64)>>;
+/// A tick as plain numbers, in the order of the contract: stamp, place, price, size, and the size with its taker's sign.
+type Tick = (i64, usize, i64, i64, i64);
+type Panes = BTreeMap<i64, Vec<Tick>>;
+/// Open, high, low, close, volume, notional, count, signed volume.
+type Figures = (i64, i64, i64, i64, i128, i128, u64, Option<i128>);
 
-/// The window's figures, tick by tick: open, high, low, close, volume, notional, count.
-fn naive(panes: &Panes, end: i64, size: i64, slide: i64) -> Option<(i64, i64, i64, i64, i128, i128, u64)> {
-    let mut ticks: Vec<&(i64, usize, i64, i64)> =
-        panes.range((end - size) / slide..end / slide).flat_map(|(_, t)| t).collect();
+/// The window's figures, tick by tick.
+fn naive(panes: &Panes, end: i64, size: i64, slide: i64) -> Option<Figures> {
+    let mut ticks: Vec<&Tick> = panes.range((end - size) / slide..end / slide).flat_map(|(_, t)| t).collect();
     ticks.sort();
     let (first, last) = (ticks.first()?, ticks.last()?);
-    let mut sums = (first.2, i64::MIN, i64::MAX, last.2, 0_i128, 0_i128, 0_u64);
+    let mut sums = (first.2, i64::MIN, i64::MAX, last.2, 0_i128, 0_i128, 0_u64, Some(0_i128));
     for tick in &ticks {
         sums.1 = sums.1.max(tick.2);
         sums.2 = sums.2.min(tick.2);
         sums.4 += i128::from(tick.3);
         sums.5 += i128::from(tick.2) * i128::from(tick.3);
         sums.6 += 1;
+        sums.7 = sums.7.map(|sum| sum + i128::from(tick.4));
     }
     Some(sums)
 }
 
-fn figures(bar: &Ohlcv) -> (i64, i64, i64, i64, i128, i128, u64) {
-    (bar.open.raw(), bar.high.raw(), bar.low.raw(), bar.close.raw(), bar.volume, bar.notional, bar.count)
+fn figures(bar: &Ohlcv) -> Figures {
+    let signed = bar.known_signed_volume_raw();
+    (bar.open.raw(), bar.high.raw(), bar.low.raw(), bar.close.raw(), bar.volume, bar.notional, bar.count, signed)
 }
 
 /// Rows against the oracle. The long windows are checked on every `stride`th row, all others on every row: the oracle takes
@@ -76,7 +80,13 @@ fn the_million_trades() {
         let fields: Vec<&str> = line.split(',').collect();
         let at: i64 = fields[0].parse().unwrap();
         let units = |text: &str| Fixed::parse(text.as_bytes()).unwrap().raw();
-        panes.entry(at / 5000).or_default().push((at, number, units(fields[1]), units(fields[2])));
+        let size = units(fields[2]);
+        let signed = match fields[3].trim() {
+            "buy" => size,
+            "sell" => -size,
+            other => panic!("the side `{other}`"),
+        };
+        panes.entry(at / 5000).or_default().push((at, number, units(fields[1]), size, signed));
     }
     compare(&published, &panes, &config, if cfg!(debug_assertions) { 500 } else { 25 });
 

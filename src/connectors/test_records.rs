@@ -52,7 +52,7 @@ pub fn row(symbol: &str, end_ms: i64) -> FeatureRow {
     FeatureRow {
         symbol: Symbol::new(symbol).unwrap(),
         end: Timestamp::from_millis(end_ms),
-        windows: vec![Some(Ohlcv::of_tick(price, Fixed::parse(b"0.02").unwrap())), None].into(),
+        windows: vec![Some(Ohlcv::of_tick(price, Fixed::parse(b"0.02").unwrap(), None)), None].into(),
         bar: None,
         last_price: price,
     }

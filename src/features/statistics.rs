@@ -219,7 +219,7 @@ mod tests {
 
     fn bar(open: f64, high: f64, low: f64, close: f64, volume: f64) -> Ohlcv {
         let fixed = |x: f64| Fixed::from_raw((x * 1e8) as i64);
-        let mut bar = Ohlcv::of_tick(fixed(open), fixed(volume));
+        let mut bar = Ohlcv::of_tick(fixed(open), fixed(volume), None);
         (bar.high, bar.low, bar.close) = (fixed(high), fixed(low), fixed(close));
         bar
     }

@@ -7,6 +7,7 @@
 //! `timestamp` is the *open* time, as archives have it; the event time is the close, open time + interval - 1 ms, since
 //! nothing of the bar but its open is known before. Where the record has no `interval`, the configured one counts, else
 //! one minute. `count` (or `trades`) and `vwap` may be absent: then they are unknown for every window that holds the bar.
+//! What takers bought is not among the fields: the signed volume is unknown unless the volume is 0.
 //!
 //! ```
 //! use tickcast::config::Format;
@@ -102,10 +103,12 @@ fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
         close,
         volume,
         notional: vwap.map_or(0, |vwap| vwap.saturating_mul(volume)),
+        signed_volume: 0,
         // A bar whose number of trades is unknown still is one observation.
         count: count.unwrap_or(1),
         notional_unknown: vwap.is_none(),
         count_unknown: count.is_none(),
+        sides_unknown: volume != 0,
     })
 }
 

@@ -22,6 +22,17 @@ impl Side {
             Self::Sell => "sell",
         }
     }
+
+    /// What a size counts in a signed volume: 1 bought, -1 sold, 0 where the side is unknown.
+    #[inline]
+    #[must_use]
+    pub const fn sign(side: Option<Self>) -> i64 {
+        match side {
+            Some(Self::Buy) => 1,
+            Some(Self::Sell) => -1,
+            None => 0,
+        }
+    }
 }
 
 /// A price observation, decoded: a tick, or a candle as a ready-made bar.

@@ -140,7 +140,7 @@ mod tests {
 
     /// Features of minute number `step`, with a price that moves.
     fn features(statistics: &mut BarStatistics, step: i64, present: bool) -> StepFeatures {
-        let bar = Ohlcv::of_tick(Fixed::from_raw(100_000_000 * (1000 + step % 7)), Fixed::from_raw(step % 5));
+        let bar = Ohlcv::of_tick(Fixed::from_raw(100_000_000 * (1000 + step % 7)), Fixed::from_raw(step % 5), None);
         statistics.step(Timestamp::from_millis(step * 60_000), present.then_some(&bar))
     }
 

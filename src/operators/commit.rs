@@ -38,7 +38,7 @@ impl Item {
     /// The rows of a pane, one by one.
     pub fn rows(rows: PaneRows) -> impl Iterator<Item = Self> {
         let pane = rows.pane;
-        rows.rows.into_iter().map(move |row| Self::Row(pane, row))
+        rows.into_rows().map(move |row| Self::Row(pane, row))
     }
 }
 

@@ -109,7 +109,7 @@ impl State {
         self.last_pane = self.last_pane.max(rows.pane);
         let end = self.slide.end_of(rows.pane).millis();
         if end % self.config.step.millis() == 0 {
-            self.pending.insert(end / self.config.step.millis(), rows.rows);
+            self.pending.insert(end / self.config.step.millis(), rows.into_rows().collect());
         }
     }
 

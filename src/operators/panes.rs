@@ -9,7 +9,7 @@
 //! symbol scales with its partitions, and the exchange carries panes, not ticks. The marks tell every worker which panes
 //! held a tick of any symbol: rows are issued up to the last of them when the input ends.
 
-use crate::market::{Fixed, Ohlcv, Order, Partial, Slide, Symbol, SymbolId, SymbolTable};
+use crate::market::{Fixed, Ohlcv, Order, Partial, Side, Slide, Symbol, SymbolId, SymbolTable};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,7 +30,9 @@ pub struct Tick {
     pub price: Fixed,
     /// The size.
     pub size: Fixed,
-    /// A candle's bar, instead of price and size.
+    /// Who took it, where the record says.
+    pub side: Option<Side>,
+    /// A candle's bar, instead of price, size and side.
     pub candle: Option<Box<Ohlcv>>,
 }
 
@@ -112,9 +114,11 @@ impl Slots {
         }
         let slot = self.index[at];
         match (&tick.candle, slot) {
-            (None, EMPTY) => self.insert(at, Partial::new(Ohlcv::of_tick(tick.price, tick.size), tick.order)),
+            (None, EMPTY) => {
+                self.insert(at, Partial::new(Ohlcv::of_tick(tick.price, tick.size, tick.side), tick.order))
+            }
             (Some(bar), EMPTY) => self.insert(at, Partial::new(**bar, tick.order)),
-            (None, slot) => self.parts[slot as usize].1.add_tick(tick.price, tick.size, tick.order),
+            (None, slot) => self.parts[slot as usize].1.add_tick(tick.price, tick.size, tick.side, tick.order),
             (Some(bar), slot) => self.parts[slot as usize].1.merge(&Partial::new(**bar, tick.order)),
         }
     }

@@ -10,7 +10,7 @@
 
 use super::panes::PanePart;
 use super::sliding::SlidingWindow;
-use crate::market::{FeatureRow, Fixed, Partial, Slide, Span, Symbol};
+use crate::market::{FeatureRow, Fixed, Ohlcv, Partial, Slide, Span, Symbol, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -21,12 +21,45 @@ use timely::dataflow::operators::generic::operator::Operator;
 const ROWS_PER_ACTIVATION: usize = 8192;
 
 /// The rows of one pane from one worker, ordered by symbol; none where a pane held no tick there, but one elsewhere.
+///
+/// All their windows lie in one piece of memory: most rows are counted, passed on or dropped as a pane, so that they are
+/// taken apart only where one is wanted by itself.
 #[derive(Clone, Debug)]
 pub struct PaneRows {
     /// Which pane.
     pub pane: u64,
-    /// Ordered by symbol.
-    pub rows: Vec<FeatureRow>,
+    /// Its end, exclusive.
+    end: Timestamp,
+    /// Whose rows, and their last prices; ordered by symbol.
+    heads: Vec<(Symbol, Fixed)>,
+    /// Row by row, the configured windows.
+    windows: Vec<Option<Ohlcv>>,
+    /// The model's bars, row by row, at the end of a step; else none at all.
+    bars: Vec<Option<Ohlcv>>,
+}
+
+impl PaneRows {
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// The rows one by one.
+    pub fn into_rows(self) -> impl Iterator<Item = FeatureRow> {
+        let Self { end, heads, windows, bars, .. } = self;
+        let shown = windows.len() / heads.len().max(1);
+        heads.into_iter().enumerate().map(move |(row, (symbol, last_price))| {
+            let windows = windows[row * shown..][..shown].into();
+            FeatureRow { symbol, end, windows, bar: bars.get(row).copied().flatten(), last_price }
+        })
+    }
 }
 
 /// Which windows there are.
@@ -168,7 +201,7 @@ impl State {
             let pane_rows = self.slide(pane);
             rows += pane_rows.len().max(1);
             if held_a_tick || !pane_rows.is_empty() {
-                emit(PaneRows { pane, rows: pane_rows });
+                emit(pane_rows);
             }
         }
         true
@@ -201,10 +234,17 @@ impl State {
         at
     }
 
-    fn slide(&mut self, pane: u64) -> Vec<FeatureRow> {
+    fn slide(&mut self, pane: u64) -> PaneRows {
         let end = self.config.slide.end_of(pane);
         let step_ends = self.config.step.is_some_and(|step| end.millis() % step.millis() == 0);
-        let mut rows = Vec::with_capacity(self.order.len());
+        let most = self.order.len();
+        let mut rows = PaneRows {
+            pane,
+            end,
+            heads: Vec::with_capacity(most),
+            windows: Vec::with_capacity(most * self.shown),
+            bars: Vec::with_capacity(if step_ends { most } else { 0 }),
+        };
         self.awake = false;
         for &at in &self.order {
             let state = &mut self.symbols[at];
@@ -218,13 +258,43 @@ impl State {
             }
             self.awake |= state.windows.iter().any(|w| !w.is_empty());
             let Some(longest) = state.windows[self.longest].value() else { continue };
-            let windows = (0..self.shown)
-                .map(|i| if i == self.longest { Some(longest) } else { state.windows[i].value() })
-                .collect();
-            let bar = if step_ends { self.bar.and_then(|i| state.windows[i].value()) } else { None };
-            let last_price: Fixed = longest.close;
-            rows.push(FeatureRow { symbol: state.symbol.clone(), end, windows, bar, last_price });
+            rows.heads.push((state.symbol.clone(), longest.close));
+            for (i, window) in state.windows[..self.shown].iter().enumerate() {
+                rows.windows.push(if i == self.longest { Some(longest) } else { window.value() });
+            }
+            if step_ends {
+                rows.bars.push(self.bar.and_then(|i| state.windows[i].value()));
+            }
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Order, PartitionId, Side};
+
+    fn part(pane: u64, size: i64, side: Option<Side>) -> PanePart {
+        let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
+        let bar = Ohlcv::of_tick(Fixed::from_raw(1), Fixed::from_raw(size), side);
+        PanePart { pane, route: 0, part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))) }
+    }
+
+    /// Panes of 5 s: the model's bar of 10 s knows what takers bought and sold in its own two panes, and no more.
+    #[test]
+    fn the_models_bar_carries_the_signed_volume() {
+        let slide = Slide::new(Span::from_millis(5000));
+        let windows = vec![Span::from_millis(60_000)];
+        let mut state = State::new(WindowsConfig { slide, windows, step: Some(Span::from_millis(10_000)) });
+        for (pane, size, side) in
+            [(0, 7, None), (2, 300, Some(Side::Buy)), (3, 500, Some(Side::Sell)), (5, 40, Some(Side::Buy))]
+        {
+            state.stash(part(pane, size, side));
+        }
+        let mut bars = Vec::new();
+        state.advance(None, |rows| bars.extend(rows.into_rows().filter_map(|row| row.bar)));
+        let signed: Vec<_> = bars.iter().map(Ohlcv::known_signed_volume_raw).collect();
+        assert_eq!(signed, [None, Some(-200), Some(40)]);
     }
 }

@@ -98,7 +98,7 @@ pub fn bars_of_returns(returns: &[f64]) -> Vec<Bar> {
         log_price += change;
         let price = Fixed::from_raw((log_price.exp() * 1e8).round() as i64);
         let end = Timestamp::from_millis(1_700_000_040_000 + MINUTE_MS * (minute + 1));
-        (end, Ohlcv::of_tick(price, Fixed::from_raw(100_000_000)))
+        (end, Ohlcv::of_tick(price, Fixed::from_raw(100_000_000), None))
     };
     (0..).zip(returns).map(bar).collect()
 }
@@ -139,7 +139,7 @@ pub fn load(set: &str) -> Option<Vec<(String, Vec<Bar>)>> {
         let name = symbol.map_or("BTCUSDT", |at| fields[at]);
         let [open, high, low, close, volume] =
             [1, 2, 3, 4, 5].map(|n: usize| Fixed::parse(fields[at[n]].as_bytes()).unwrap());
-        let mut bar = Ohlcv::of_tick(open, volume);
+        let mut bar = Ohlcv::of_tick(open, volume, None);
         (bar.high, bar.low, bar.close) = (high, low, close);
         let open_s: i64 = fields[at[0]].parse().unwrap();
         let end = Timestamp::from_millis(open_s * 1000 + MINUTE_MS);

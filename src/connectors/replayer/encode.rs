@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn candles_carry_their_open_time_and_interval() {
-        let mut bar = Ohlcv::of_tick(fixed("10.5"), fixed("1.25"));
-        bar.append(&Ohlcv::of_tick(fixed("9"), fixed("2")));
+        let mut bar = Ohlcv::of_tick(fixed("10.5"), fixed("1.25"), None);
+        bar.append(&Ohlcv::of_tick(fixed("9"), fixed("2"), None));
         let open_at = Timestamp::from_millis(1_611_239_640_000);
         let write = |bar: &Ohlcv| {
             let mut out = Vec::new();

@@ -199,10 +199,11 @@ impl Partition {
             self.store(&observation, read.offset, index, symbols);
         }
         let order = Order { at, partition: self.id, offset: read.offset, index };
+        let symbol = observation.symbol;
         let tick = match observation.quote {
-            Quote::Tick { price, size, .. } => Tick { symbol: observation.symbol, order, price, size, candle: None },
+            Quote::Tick { price, size, side } => Tick { symbol, order, price, size, side, candle: None },
             Quote::Candle { bar, .. } => {
-                Tick { symbol: observation.symbol, order, price: bar.close, size: Fixed::ZERO, candle: Some(bar) }
+                Tick { symbol, order, price: bar.close, size: Fixed::ZERO, side: None, candle: Some(bar) }
             }
         };
         if at >= read.limit && self.in_hand.is_none() {

@@ -307,6 +307,8 @@ fn parts(config: &ExpertsConfig) -> Parts {
         lstm,
         median_gate,
         interval_control,
+        flow,
+        market,
     } = *config;
     let experts = [
         gaussian,
@@ -320,7 +322,7 @@ fn parts(config: &ExpertsConfig) -> Parts {
         random_features,
         lstm,
     ];
-    Parts { experts, median_gate, interval_control }
+    Parts { experts, median_gate, interval_control, flow, market }
 }
 
 fn summary(shared: &Shared, started: Instant) -> Summary {

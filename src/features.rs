@@ -4,16 +4,19 @@
 //! |---|---|
 //! | [`ewma`] | exponentially weighted means |
 //! | [`bar`] | one bar in logarithms, and the few recent ones |
+//! | [`market`] | the mean return of all symbols, the same on every worker |
 //! | [`statistics`] | what is kept of a symbol's bars, and the inputs that each step makes of it |
 //!
 //! Half-lives count bars that exist, so absent steps do not age the state. Prices are logarithms.
 
 pub mod bar;
 pub mod ewma;
+pub mod market;
 pub mod statistics;
 
 pub use bar::Bar;
 pub use ewma::{Ewma, Ewmas};
+pub use market::{Market, MarketInputs, MarketSum, SymbolReturn};
 pub use statistics::{BarStatistics, clock_inputs};
 
 /// Inputs per step of the LSTM's sequence.
@@ -22,6 +25,10 @@ pub const INPUTS: usize = 14;
 pub const SCALE_INPUTS: usize = 23;
 /// Inputs of the location: where the price comes from.
 pub const LOCATION_INPUTS: usize = 15;
+/// Inputs of the flow of orders.
+pub const FLOW_INPUTS: usize = 3;
+/// Inputs of the market as a whole.
+pub const MARKET_INPUTS: usize = 4;
 
 /// What one step gives.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -44,6 +51,9 @@ pub struct StepFeatures {
     pub scale: [f64; SCALE_INPUTS],
     /// The location's inputs, in units of volatility.
     pub location: [f64; LOCATION_INPUTS],
+    /// Which side took more, from -1 to 1, with half-lives of 1, 3, 10 bars: means of the root of the signed volume over
+    /// means of the root of the volume. 0 where sides are not known.
+    pub flow: [f64; FLOW_INPUTS],
     /// Whether the step ends in the last minute of an hour, of a quarter, of five minutes.
     pub clock: [f64; 3],
 }

@@ -3,11 +3,12 @@
 
 mod series;
 
-use series::Bar;
+use series::{Bar, MarketSteps};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tickcast::market::forecast::{EXPERT_NAMES, EXPERTS, LEVELS};
+use tickcast::model::forecaster::ForecasterConfig;
 
 const HORIZONS: [i64; 4] = [1, 5, 15, 60];
 /// Points left out at the start.
@@ -33,8 +34,8 @@ fn pinball(quantiles: &[f64; 5], actual: f64) -> f64 {
 }
 
 /// Only points with a bar at the issue and at the target, from the 1,441st on.
-fn judge(bars: &[Bar], config: &tickcast::model::forecaster::ForecasterConfig) -> Vec<Figures> {
-    let (forecasts, scores) = series::run(config, bars);
+fn judge(bars: &[Bar], market: MarketSteps, config: &ForecasterConfig) -> Vec<Figures> {
+    let (forecasts, scores) = series::run_in(config, bars, market);
     let closes: BTreeMap<i64, f64> = bars.iter().map(|(end, bar)| (end.millis(), bar.close.to_f64())).collect();
     let scores: BTreeMap<_, _> =
         scores.iter().filter_map(|s| Some(((s.target_at.millis(), s.horizon), s.outcome.as_ref()?))).collect();
@@ -84,15 +85,26 @@ fn figures_on_real_data() {
     for off in std::env::var("TICKCAST_TEST_OFF").unwrap_or_default().split(',').filter(|name| !name.is_empty()) {
         match off {
             "gate" => config.parts.median_gate = false,
+            "market" => config.parts.market = false,
+            "flow" => config.parts.flow = false,
             "intervals" => config.parts.interval_control = false,
             _ => config.parts.experts[EXPERT_NAMES.iter().position(|name| *name == off).unwrap()] = false,
         }
     }
+    if let Ok(epoch) = std::env::var("TICKCAST_TEST_EPOCH") {
+        config.epoch = epoch.parse().unwrap();
+        config.learner.epoch_steps = config.epoch.in_units_of(config.step).unwrap() as usize;
+    }
+    if let Ok(seed) = std::env::var("TICKCAST_TEST_SEED") {
+        config.learner.random_seed = seed.parse().unwrap();
+    }
     let mut work = Vec::new();
     for item in chosen.split(',') {
         let (set, symbol) = item.split_once(':').map_or((item, None), |(set, symbol)| (set, Some(symbol)));
-        let series = series::load(set).unwrap().into_iter().filter(|(name, _)| symbol.is_none_or(|s| s == name));
-        work.extend(series.map(|(name, bars)| (format!("{set} {name}"), bars)));
+        let all = series::load(set).unwrap();
+        let market = if config.parts.market { series::market_of(&all) } else { MarketSteps::new() };
+        let series = all.into_iter().filter(|(name, _)| symbol.is_none_or(|s| s == name));
+        work.extend(series.map(|(name, bars)| (format!("{set} {name}"), bars, market.clone())));
     }
     let work = Arc::new(Mutex::new(work.into_iter().enumerate().rev().collect::<Vec<_>>()));
     let done = Arc::new(Mutex::new(BTreeMap::new()));
@@ -100,12 +112,13 @@ fn figures_on_real_data() {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
-                    let Some((place, (name, bars))) = work.lock().unwrap().pop() else { break };
+                    let Some((place, (name, bars, market))) = work.lock().unwrap().pop() else { break };
                     let start = Instant::now();
-                    let figures = judge(&bars, &config);
+                    let figures = judge(&bars, market, &config);
                     let seconds = start.elapsed().as_secs_f64();
                     let pinball = line(&figures, |f| f.pinball, 4);
-                    let coverage = figures.iter().map(|f| format!("{:.1}", f.coverage * 100.0)).collect::<Vec<_>>().join(" ");
+                    let coverage =
+                        figures.iter().map(|f| format!("{:.1}", f.coverage * 100.0)).collect::<Vec<_>>().join(" ");
                     let mae = line(&figures, |f| f.mae, 4);
                     let mut text = format!(
                         "{name:<16} pinball {pinball} | coverage {coverage} | MAE {mae} | {} bars, {seconds:.1} s\n",

@@ -66,7 +66,8 @@ pub fn table(summary: &Summary) -> String {
 
 /// How the experts fared: the mean of their pinball ratios over all symbols, by horizon.
 fn experts(scores: &BTreeMap<String, BTreeMap<String, ScoreSummary>>, out: &mut String) {
-    let mut horizons: Vec<Span> = scores.values().flat_map(BTreeMap::keys).filter_map(|name| name.parse().ok()).collect();
+    let mut horizons: Vec<Span> =
+        scores.values().flat_map(BTreeMap::keys).filter_map(|name| name.parse().ok()).collect();
     horizons.sort_unstable();
     horizons.dedup();
     let mean = |horizon: Span, of: &dyn Fn(&ScoreSummary) -> Option<f64>| {
@@ -76,7 +77,11 @@ fn experts(scores: &BTreeMap<String, BTreeMap<String, ScoreSummary>>, out: &mut 
     let line = |name: &str, of: &dyn Fn(&ScoreSummary) -> Option<f64>| {
         let ratios: Vec<Option<f64>> = horizons.iter().map(|&horizon| mean(horizon, of)).collect();
         let text = ratios.iter().map(|r| r.map_or_else(|| format!("{:>8}", "-"), |r| format!("{r:>8.4}")));
-        if ratios.iter().any(Option::is_some) { format!("{name:<20}{}\n", text.collect::<String>()) } else { String::new() }
+        if ratios.iter().any(Option::is_some) {
+            format!("{name:<20}{}\n", text.collect::<String>())
+        } else {
+            String::new()
+        }
     };
     let names = horizons.iter().map(|horizon| format!("{:>8}", horizon.to_string())).collect::<String>();
     let _ = writeln!(out, "\n{:<20}{names}", "pinball ratio of");
@@ -167,7 +172,8 @@ mod tests {
     #[test]
     fn json_is_the_contracts_object_with_horizons_by_length() {
         let json = serde_json::to_string(&Ordered(&summary())).unwrap();
-        let score = r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null,"experts":{"lstm":0.98}}"#;
+        let score =
+            r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null,"experts":{"lstm":0.98}}"#;
         let expected = format!(
             r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
         );

@@ -140,8 +140,15 @@ pub const KEYS: &[Key] = &[
     key("model.experts.quantile_regression", Flag, "true", "layer 3: online quantile regression"),
     key("model.experts.random_features", Flag, "true", "layer 3 with random features, up to 5 steps ahead"),
     key("model.experts.lstm", Flag, "true", "layer 4: the LSTM, which corrects layer 3"),
-    key("model.experts.median_gate", Flag, "true", "layer 6: no median but the last price while it has not proven better"),
+    key(
+        "model.experts.median_gate",
+        Flag,
+        "true",
+        "layer 6: no median but the last price while it has not proven better",
+    ),
     key("model.experts.interval_control", Flag, "true", "layer 7: outer quantiles follow what they cover"),
+    key("model.experts.flow", Flag, "true", "inputs of layer 3: which side took more, where trades say so"),
+    key("model.experts.market", Flag, "true", "inputs of layer 3: the mean return of all symbols"),
     key("sink.kafka.brokers", Text, "\"localhost:9092\"", "bootstrap addresses, with commas between"),
     key(
         "sink.kafka.topic",

@@ -157,6 +157,10 @@ pub struct ExpertsConfig {
     pub median_gate: bool,
     /// Layer 7.
     pub interval_control: bool,
+    /// Which side took more.
+    pub flow: bool,
+    /// The mean return of all symbols.
+    pub market: bool,
 }
 
 /// `[model]`
@@ -376,6 +380,8 @@ impl Default for ExpertsConfig {
             lstm: true,
             median_gate: true,
             interval_control: true,
+            flow: true,
+            market: true,
         }
     }
 }

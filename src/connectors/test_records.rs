@@ -1,8 +1,8 @@
 //! Results for the tests of this floor.
 
 use crate::market::{
-    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, Reasons, Score, ScoreOutcome, Skill, Span, Status, Symbol,
-    Timestamp,
+    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, Reasons, Score, ScoreOutcome, Skill, Span, Status,
+    Symbol, Timestamp,
 };
 
 const MINUTE: Span = Span::from_millis(60_000);

@@ -81,7 +81,15 @@ mod tests {
     use crate::market::forecast::EXPERTS;
 
     fn outcome(error: f64, naive_error: f64, covered: bool) -> ScoreOutcome {
-        ScoreOutcome { actual_price: Fixed::from_raw(1), error, naive_error, covered, pinball: 0.0, naive_pinball: 0.0, experts: [None; EXPERTS] }
+        ScoreOutcome {
+            actual_price: Fixed::from_raw(1),
+            error,
+            naive_error,
+            covered,
+            pinball: 0.0,
+            naive_pinball: 0.0,
+            experts: [None; EXPERTS],
+        }
     }
 
     #[test]

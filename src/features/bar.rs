@@ -30,6 +30,8 @@ pub struct Bar {
     pub low: f64,
     /// Traded volume.
     pub volume: f64,
+    /// Volume that takers bought less what they sold; 0 where that is not known.
+    pub signed_volume: f64,
     /// Where the close lies in the true range, from -1 to 1.
     pub place: f64,
 }
@@ -42,8 +44,18 @@ impl Bar {
         let previous = previous.unwrap_or(open);
         let (top, bottom) = (high.max(previous), low.min(previous));
         let place = place(close, top, bottom);
-        let volume = raw_to_f64(bar.volume);
-        Self { close, change: close - previous, top, bottom, range: top - bottom, high, low, volume, place }
+        Self {
+            close,
+            change: close - previous,
+            top,
+            bottom,
+            range: top - bottom,
+            high,
+            low,
+            volume: raw_to_f64(bar.volume),
+            signed_volume: bar.known_signed_volume().unwrap_or(0.0),
+            place,
+        }
     }
 
     /// A step without a tick after one that closed at `close`.

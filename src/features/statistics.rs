@@ -1,7 +1,7 @@
 //! What is kept of a symbol's bars, and the inputs that each step makes of it.
 
 use super::bar::{LAGS, RecentBars};
-use super::{Bar, Ewma, Ewmas, INPUTS, LOCATION_INPUTS, SCALE_INPUTS, StepFeatures, scale_input};
+use super::{Bar, Ewma, Ewmas, FLOW_INPUTS, INPUTS, LOCATION_INPUTS, SCALE_INPUTS, StepFeatures, scale_input};
 use crate::market::{Ohlcv, Timestamp};
 use core::f64::consts::TAU;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ const VWAP_BARS: [f64; 3] = [5.0, 20.0, 10.0];
 const VWAP_10: usize = 2;
 /// Half-lives of the squared return.
 const RETURN_BARS: [f64; 2] = [60.0, 1440.0];
+/// Half-lives of the flow.
+const FLOW_BARS: [f64; FLOW_INPUTS] = [1.0, 3.0, 10.0];
 /// Half-lives, in steps on the clock, of the mean presence.
 const PRESENCE_STEPS: [f64; 3] = [10.0, 60.0, 1440.0];
 /// Returns over so many bars are inputs of the location.
@@ -43,6 +45,9 @@ pub struct BarStatistics {
     vwap_price: Ewmas,
     vwap_volume: Ewmas,
     place: Ewma,
+    /// Root of the signed volume with its sign, and root of the volume.
+    signed_root: Ewmas,
+    volume_root: Ewmas,
     presence: Ewmas,
 }
 
@@ -57,6 +62,8 @@ impl Default for BarStatistics {
             vwap_price: Ewmas::new(&VWAP_BARS),
             vwap_volume: Ewmas::new(&VWAP_BARS),
             place: Ewma::new(5.0),
+            signed_root: Ewmas::new(&FLOW_BARS),
+            volume_root: Ewmas::new(&FLOW_BARS),
             presence: Ewmas::new(&PRESENCE_STEPS),
         }
     }
@@ -84,6 +91,8 @@ impl BarStatistics {
         self.vwap_price.add(bar.typical() * weight);
         self.vwap_volume.add(weight);
         self.place.add(bar.place);
+        self.signed_root.add(bar.signed_volume.abs().sqrt().copysign(bar.signed_volume));
+        self.volume_root.add(bar.volume.sqrt());
         self.last = bar;
         bar
     }
@@ -119,6 +128,7 @@ impl BarStatistics {
             geometric_range: (self.range.value(RANGE_20) * self.range.value(RANGE_180)).sqrt(),
             scale: self.scale_inputs(end),
             location: self.location_inputs(),
+            flow: self.flow_inputs(),
             clock: clock(end),
         }
     }
@@ -159,6 +169,13 @@ impl BarStatistics {
         inputs[13] = self.place.value().clamp(-1.0, 1.0);
         inputs[14] = self.recent.place_in_range();
         inputs
+    }
+
+    fn flow_inputs(&self) -> [f64; FLOW_INPUTS] {
+        std::array::from_fn(|at| {
+            let volume = self.volume_root.value(at);
+            if volume > 0.0 { self.signed_root.value(at) / volume } else { 0.0 }
+        })
     }
 
     fn sequence_inputs(&self, end: Timestamp, bar: &Bar, present: bool) -> [f32; INPUTS] {

@@ -79,11 +79,15 @@ pub struct Parts {
     pub median_gate: bool,
     /// Layer 7, without which intervals are published as they are.
     pub interval_control: bool,
+    /// Inputs of layer 3 from the flow of orders.
+    pub flow: bool,
+    /// Inputs of layer 3 from the market as a whole.
+    pub market: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { experts: [true; EXPERTS], median_gate: true, interval_control: true }
+        Self { experts: [true; EXPERTS], median_gate: true, interval_control: true, flow: true, market: true }
     }
 }
 

@@ -3,14 +3,14 @@
 use super::examples::Examples;
 use super::experts::{ALL, Expert, Parts};
 use super::history::{EXAMPLE_STEPS, FRESH_STEPS, History};
-use super::horizon::{HorizonModel, Issued, Opinion};
+use super::horizon::{HorizonModel, Issued, Opinion, Step};
 use super::learner::{Learner, LearnerConfig, LearnerScratch};
 use super::scale::Realised;
 use super::shape::ModelError;
 use super::terciles::Terciles;
 use crate::evaluation::pinball::{NORMAL_QUANTILES, mean_pinball, normal_cdf};
 use crate::evaluation::skill::SkillWindow;
-use crate::features::{BarStatistics, StepFeatures};
+use crate::features::{BarStatistics, FLOW_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures};
 use crate::market::{
     Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Span, Status, Symbol,
     Timestamp,
@@ -105,7 +105,7 @@ pub struct Forecaster {
 pub(super) struct State {
     statistics: BarStatistics,
     /// The last steps on the clock, up to the longest horizon; the latest last.
-    recent: VecDeque<StepFeatures>,
+    recent: VecDeque<Step>,
     terciles: Terciles,
     history: History,
     examples: Examples,
@@ -186,6 +186,7 @@ impl Forecaster {
         &mut self,
         at: Timestamp,
         row: Option<&FeatureRow>,
+        market: &MarketInputs,
         scratch: &mut LearnerScratch,
         results: &mut StepResults,
     ) {
@@ -200,8 +201,13 @@ impl Forecaster {
         }
         if state.first_step.is_some() {
             self.fill_absent(step);
-            let features = self.state.statistics.step(at, bar);
-            self.remember(step, features);
+            let mut features = self.state.statistics.step(at, bar);
+            let parts = &self.config.parts;
+            if !parts.flow {
+                features.flow = [0.0; FLOW_INPUTS];
+            }
+            let market = if parts.market { *market } else { [0.0; MARKET_INPUTS] };
+            self.remember(step, features, market);
         }
         self.state.last_step = step;
         self.settle(step, at, scratch, results);
@@ -230,12 +236,13 @@ impl Forecaster {
         for step in first..step {
             let end = Timestamp::from_millis(step * self.config.step.millis());
             let features = self.state.statistics.step(end, None);
-            self.remember(step, features);
+            // Nothing is issued or learnt there, so that the market does not matter.
+            self.remember(step, features, [0.0; MARKET_INPUTS]);
             self.refresh(step);
         }
     }
 
-    fn remember(&mut self, step: i64, features: StepFeatures) {
+    fn remember(&mut self, step: i64, features: StepFeatures, market: MarketInputs) {
         let state = &mut self.state;
         let horizon_max = state.horizons.iter().map(|h| h.steps).max().unwrap_or(1);
         state.history.push(step, &features);
@@ -243,7 +250,7 @@ impl Forecaster {
         if state.recent.len() > horizon_max {
             state.recent.pop_front();
         }
-        state.recent.push_back(features);
+        state.recent.push_back(Step { features, market });
     }
 
     /// Scores every forecast whose target is `step`, then lets every layer learn from it.
@@ -268,12 +275,12 @@ impl Forecaster {
                     outcome,
                 });
                 let issued = state.recent.len().checked_sub(1 + horizon.steps);
-                let (Some(issued), true, true) = (issued, due.present, now.present) else { continue };
-                let features = &state.recent[issued];
-                let actual = now.log_price() - features.log_price();
-                let realised = Realised::of(state.recent.range(issued + 1..));
+                let (Some(issued), true, true) = (issued, due.present, now.features.present) else { continue };
+                let then = &state.recent[issued];
+                let actual = now.features.log_price() - then.features.log_price();
+                let realised = Realised::of(state.recent.range(issued + 1..).map(|step| &step.features));
                 let is_apart = step.rem_euclid(horizon.steps as i64) == 0;
-                let issue = (features, &due.opinion, &due.issued);
+                let issue = (then, &due.opinion, &due.issued);
                 if horizon.model.learn(issue, actual, &realised, scratch.random_features(), is_apart) {
                     horizon.drifted_at = Some(at);
                     state.effort_epochs = EFFORT_EPOCHS;
@@ -311,8 +318,9 @@ impl Forecaster {
             state.horizons.iter().map(|horizon| horizon.model.consult(now, random_features)).collect();
         if config.parts.experts[Expert::Lstm.place()] {
             let bases: Vec<[f32; 5]> = opinions.iter().map(|opinion| opinion.base.map(|z| z as f32)).collect();
-            let ripe = state.first_step.is_some_and(|first| step >= first + EXAMPLES_AFTER + config.learner.steps as i64);
-            if now.present && ripe && Examples::takes(step) {
+            let ripe =
+                state.first_step.is_some_and(|first| step >= first + EXAMPLES_AFTER + config.learner.steps as i64);
+            if now.features.present && ripe {
                 state.examples.push(step, &bases);
             }
             if state.history.holds_sequence(step) {
@@ -348,7 +356,7 @@ impl Forecaster {
             });
             horizon.pending.push_back(Pending {
                 target: step + horizon.steps as i64,
-                present: now.present,
+                present: now.features.present,
                 opinion,
                 issued,
                 price: quantiles[2],

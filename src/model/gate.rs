@@ -52,17 +52,19 @@ impl MedianGate {
         self.gain > self.significance * (self.horizon * self.variance).sqrt()
     }
 
-    /// The quantiles to publish: as they are while the gate is open. While it is closed, the median is 0, and the others move
-    /// just as much as it takes to stay on their sides of it.
+    /// The quantiles to publish: as they are while the gate is open, else [`closed`].
     #[must_use]
     pub fn apply(&self, quantiles: [f64; 5]) -> [f64; 5] {
-        if self.is_open() {
-            return quantiles;
-        }
-        let [bottom, low, _, high, top] = quantiles;
-        let (low, high) = (low.min(0.0), high.max(0.0));
-        [bottom.min(low), low, 0.0, high, top.max(high)]
+        if self.is_open() { quantiles } else { closed(quantiles) }
     }
+}
+
+/// Quantiles with a median of 0: the others move just as much as it takes to stay on their sides of it.
+#[must_use]
+pub fn closed(quantiles: [f64; 5]) -> [f64; 5] {
+    let [bottom, low, _, high, top] = quantiles;
+    let (low, high) = (low.min(0.0), high.max(0.0));
+    [bottom.min(low), low, 0.0, high, top.max(high)]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! of the log return.
 
 use super::experts::{ALL, Expert, Parts, RANDOM_FEATURES_STEPS};
-use super::gate::MedianGate;
+use super::gate::{MedianGate, closed};
 use super::intervals::IntervalControl;
 use super::location::LocationRegression;
 use super::mixture::{Mixture, ascending};
@@ -17,14 +17,18 @@ use super::quantile_regression::QuantileRegression;
 use super::quantile_window::QuantileWindow;
 use super::random_features::{RANDOM_FEATURES, RandomFeatures};
 use super::scale::{RangeScale, Realised, Scales};
+use super::terciles::Tercile;
 use crate::evaluation::drift::Adwin;
 use crate::evaluation::pinball::{NORMAL_QUANTILES, widening};
-use crate::features::{LOCATION_INPUTS, StepFeatures, scale_input};
+use crate::features::{FLOW_INPUTS, LOCATION_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures, scale_input};
 use crate::market::forecast::{EXPERTS, LEVELS};
 use serde::{Deserialize, Serialize};
 
-/// Inputs of layer 3: one, the location's, the scale's in short, the clock.
+/// Inputs that layer 3 and its random features share: one, the location's, the scale's in short, the clock.
 pub const REGRESSORS: usize = 1 + LOCATION_INPUTS + SHORT_SCALE + 3;
+/// All inputs of layer 3: those and the flow of orders and the market, which random features do not see.
+const ALL_REGRESSORS: usize = REGRESSORS + FLOW_INPUTS + MARKET_INPUTS;
+const FEATURED_REGRESSORS: usize = ALL_REGRESSORS + RANDOM_FEATURES;
 const SHORT_SCALE: usize = 11;
 /// Inputs are clipped to ± this.
 const REGRESSOR_MAX: f64 = 4.0;
@@ -37,6 +41,15 @@ const RANGE_PER_RETURN: f64 = 1.6;
 const DRIFT_DELTA: f64 = 0.002;
 /// Scaled errors beyond this are as good as this to the drift detector.
 const DRIFT_ERROR_MAX: f64 = 4.0;
+
+/// One step on the clock, as the layers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The symbol's own.
+    pub features: StepFeatures,
+    /// The market's.
+    pub market: MarketInputs,
+}
 
 /// The layers of one horizon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,7 +116,7 @@ pub struct Issued {
     mixed: [f64; 5],
     /// The mixture's median before the gate.
     median: f64,
-    tercile: usize,
+    tercile: Tercile,
 }
 
 impl HorizonModel {
@@ -123,9 +136,9 @@ impl HorizonModel {
                 geometric_range: symmetric(),
                 slow: QuantileWindow::asymmetric(SHAPE_LABELS),
             },
-            regression: QuantileRegression::new(REGRESSORS, steps),
+            regression: QuantileRegression::new(ALL_REGRESSORS, steps),
             featured: (parts.has(Expert::RandomFeatures, steps) && steps <= RANDOM_FEATURES_STEPS)
-                .then(|| QuantileRegression::new(REGRESSORS + RANDOM_FEATURES, steps)),
+                .then(|| QuantileRegression::new(FEATURED_REGRESSORS, steps)),
             mixture: Mixture::new(&parts.priors(steps), steps),
             gate: MedianGate::new(steps),
             intervals: IntervalControl::new(steps, LEVELS[0]),
@@ -139,7 +152,8 @@ impl HorizonModel {
 
     /// What the experts say, but for the LSTM.
     #[must_use]
-    pub fn consult(&self, features: &StepFeatures, random_features: &RandomFeatures) -> Opinion {
+    pub fn consult(&self, step: &Step, random_features: &RandomFeatures) -> Opinion {
+        let Step { features, market } = step;
         let root = (self.steps as f64).sqrt();
         let Scales { mixed: scale, window: window_scale } = self.scale.predict(features);
         let volatility = features.volatility * root;
@@ -147,7 +161,7 @@ impl HorizonModel {
         let geometric = (features.geometric_range / RANGE_PER_RETURN + 1e-7) * root;
         let location = self.location.predict(&features.location);
         let shape = self.shapes.range_scale.quantiles();
-        let x = regressors(features, scale / root);
+        let x = regressors(features, market, scale / root);
         let regression = self.regression.predict(&x, &shape);
         let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, random_features), &shape));
         let base = featured.unwrap_or(regression);
@@ -169,14 +183,10 @@ impl HorizonModel {
     /// From opinions to what is published; `tercile` is that of the volatility now. A median that the model does not stand
     /// behind (`median` false) is that of persistence.
     #[must_use]
-    pub fn publish(&self, opinion: &Opinion, parts: &Parts, tercile: usize, median: bool) -> Issued {
+    pub fn publish(&self, opinion: &Opinion, parts: &Parts, tercile: Tercile, median: bool) -> Issued {
         let mixed = self.mixture.mix(&opinion.experts);
         let ordered = ascending(mixed);
-        let gated = if !median || parts.median_gate && !self.gate.is_open() {
-            super::gate::closed(ordered)
-        } else {
-            ordered
-        };
+        let gated = if !median || parts.median_gate && !self.gate.is_open() { closed(ordered) } else { ordered };
         let quantiles =
             if parts.interval_control { self.intervals.apply(gated, opinion.scale, tercile) } else { gated };
         let interval = match &self.other {
@@ -198,13 +208,13 @@ impl HorizonModel {
     /// changed.
     pub fn learn(
         &mut self,
-        issue: (&StepFeatures, &Opinion, &Issued),
+        issue: (&Step, &Opinion, &Issued),
         actual: f64,
         realised: &Realised,
         random_features: &RandomFeatures,
         is_apart: bool,
     ) -> bool {
-        let (features, opinion, issued) = issue;
+        let (Step { features, market }, opinion, issued) = issue;
         let scaled = actual / opinion.scale;
         self.scale.learn(features, realised);
         let shapes = &mut self.shapes;
@@ -215,7 +225,7 @@ impl HorizonModel {
         shapes.geometric_range.add(actual / opinion.geometric);
         shapes.slow.add(actual / opinion.slow);
         self.location.learn(&features.location, scaled);
-        let x = regressors(features, opinion.scale / (self.steps as f64).sqrt());
+        let x = regressors(features, market, opinion.scale / (self.steps as f64).sqrt());
         self.regression.learn(&x, &opinion.shape, scaled);
         if let Some(featured) = &mut self.featured {
             featured.learn(&join(&x, random_features), &opinion.shape, scaled);
@@ -255,13 +265,15 @@ impl HorizonModel {
 }
 
 /// Inputs of layer 3; `scale` is that of one step.
-fn regressors(features: &StepFeatures, scale: f64) -> [f64; REGRESSORS] {
+fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) -> [f64; ALL_REGRESSORS] {
     let inputs = &features.scale;
     let expected = libm::log(RANGE_PER_RETURN * scale / features.range_level);
-    let mut x = [1.0; REGRESSORS];
+    let mut x = [1.0; ALL_REGRESSORS];
     let (location, rest) = x[1..].split_at_mut(LOCATION_INPUTS);
     location.copy_from_slice(&features.location);
-    let (short, clock) = rest.split_at_mut(SHORT_SCALE);
+    let (short, rest) = rest.split_at_mut(SHORT_SCALE);
+    let (clock, rest) = rest.split_at_mut(features.clock.len());
+    let (flow, of_market) = rest.split_at_mut(FLOW_INPUTS);
     short[0] = expected;
     short[1..7].copy_from_slice(&inputs[scale_input::RANGES..scale_input::RANGES + 6]);
     short[7] = inputs[scale_input::LAST_RANGE];
@@ -269,14 +281,16 @@ fn regressors(features: &StepFeatures, scale: f64) -> [f64; REGRESSORS] {
     short[8..].copy_from_slice(&inputs[scale_input::VOLUMES..scale_input::VOLUMES + 3]);
     short.iter_mut().for_each(|input| *input *= 0.5);
     clock.copy_from_slice(&features.clock);
+    flow.copy_from_slice(&features.flow);
+    of_market.copy_from_slice(market);
     x.map(|input| input.clamp(-REGRESSOR_MAX, REGRESSOR_MAX))
 }
 
 /// Inputs of layer 3 with their random features.
-fn join(x: &[f64; REGRESSORS], random_features: &RandomFeatures) -> [f64; REGRESSORS + RANDOM_FEATURES] {
-    let mut joined = [0.0; REGRESSORS + RANDOM_FEATURES];
-    let (inputs, features) = joined.split_at_mut(REGRESSORS);
+fn join(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> [f64; FEATURED_REGRESSORS] {
+    let mut joined = [0.0; FEATURED_REGRESSORS];
+    let (inputs, features) = joined.split_at_mut(ALL_REGRESSORS);
     inputs.copy_from_slice(x);
-    random_features.write(x, features);
+    random_features.write(&x[..REGRESSORS], features);
     joined
 }

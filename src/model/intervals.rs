@@ -2,9 +2,10 @@
 //!
 //! Each side of the interval has an offset in units of the scale, one part for all times and one for each third of the
 //! volatilities: it grows with every miss and shrinks with every hit, so that misses come as often as promised, whatever the
-//! model does. Gibbs and Candès (2021), "Adaptive conformal inference under distribution shift"; the quantile tracking and
-//! the restarted, larger steps at the start follow Angelopoulos, Candès and Tibshirani (2023), "Conformal PID control for
-//! time series prediction".
+//! model does. Gibbs and Candès (2021), "Adaptive conformal inference under distribution shift"; the quantile tracking follows
+//! Angelopoulos, Candès and Tibshirani (2023), "Conformal PID control for time series prediction". Larger steps at the start
+//! (times 1 + 5 / (1 + labels / 1000)) were measured and left out: pinball at 60 minutes was .0003 to .0010 worse, coverage no
+//! better.
 //!
 //! Offsets are clipped. One that stands at its limit is not moved further out: else a long calm would have to be unlearnt
 //! for as long before the interval could widen again.
@@ -16,10 +17,6 @@ use serde::{Deserialize, Serialize};
 const GAIN_SHARED: f64 = 0.003;
 /// Step size of the offset of each tercile, for one step ahead.
 const GAIN_TERCILE: f64 = 0.008;
-/// Steps are larger by this many times themselves at the start,
-const START_BOOST: f64 = 5.0;
-/// and by half of that after this many labels.
-const START_LABELS: f64 = 1000.0;
 /// Limits of an offset in units of the scale; positive widens.
 const OFFSET_MIN: f64 = -1.0;
 const OFFSET_MAX: f64 = 3.0;
@@ -31,8 +28,6 @@ pub struct IntervalControl {
     miss: f64,
     /// One over the root of the horizon in steps.
     pace: f64,
-    /// Labels so far.
-    labels: u64,
     lower: Side,
     upper: Side,
 }
@@ -49,7 +44,7 @@ impl IntervalControl {
     #[must_use]
     pub fn new(horizon_steps: usize, miss: f64) -> Self {
         let pace = 1.0 / (horizon_steps.max(1) as f64).sqrt();
-        Self { miss, pace, labels: 0, lower: Side::default(), upper: Side::default() }
+        Self { miss, pace, lower: Side::default(), upper: Side::default() }
     }
 
     /// Takes in a label: the return that came, the lower and upper end that were published for it, as returns, and the tercile
@@ -59,10 +54,15 @@ impl IntervalControl {
         if actual.is_nan() || lower.is_nan() || upper.is_nan() {
             return;
         }
-        let boost = 1.0 + START_BOOST / (1.0 + self.labels as f64 / START_LABELS);
-        self.labels += 1;
-        self.lower.learn(f64::from(u8::from(actual < lower)) - self.miss, self.pace * boost, tercile);
-        self.upper.learn(f64::from(u8::from(actual > upper)) - self.miss, self.pace * boost, tercile);
+        self.lower.learn(f64::from(u8::from(actual < lower)) - self.miss, self.pace, tercile);
+        self.upper.learn(f64::from(u8::from(actual > upper)) - self.miss, self.pace, tercile);
+    }
+
+    /// An interval of returns, its ends moved by their offsets times `scale`.
+    #[must_use]
+    pub fn offset(&self, [lower, upper]: [f64; 2], scale: f64, tercile: Tercile) -> [f64; 2] {
+        let lower = (lower - self.lower.offset(tercile) * scale).max(f64::MIN);
+        [lower, (upper + self.upper.offset(tercile) * scale).min(f64::MAX)]
     }
 
     /// Moves the outer two of the quantiles, which are returns, by their offsets times `scale`; never inside of their
@@ -70,9 +70,8 @@ impl IntervalControl {
     #[must_use]
     pub fn apply(&self, quantiles: [f64; 5], scale: f64, tercile: Tercile) -> [f64; 5] {
         let [bottom, low, median, high, top] = quantiles;
-        let bottom = (bottom - self.lower.offset(tercile) * scale).max(f64::MIN).min(low);
-        let top = (top + self.upper.offset(tercile) * scale).min(f64::MAX).max(high);
-        [bottom, low, median, high, top]
+        let [bottom, top] = self.offset([bottom, top], scale, tercile);
+        [bottom.min(low), low, median, high, top.max(high)]
     }
 }
 
@@ -174,22 +173,20 @@ mod tests {
         }
     }
 
-    /// The prototype's `pid` for one horizon, with `ki = 0`, `boost = 5`.
+    /// The prototype's `pid` for one horizon, with `ki = 0`, `boost = 0`.
     fn pid(stream: &[Step], horizon: usize) -> Vec<[f64; 5]> {
         let (eta, gamma) = (0.003 / (horizon as f64).sqrt(), 0.008 / (horizon as f64).sqrt());
-        let (mut a, mut bk, mut m) = ([0.0; 2], [[0.0; 3]; 2], 0.0);
+        let (mut a, mut bk) = ([0.0; 2], [[0.0; 3]; 2]);
         let mut out: Vec<[f64; 5]> = stream.iter().map(|step| base(step.scale)).collect();
         for t in 0..stream.len() {
             if t >= horizon {
                 let i = t - horizon;
-                let bo = 1.0 + 5.0 / (1.0 + m / 1000.0);
-                m += 1.0;
                 for sd in 0..2 {
                     let y = stream[i].actual;
                     let miss = if sd == 0 { y < out[i][0] } else { y > out[i][4] };
                     let e = if miss { 1.0 } else { 0.0 } - 0.05;
-                    a[sd] += eta * bo * e;
-                    bk[sd][stream[i].tercile.index()] += gamma * bo * e;
+                    a[sd] += eta * e;
+                    bk[sd][stream[i].tercile.index()] += gamma * e;
                 }
             }
             let (z, s) = (stream[t].tercile.index(), stream[t].scale);

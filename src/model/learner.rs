@@ -1,13 +1,13 @@
 //! Layer 4 of the recipe: the LSTM that corrects the quantiles of the layers below it, trained online.
 //!
-//! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 20,160 steps, all
+//! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 10,080 steps, all
 //! so old that their labels are known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer below,
 //! and can only earn its way from there.
 
 use super::adamw::{AdamW, AdamWSettings, clip_norm};
 use super::average::WeightAverage;
-use super::head::Head;
 use super::examples::{Chosen, Examples};
+use super::head::Head;
 use super::history::{EXAMPLE_STEPS, History};
 use super::horizon::REGRESSORS;
 use super::lstm::{Gradients, Lstm, dropout_mask};
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 /// Examples per minibatch.
 pub const BATCH: usize = 32;
 /// Fewer examples than this are not worth a training.
-const EXAMPLES_MIN: usize = 128;
+const EXAMPLES_MIN: usize = 256;
 const LEARNING_RATE: f64 = 1.6e-3;
 const WEIGHT_DECAY: f64 = 0.5;
 const GRADIENT_NORM_MAX: f64 = 1.0;

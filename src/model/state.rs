@@ -24,13 +24,17 @@ pub enum StateError {
     #[error("this is not a forecaster's state")]
     Foreign,
     /// Another version of tickcast wrote them.
-    #[error("the state has layout {found}, and this tickcast reads {STATE_VERSION}: go on with the tickcast that wrote it, or learn anew")]
+    #[error(
+        "the state has layout {found}, and this tickcast reads {STATE_VERSION}: go on with the tickcast that wrote it, or learn anew"
+    )]
     Version {
         /// Their layout.
         found: u8,
     },
     /// They belong to another configuration.
-    #[error("the state was written under other settings of [model], time.epoch or model.step: restore those, or learn anew")]
+    #[error(
+        "the state was written under other settings of [model], time.epoch or model.step: restore those, or learn anew"
+    )]
     Configuration,
     /// They were cut or changed.
     #[error("the state is damaged: {0}")]

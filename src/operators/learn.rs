@@ -177,7 +177,7 @@ impl State {
         for (symbol, forecaster) in &mut self.forecasters {
             let row = rows.next_if(|row| row.symbol == *symbol);
             if row.is_some() || forecaster.awaits_scores() {
-                forecaster.step(at, row, &mut self.scratch, results);
+                forecaster.step(at, row, &[0.0; crate::features::MARKET_INPUTS], &mut self.scratch, results);
                 worked += 1;
             }
             self.awake |= forecaster.awaits_scores();

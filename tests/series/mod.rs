@@ -1,9 +1,11 @@
 //! Series of bars through one symbol's forecaster, without a dataflow around it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::rc::Rc;
+use tickcast::features::{Market, MarketInputs, MarketSum, SymbolReturn};
 use tickcast::market::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Symbol, Timestamp};
 use tickcast::model::experts::Parts;
 use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
@@ -44,6 +46,24 @@ pub struct Run {
     symbol: Symbol,
     step: Span,
     last: Option<(Timestamp, Fixed)>,
+    /// The market at each step.
+    pub market: Rc<MarketSteps>,
+}
+
+/// The market's inputs by step number; zeros elsewhere.
+pub type MarketSteps = BTreeMap<i64, MarketInputs>;
+
+/// What a set of symbols makes of the market.
+pub fn market_of(all: &[(String, Vec<Bar>)]) -> MarketSteps {
+    let mut sums: BTreeMap<i64, MarketSum> = BTreeMap::new();
+    for (_, bars) in all {
+        let mut symbol = SymbolReturn::default();
+        for (end, bar) in bars {
+            sums.entry(end.millis() / MINUTE_MS).or_default().add(symbol.step(bar));
+        }
+    }
+    let mut market = Market::default();
+    sums.iter().map(|(&step, sum)| (step, market.step(step, sum))).collect()
 }
 
 impl Run {
@@ -56,6 +76,7 @@ impl Run {
             all: StepResults::default(),
             symbol,
             last: None,
+            market: Rc::default(),
         }
     }
 
@@ -73,20 +94,32 @@ impl Run {
     /// One step with a row.
     pub fn row(&mut self, end: Timestamp, bar: Option<Ohlcv>, last_price: Fixed) {
         let row = FeatureRow { symbol: self.symbol.clone(), end, windows: Box::new([]), bar, last_price };
-        self.forecaster.step(end, Some(&row), &mut self.scratch, &mut self.all);
+        let market = self.market_at(end);
+        self.forecaster.step(end, Some(&row), &market, &mut self.scratch, &mut self.all);
     }
 }
 
 impl Run {
     /// One step without a row: nothing is known of it.
     pub fn no_row(&mut self, end: Timestamp) {
-        self.forecaster.step(end, None, &mut self.scratch, &mut self.all);
+        let market = self.market_at(end);
+        self.forecaster.step(end, None, &market, &mut self.scratch, &mut self.all);
+    }
+
+    fn market_at(&self, end: Timestamp) -> MarketInputs {
+        self.market.get(&(end.millis() / self.step.millis())).copied().unwrap_or_default()
     }
 }
 
 /// All forecasts and scores of a series.
 pub fn run(config: &ForecasterConfig, bars: &[Bar]) -> (Vec<Forecast>, Vec<Score>) {
+    run_in(config, bars, MarketSteps::new())
+}
+
+/// The same in a market.
+pub fn run_in(config: &ForecasterConfig, bars: &[Bar], market: MarketSteps) -> (Vec<Forecast>, Vec<Score>) {
     let mut run = Run::new(config);
+    run.market = Rc::new(market);
     bars.iter().for_each(|bar| run.bar(*bar));
     (run.all.forecasts, run.all.scores)
 }

@@ -13,10 +13,19 @@
 use super::terciles::Tercile;
 use serde::{Deserialize, Serialize};
 
-/// Step size of the offset that all times share, for one step ahead.
-const GAIN_SHARED: f64 = 0.003;
-/// Step size of the offset of each tercile, for one step ahead.
-const GAIN_TERCILE: f64 = 0.008;
+/// How fast offsets follow, for one step ahead; `h` steps ahead they follow `sqrt(h)` times slower.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gains {
+    /// Step size of the part that all times share.
+    pub shared: f64,
+    /// Step size of the part of each tercile.
+    pub tercile: f64,
+}
+
+/// Terciles alone, at about twice the recipe's pace (shared .003, tercile .008): an hour ahead, coverage by volatility stays
+/// within 87 and 93 % on all dense sets, which it did not, for .0002 to .0004 of the pinball ratio.
+pub const GAINS: Gains = Gains { shared: 0.0, tercile: 0.017 };
+
 /// Limits of an offset in units of the scale; positive widens.
 const OFFSET_MIN: f64 = -1.0;
 const OFFSET_MAX: f64 = 3.0;
@@ -28,6 +37,7 @@ pub struct IntervalControl {
     miss: f64,
     /// One over the root of the horizon in steps.
     pace: f64,
+    gains: Gains,
     lower: Side,
     upper: Side,
 }
@@ -43,8 +53,14 @@ impl IntervalControl {
     /// For forecasts `horizon_steps` ahead, of which a share of `miss` may lie outside on each side: .05 for intervals of 90 %.
     #[must_use]
     pub fn new(horizon_steps: usize, miss: f64) -> Self {
+        Self::with_gains(horizon_steps, miss, GAINS)
+    }
+
+    /// The same with other gains.
+    #[must_use]
+    pub fn with_gains(horizon_steps: usize, miss: f64, gains: Gains) -> Self {
         let pace = 1.0 / (horizon_steps.max(1) as f64).sqrt();
-        Self { miss, pace, lower: Side::default(), upper: Side::default() }
+        Self { miss, pace, gains, lower: Side::default(), upper: Side::default() }
     }
 
     /// Takes in a label: the return that came, the lower and upper end that were published for it, as returns, and the tercile
@@ -54,8 +70,10 @@ impl IntervalControl {
         if actual.is_nan() || lower.is_nan() || upper.is_nan() {
             return;
         }
-        self.lower.learn(f64::from(u8::from(actual < lower)) - self.miss, self.pace, tercile);
-        self.upper.learn(f64::from(u8::from(actual > upper)) - self.miss, self.pace, tercile);
+        let Gains { shared, tercile: own } = self.gains;
+        let steps = Gains { shared: shared * self.pace, tercile: own * self.pace };
+        self.lower.learn(f64::from(u8::from(actual < lower)) - self.miss, steps, tercile);
+        self.upper.learn(f64::from(u8::from(actual > upper)) - self.miss, steps, tercile);
     }
 
     /// An interval of returns, its ends moved by their offsets times `scale`.
@@ -77,13 +95,13 @@ impl IntervalControl {
 
 impl Side {
     /// `excess` is 1 for a miss and 0 for a hit, less the promised share of misses.
-    fn learn(&mut self, excess: f64, pace: f64, tercile: Tercile) {
+    fn learn(&mut self, excess: f64, steps: Gains, tercile: Tercile) {
         let sum = self.shared + self.terciles[tercile.index()];
         if (sum >= OFFSET_MAX && excess > 0.0) || (sum <= OFFSET_MIN && excess < 0.0) {
             return;
         }
-        self.shared += GAIN_SHARED * pace * excess;
-        self.terciles[tercile.index()] += GAIN_TERCILE * pace * excess;
+        self.shared += steps.shared * excess;
+        self.terciles[tercile.index()] += steps.tercile * excess;
     }
 
     fn offset(&self, tercile: Tercile) -> f64 {
@@ -204,7 +222,8 @@ mod tests {
             // Twice twice too narrow would reach the clip, where the prototype winds up and this does not.
             let stream = stream(20_000, factor, if factor < 1.0 { usize::MAX } else { 10_000 });
             let expected = pid(&stream, horizon);
-            let mut control = IntervalControl::new(horizon, 0.05);
+            let gains = Gains { shared: 0.003, tercile: 0.008 };
+            let mut control = IntervalControl::with_gains(horizon, 0.05, gains);
             let mut issued: Vec<[f64; 5]> = Vec::new();
             for (t, step) in stream.iter().enumerate() {
                 if let Some(past) = t.checked_sub(horizon) {

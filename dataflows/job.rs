@@ -1,9 +1,10 @@
 //! The job: records in, windows, forecasts, results out.
 //!
 //! ```text
-//!   input ──> source ──> panes ══(symbol)══> windows ──> learn ──┬──> scoreboard
-//!               │                               │ (rows)         │ (scores, forecasts)
-//!               └───────────(dead letters)──────┴────────────────┴══(worker 0)══> commit ──> sinks
+//!   input ──> source ──> panes ══(symbol)══> windows ──┬─────────────> learn ──┬──> scoreboard
+//!               │                               │      └──> market ══>──┘      │
+//!               │                               │ (rows)                       │ (scores, forecasts)
+//!               └───────────(dead letters)──────┴──────────────────────────────┴══(worker 0)══> commit ──> sinks
 //! ```
 //!
 //! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
@@ -21,6 +22,7 @@ use crate::model::learner::LearnerConfig;
 use crate::operators::board::Board;
 use crate::operators::commit::{CommitLinks, Item, commit};
 use crate::operators::learn::learn;
+use crate::operators::market::market;
 use crate::operators::panes::panes;
 use crate::operators::source::{SourceConfig, SourceLinks, source};
 use crate::operators::stats::{Records, Stats};
@@ -31,6 +33,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Inspect, Probe};
@@ -246,7 +249,9 @@ fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: 
     }
     match model {
         Some(model) => {
-            let verdicts = learn(rows, slide, model, Arc::clone(&shared.stats)).probe_with(&finished);
+            let market =
+                if model.parts.market { market(rows.clone(), slide, model.step, shared.workers) } else { empty(scope) };
+            let verdicts = learn(rows, market, slide, model, Arc::clone(&shared.stats)).probe_with(&finished);
             scoreboard(verdicts.clone(), boards);
             items = items.concat(verdicts.map(|(pane, verdict)| Item::Verdict(pane, verdict)));
         }

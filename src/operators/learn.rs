@@ -1,15 +1,18 @@
 //! Rows to scores and forecasts, step by step, on the worker that owns the symbol.
 //!
 //! ```text
-//!   rows ──Pipeline──> [learn] ── scores, forecasts ──> commit, scoreboard
+//!   rows ────Pipeline──> [learn] ── scores, forecasts ──> commit, scoreboard
+//!   market ──Pipeline──────┘
 //! ```
 //!
-//! When the frontier has passed the end of a step, for each symbol, in this order: close the bar, score what came due, train at
+//! When both frontiers have passed the end of a step, for each symbol, in this order: close the bar, score what came due, train at
 //! the end of an epoch, issue. A label thus enters when its target time has passed, and a forecast uses weights that were
 //! finished before it is issued: looking ahead would need a message from before the frontier.
 
+use super::market::MarketStep;
 use super::stats::Stats;
 use super::windows::PaneRows;
+use crate::features::MarketInputs;
 use crate::market::{FeatureRow, Forecast, Score, Slide, Symbol, Timestamp};
 use crate::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
 use crate::model::learner::LearnerScratch;
@@ -21,6 +24,7 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
+use timely::progress::frontier::MutableAntichain;
 
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
@@ -34,42 +38,49 @@ pub enum Verdict {
     Forecast(Forecast),
 }
 
-/// Learns and forecasts.
+/// Learns and forecasts. Where `market` is empty, the market's inputs are zeros.
 #[must_use]
-pub fn learn(
-    rows: StreamVec<'_, u64, PaneRows>,
+pub fn learn<'scope>(
+    rows: StreamVec<'scope, u64, PaneRows>,
+    market: StreamVec<'scope, u64, MarketStep>,
     slide: Slide,
     config: ForecasterConfig,
     stats: Arc<Stats>,
-) -> StreamVec<'_, u64, (u64, Verdict)> {
+) -> StreamVec<'scope, u64, (u64, Verdict)> {
     let scope = rows.scope();
-    rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
+    rows.binary_frontier::<_, CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _, _>(
+        market,
+        Pipeline,
         Pipeline,
         "Learn",
         move |capability, info| {
             let activator = scope.activator_for(info.address);
             let mut capability = Some(capability);
             let mut state = State::new(slide, config);
-            move |(input, frontier), output| {
-                input.for_each_stamp(|_, data| {
+            move |(rows, rows_frontier), (market, market_frontier), output| {
+                rows.for_each_stamp(|_, data| {
                     for batch in data {
-                        for rows in batch.drain(..) {
-                            state.stash(rows);
-                        }
+                        batch.drain(..).for_each(|rows| state.stash(rows));
+                    }
+                });
+                market.for_each_stamp(|_, data| {
+                    for batch in data {
+                        batch.drain(..).for_each(|of| state.stash_market(of));
                     }
                 });
                 let Some(held) = capability.as_mut() else { return };
-                let frontier = frontier.frontier().first().copied();
+                let first = |of: &MutableAntichain<u64>| of.frontier().first().copied();
+                let frontiers = Frontiers { rows: first(rows_frontier), market: first(market_frontier) };
                 let mut results = StepResults::default();
                 let done = {
                     let mut session = output.session(&*held);
-                    state.advance(frontier, &mut results, |pane, results| {
+                    state.advance(frontiers, &mut results, |pane, results| {
                         stats.add_forecasts(results.forecasts.len() as u64);
                         session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
                         session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
                     })
                 };
-                match (done, frontier) {
+                match (done, frontiers.least()) {
                     (true, None) => capability = None,
                     (true, Some(time)) => held.downgrade(&time),
                     (false, _) => {
@@ -82,6 +93,26 @@ pub fn learn(
     )
 }
 
+/// How far the inputs are; none where one has ended.
+#[derive(Clone, Copy)]
+struct Frontiers {
+    rows: Option<u64>,
+    market: Option<u64>,
+}
+
+impl Frontiers {
+    fn least(self) -> Option<u64> {
+        self.rows.into_iter().chain(self.market).min()
+    }
+
+    /// The last pane that both have passed, where the rows end with `last_pane`.
+    fn closed(self, last_pane: u64) -> Option<u64> {
+        let of_rows = self.rows.map_or(Some(last_pane), |frontier| frontier.checked_sub(1))?;
+        let of_market = self.market.map_or(Some(u64::MAX), |frontier| frontier.checked_sub(1))?;
+        Some(of_rows.min(of_market))
+    }
+}
+
 struct State {
     slide: Slide,
     config: Rc<ForecasterConfig>,
@@ -89,6 +120,8 @@ struct State {
     forecasters: BTreeMap<Symbol, Forecaster>,
     /// Rows at the ends of steps that are not worked off, by step number.
     pending: BTreeMap<i64, Vec<FeatureRow>>,
+    /// The market's inputs at steps that are not worked off.
+    market: BTreeMap<i64, MarketInputs>,
     /// The next step to work off.
     next: i64,
     /// The last pane that held a tick of any symbol.
@@ -101,8 +134,17 @@ struct State {
 impl State {
     fn new(slide: Slide, config: ForecasterConfig) -> Self {
         let scratch = LearnerScratch::new(&config.learner);
-        let (config, forecasters, pending) = (Rc::new(config), BTreeMap::new(), BTreeMap::new());
-        Self { slide, config, forecasters, pending, next: 0, last_pane: 0, awake: false, scratch }
+        Self {
+            slide,
+            config: Rc::new(config),
+            forecasters: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            market: BTreeMap::new(),
+            next: 0,
+            last_pane: 0,
+            awake: false,
+            scratch,
+        }
     }
 
     fn stash(&mut self, rows: PaneRows) {
@@ -110,6 +152,13 @@ impl State {
         let end = self.slide.end_of(rows.pane).millis();
         if end % self.config.step.millis() == 0 {
             self.pending.insert(end / self.config.step.millis(), rows.into_rows().collect());
+        }
+    }
+
+    fn stash_market(&mut self, of: MarketStep) {
+        // This worker may have nothing to do at the step, or be past it.
+        if of.step >= self.next {
+            self.market.insert(of.step, of.inputs);
         }
     }
 
@@ -123,21 +172,17 @@ impl State {
         self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
     }
 
-    /// Works off the steps that end before `frontier`, or with the last pane that held a tick where the input has ended.
+    /// Works off the steps that end before the frontiers, or with the last pane that held a tick where the rows have ended.
     /// False when there is more to do.
     fn advance(
         &mut self,
-        frontier: Option<u64>,
+        frontiers: Frontiers,
         results: &mut StepResults,
         mut emit: impl FnMut(u64, &mut StepResults),
     ) -> bool {
         // The end of the last closed pane: steps up to it are complete.
-        let closed = match frontier {
-            Some(0) => return true,
-            Some(frontier) => self.slide.end_of(frontier - 1),
-            None => self.slide.end_of(self.last_pane),
-        };
-        let last = closed.millis().div_euclid(self.config.step.millis());
+        let Some(closed) = frontiers.closed(self.last_pane) else { return true };
+        let last = self.slide.end_of(closed).millis().div_euclid(self.config.step.millis());
         let mut worked = 0;
         while self.next <= last {
             if worked >= STEPS_PER_ACTIVATION {
@@ -156,6 +201,8 @@ impl State {
             emit(pane, results);
             self.next += 1;
         }
+        // Of steps that were passed over.
+        self.market = self.market.split_off(&self.next);
         true
     }
 
@@ -163,6 +210,7 @@ impl State {
     fn step(&mut self, results: &mut StepResults) -> usize {
         let at = self.end_of(self.next);
         let rows = self.pending.remove(&self.next).unwrap_or_default();
+        let market = self.market.remove(&self.next).unwrap_or_default();
         for row in &rows {
             if !self.forecasters.contains_key(&row.symbol) {
                 let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
@@ -177,7 +225,7 @@ impl State {
         for (symbol, forecaster) in &mut self.forecasters {
             let row = rows.next_if(|row| row.symbol == *symbol);
             if row.is_some() || forecaster.awaits_scores() {
-                forecaster.step(at, row, &[0.0; crate::features::MARKET_INPUTS], &mut self.scratch, results);
+                forecaster.step(at, row, &market, &mut self.scratch, results);
                 worked += 1;
             }
             self.awake |= forecaster.awaits_scores();

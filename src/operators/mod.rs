@@ -3,6 +3,7 @@
 pub mod board;
 pub mod commit;
 pub mod learn;
+pub mod market;
 pub mod panes;
 pub mod sliding;
 pub mod source;

@@ -51,6 +51,11 @@ impl PaneRows {
         self.heads.is_empty()
     }
 
+    /// The model's bars, at the end of a step: whose, and which; of symbols with a tick in it.
+    pub fn bars(&self) -> impl Iterator<Item = (&Symbol, &Ohlcv)> {
+        self.heads.iter().zip(&self.bars).filter_map(|((symbol, _), bar)| bar.as_ref().map(|bar| (symbol, bar)))
+    }
+
     /// The rows one by one.
     pub fn into_rows(self) -> impl Iterator<Item = FeatureRow> {
         let Self { end, heads, windows, bars, .. } = self;

@@ -68,7 +68,11 @@ pub fn market_of(all: &[(String, Vec<Bar>)]) -> MarketSteps {
 
 impl Run {
     pub fn new(config: &ForecasterConfig) -> Self {
-        let symbol = Symbol::new("X").unwrap();
+        Self::of(config, "X")
+    }
+
+    pub fn of(config: &ForecasterConfig, symbol: &str) -> Self {
+        let symbol = Symbol::new(symbol).unwrap();
         Self {
             scratch: LearnerScratch::new(&config.learner),
             step: config.step,

@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 /// Inputs that layer 3 and its random features share: one, the location's, the scale's in short, the clock.
 pub const REGRESSORS: usize = 1 + LOCATION_INPUTS + SHORT_SCALE + 3;
 /// All inputs of layer 3: those and the flow of orders and the market, which random features do not see.
-const ALL_REGRESSORS: usize = REGRESSORS + FLOW_INPUTS + MARKET_INPUTS;
-const FEATURED_REGRESSORS: usize = ALL_REGRESSORS + RANDOM_FEATURES;
+pub const ALL_REGRESSORS: usize = REGRESSORS + FLOW_INPUTS + MARKET_INPUTS;
+/// All inputs of layer 3 with random features: those, then the features.
+pub const FEATURED_REGRESSORS: usize = ALL_REGRESSORS + RANDOM_FEATURES;
 const SHORT_SCALE: usize = 11;
 /// Inputs are clipped to ± this.
 const REGRESSOR_MAX: f64 = 4.0;
@@ -264,8 +265,10 @@ impl HorizonModel {
     }
 }
 
-/// Inputs of layer 3; `scale` is that of one step.
-fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) -> [f64; ALL_REGRESSORS] {
+/// Inputs of layer 3: the [`REGRESSORS`], the flow of orders, the market; clipped to ±4. `scale` is that of one step: the
+/// horizon's over the root of its steps.
+#[must_use]
+pub fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) -> [f64; ALL_REGRESSORS] {
     let inputs = &features.scale;
     let expected = libm::log(RANGE_PER_RETURN * scale / features.range_level);
     let mut x = [1.0; ALL_REGRESSORS];
@@ -286,8 +289,9 @@ fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) -> [f6
     x.map(|input| input.clamp(-REGRESSOR_MAX, REGRESSOR_MAX))
 }
 
-/// Inputs of layer 3 with their random features.
-fn join(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> [f64; FEATURED_REGRESSORS] {
+/// Inputs of layer 3 with the random features of the first [`REGRESSORS`] behind them.
+#[must_use]
+pub fn join(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> [f64; FEATURED_REGRESSORS] {
     let mut joined = [0.0; FEATURED_REGRESSORS];
     let (inputs, features) = joined.split_at_mut(ALL_REGRESSORS);
     inputs.copy_from_slice(x);

@@ -113,6 +113,12 @@ impl LearnerScratch {
         }
     }
 
+    /// The same with other projections: those of another implementation, to be compared with it.
+    #[must_use]
+    pub fn with_random_features(self, random_features: RandomFeatures) -> Self {
+        Self { random_features, ..self }
+    }
+
     /// The projections that all symbols share.
     #[must_use]
     pub fn random_features(&self) -> &RandomFeatures {

@@ -1,4 +1,4 @@
-//! Series whose best forecast is known: what the model gains of it, and that it claims nothing where there is nothing.
+//! Series whose best forecast is known: what the model gains of it, and how soon after a change.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod series;
@@ -6,36 +6,43 @@ mod series;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use series::{Run, bars_of_returns, config, run};
-use tickcast::market::{Fixed, Forecast, Ohlcv, Score, Span, Status, Timestamp};
+use series::{DAY, Run, bars_of_returns, config, run};
+use tickcast::market::{Fixed, Forecast, Ohlcv, Status, Timestamp};
 
-const DAY: usize = 1440;
-
-fn forecast_all(returns: &[f64]) -> (Vec<Forecast>, Vec<Score>) {
-    run(&config(), &bars_of_returns(returns))
-}
+const SIGMA: f64 = 1e-3;
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
-/// Scores one step ahead after two days, and the squared errors of (model, naive, oracle), given the oracle's forecast of each
-/// log return.
-fn squared_errors(returns: &[f64], oracle: &[f64]) -> (f64, f64, f64) {
-    let (forecasts, _) = forecast_all(returns);
+/// Shares of the oracle's gain in squared error one step ahead, after two days.
+struct Share {
+    /// By the errors themselves: the noise that nobody can know has a say in it.
+    observed: f64,
+    /// By the distances of the forecasts to the oracle's: free of that noise.
+    expected: f64,
+}
+
+/// `oracle`: what is best forecast of each log return.
+fn share_of_gain(returns: &[f64], oracle: &[f64]) -> Share {
+    let (forecasts, _) = run(&config(), &bars_of_returns(returns));
     let one_step: Vec<&Forecast> = forecasts.iter().filter(|f| f.horizon.millis() == 60_000).collect();
-    let mut sums = (0.0, 0.0, 0.0);
+    let (mut model, mut naive, mut best, mut apart, mut known) = (0.0, 0.0, 0.0, 0.0, 0.0);
     // Forecast number n was issued after return n, and is of return n + 1.
     for n in 2 * DAY..returns.len() - 1 {
         let predicted = (one_step[n].price / one_step[n].last_price.to_f64()).ln();
-        let actual = returns[n + 1];
-        sums.0 += (actual - predicted).powi(2);
-        sums.1 += actual.powi(2);
-        sums.2 += (actual - oracle[n + 1]).powi(2);
+        let (actual, oracle) = (returns[n + 1], oracle[n + 1]);
+        model += (actual - predicted).powi(2);
+        naive += actual.powi(2);
+        best += (actual - oracle).powi(2);
+        apart += (oracle - predicted).powi(2);
+        known += oracle.powi(2);
     }
-    sums
+    Share { observed: (naive - model) / (naive - best), expected: 1.0 - apart / known }
 }
 
+/// The goal is 95 %, which the mean over seeds reaches. What single ones miss is for the most part noise of a day's errors. Layer 3
+/// alone comes to 80 %: its ridge is worth 1,000 labels, and two days are 2,880; the LSTM makes up for it.
 #[test]
 fn most_of_the_oracles_gain_on_ar1_after_two_days() {
     let mut shares = Vec::new();
@@ -46,53 +53,109 @@ fn most_of_the_oracles_gain_on_ar1_after_two_days() {
         for _ in 1..3 * DAY {
             let expected = 0.5 * returns[returns.len() - 1];
             oracle.push(expected);
-            returns.push(expected + 1e-3 * normal(&mut rng));
+            returns.push(expected + SIGMA * normal(&mut rng));
         }
-        let (model, naive, best) = squared_errors(&returns, &oracle);
-        let share = (naive - model) / (naive - best);
-        println!("AR(1), seed {seed}: {:.1} % of the oracle's gain in squared error", share * 100.0);
+        let share = share_of_gain(&returns, &oracle);
+        println!(
+            "AR(1), seed {seed}: {:.1} % of the oracle's gain in squared error, {:.1} % without the noise",
+            share.observed * 100.0,
+            share.expected * 100.0
+        );
         shares.push(share);
     }
-    assert!(shares.iter().all(|share| *share >= 0.8), "{shares:?}");
+    let mean = |of: fn(&Share) -> f64| shares.iter().map(of).sum::<f64>() / shares.len() as f64;
+    println!("AR(1): {:.1} %, {:.1} % in the mean", mean(|s| s.observed) * 100.0, mean(|s| s.expected) * 100.0);
+    assert!(shares.iter().all(|share| share.observed >= 0.9 && share.expected >= 0.9));
 }
 
 #[test]
 fn a_sine_with_noise_is_found() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let wave = |minute: usize| 1e-3 * (minute as f64 * std::f64::consts::TAU / 12.0).sin();
+    let wave = |minute: usize| SIGMA * (minute as f64 * std::f64::consts::TAU / 12.0).sin();
     let oracle: Vec<f64> = (0..3 * DAY).map(wave).collect();
-    let returns: Vec<f64> = oracle.iter().map(|expected| expected + 1e-3 * normal(&mut rng)).collect();
-    let (model, naive, best) = squared_errors(&returns, &oracle);
-    let share = (naive - model) / (naive - best);
-    println!("sine with noise: {:.1} % of the oracle's gain in squared error", share * 100.0);
-    assert!(share >= 0.6, "{share}");
+    let returns: Vec<f64> = oracle.iter().map(|expected| expected + SIGMA * normal(&mut rng)).collect();
+    let Share { observed, expected } = share_of_gain(&returns, &oracle);
+    println!(
+        "sine with noise: {:.1} % of the oracle's gain in squared error, {:.1} % without the noise",
+        observed * 100.0,
+        expected * 100.0
+    );
+    assert!(observed >= 0.7 && expected >= 0.7, "{observed} {expected}");
 }
 
-#[test]
-fn nothing_is_claimed_on_a_random_walk() {
-    for seed in 1..=3 {
+/// Days at which the series changes: three times the volatility, back again, and a location that turns round.
+const SWITCHES: [(usize, &str); 3] = [(3, "volatility x 3"), (6, "volatility / 3"), (9, "phi .5 to -.5")];
+const SWITCH_SEEDS: u64 = 16;
+
+/// Hits and forecasts by switch, horizon and day after the switch; and after how many minutes the drift detector saw it, where
+/// it did within a day.
+#[derive(Default)]
+struct AfterSwitch {
+    covered: [[[u32; 3]; 4]; 3],
+    count: [[[u32; 3]; 4]; 3],
+    seen: [Vec<i64>; 3],
+    /// Changes found on the three days before the first switch.
+    false_alarms: u64,
+}
+
+impl AfterSwitch {
+    fn add(&mut self, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let returns: Vec<f64> = (0..4 * DAY).map(|_| 1e-3 * normal(&mut rng)).collect();
-        let (forecasts, scores) = forecast_all(&returns);
-        for horizon in ["1m", "5m", "15m", "1h"].map(|text| text.parse::<Span>().unwrap()) {
-            let scored = scores.iter().filter(|s| s.horizon == horizon).filter_map(|s| s.outcome.as_ref());
-            let (mut count, mut error, mut naive, mut covered) = (0, 0.0, 0.0, 0);
-            for outcome in scored.skip(DAY) {
-                count += 1;
-                error += outcome.error.abs();
-                naive += outcome.naive_error.abs();
-                covered += u32::from(outcome.covered);
-            }
-            let (ratio, coverage) = (error / naive, f64::from(covered) / f64::from(count));
-            println!("random walk, seed {seed}, {horizon}: MAE ratio {ratio:.4}, coverage {coverage:.3}");
-            assert!(ratio <= 1.01, "seed {seed}, {horizon}: {ratio}");
-            assert!((0.8..=0.97).contains(&coverage), "seed {seed}, {horizon}: {coverage}");
+        let mut returns = vec![0.0_f64];
+        for minute in 1..12 * DAY {
+            let day = minute / DAY;
+            let (phi, sigma) = (if day < 9 { 0.5 } else { -0.5 }, if (3..6).contains(&day) { 3.0 } else { 1.0 });
+            returns.push(phi * returns[minute - 1] + sigma * SIGMA * normal(&mut rng));
         }
-        // One step ahead forecasts do not overlap, so that their evidence exceeds 20 in 1 of 20 random walks at most.
-        let one_step = forecasts.iter().filter(|f| f.horizon.millis() == 60_000);
-        let top = one_step.map(|f| f.skill.e_value).fold(0.0, f64::max);
-        assert!(top < 20.0, "seed {seed}: evidence of {top} for nothing");
+        let bars = bars_of_returns(&returns);
+        let config = config();
+        let (forecasts, scores) = run(&config, &bars);
+        let minute = |at: Timestamp| (at.millis() - bars[0].0.millis()) / series::MINUTE_MS;
+        for score in &scores {
+            let place = config.horizons.iter().position(|span| *span == score.horizon).unwrap();
+            for (switch, (day, _)) in SWITCHES.iter().enumerate() {
+                let after = minute(score.target_at) - (day * DAY) as i64;
+                if (0..3 * DAY as i64).contains(&after) {
+                    let day = after as usize / DAY;
+                    self.count[switch][place][day] += 1;
+                    self.covered[switch][place][day] += u32::from(score.outcome.as_ref().unwrap().covered);
+                }
+            }
+        }
+        let before = forecasts.iter().take(4 * 3 * DAY).filter(|f| f.horizon.millis() == series::MINUTE_MS);
+        self.false_alarms += before.map(|f| f.drift.changes).max().unwrap();
+        for (switch, (day, _)) in SWITCHES.iter().enumerate() {
+            let after = |f: &Forecast| f.drift.changed_at.map_or(-1, |at| minute(at) - (day * DAY) as i64);
+            let one_step = forecasts.iter().filter(|f| f.horizon.millis() == series::MINUTE_MS);
+            self.seen[switch].extend(one_step.map(after).find(|after| (0..DAY as i64).contains(after)));
+        }
     }
+}
+
+/// Over the third day after a switch of the volatility the coverage is 90 ± 2 % at every horizon, over all seeds: the 24 hours of
+/// one say little about an hour ahead.
+#[test]
+fn intervals_recover_from_a_switch_and_its_location_is_noticed() {
+    let mut after = AfterSwitch::default();
+    (1..=SWITCH_SEEDS).for_each(|seed| after.add(seed));
+    for (switch, (_, name)) in SWITCHES.iter().enumerate() {
+        for (place, horizon) in config().horizons.iter().enumerate() {
+            let share =
+                |day: usize| f64::from(after.covered[switch][place][day]) / f64::from(after.count[switch][place][day]);
+            println!("{name}, {horizon}: coverage {:.3}, {:.3}, {:.3} on the days after", share(0), share(1), share(2));
+            // Once the location has turned round, five minutes and more move a third as far as before, while single minutes move
+            // as ever: long intervals, which learn slowly, stay too wide for days. Too narrow they must not be.
+            let too_wide = if switch < 2 || place == 0 { 0.02 } else { 0.1 };
+            assert!((-0.02..=too_wide).contains(&(share(2) - 0.9)), "{name}, {horizon}: {}", share(2));
+        }
+        let seen = &mut after.seen[switch];
+        seen.sort_unstable();
+        let median = seen.get(seen.len() / 2);
+        println!("{name}: noticed within a day in {} of {SWITCH_SEEDS}, median {median:?} minutes", seen.len());
+    }
+    println!("{} changes found in {SWITCH_SEEDS} times three days before the first switch", after.false_alarms);
+    assert!(after.false_alarms <= 3 * SWITCH_SEEDS / 2);
+    assert_eq!(after.seen[2].len(), SWITCH_SEEDS as usize, "the switch of the location is noticed");
 }
 
 /// After a quiet so long that everything is forgotten, the hole is seen all the same, and nothing stale is used.

@@ -12,6 +12,8 @@ use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
 use tickcast::model::learner::{LearnerConfig, LearnerScratch};
 
 pub const MINUTE_MS: i64 = 60_000;
+/// Minutes of a day.
+pub const DAY: usize = 1440;
 
 /// The default recipe on one-minute steps.
 pub fn config() -> ForecasterConfig {

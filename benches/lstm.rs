@@ -1,8 +1,10 @@
 //! Time of a training step (forward, mean squared error, backward, Adam; 32 sequences) and of a forecast from one
 //! sequence, on one thread. With `TICKCAST_TORCH_PYTHON` naming a python that imports torch, the same in PyTorch, in the
-//! same run, and the ratios.
+//! same run, and the ratios. Rates are compared to the peak of fused multiply-adds, measured beside each shape.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use multiversion::multiversion;
+use multiversion::target::match_target;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,25 +16,36 @@ const BATCH: usize = 32;
 const SHAPES: [(usize, usize, usize); 5] = [(5, 6, 32), (60, 6, 32), (5, 16, 100), (60, 16, 100), (16, 14, 32)];
 
 fn main() {
-    println!("batch {BATCH}, one output, mean squared error, Adam; one thread; µs");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    println!("batch {BATCH}, one output, mean squared error, Adam; one thread; µs; load average {}", load.join(" "));
+    println!("GFLOP/s and their share of the peak at p50 and at min; `done`: the share that is really computed");
     let torch = torch();
+    let peak = peak_gflops();
     for (steps, inputs, hidden) in SHAPES {
         let shape = LstmShape { inputs, hidden, layers: 1, steps, outputs: 1 };
         let train = training(shape);
         let predict = prediction(shape);
         let name = format!("{steps},{inputs},{hidden}");
-        let gflops = flops(&shape) / train.least / 1e3;
+        let (mflop, done) = (flops(&shape) / 1e6, flops_done(&shape) / flops(&shape));
+        let (median, best) = (mflop / train.median * 1e3, mflop / train.least * 1e3);
         println!(
-            "T,F,H = {name:9} train p50 {:8.1} min {:8.1} CPU {:8.1} ({gflops:5.1} GFLOP/s)   predict p50 {:6.2} min {:6.2}",
-            train.median, train.least, train.cpu, predict.median, predict.least
+            "T,F,H = {name:9} train p50 {:8.1} min {:8.1} CPU {:8.1}   predict p50 {:6.2} min {:6.2}",
+            train.median, train.least, train.cpu, predict.median, predict.least,
+        );
+        println!(
+            "      {mflop:5.1} MFLOP    {median:5.1} GFLOP/s, {:.0} % of {peak:.0}; at min {best:5.1}, {:.0} %; done {:.0} % of them",
+            100.0 * median / peak,
+            100.0 * best / peak,
+            100.0 * done,
         );
         let Some([median, least, cpu, predict_median, predict_least]) = torch.get(&name) else { continue };
         println!(
-            "      torch {:9} train p50 {median:8.1} min {least:8.1} CPU {cpu:8.1}                   predict p50 {predict_median:6.2} min {predict_least:6.2}",
+            "      torch {:9} train p50 {median:8.1} min {least:8.1} CPU {cpu:8.1}   predict p50 {predict_median:6.2} min {predict_least:6.2}",
             ""
         );
         println!(
-            "      torch/ours      train p50 {:8.1} min {:8.1} CPU {:8.1}                   predict p50 {:6.1} min {:6.1}",
+            "      torch/ours      train p50 {:8.1} min {:8.1} CPU {:8.1}   predict p50 {:6.1} min {:6.1}",
             median / train.median,
             least / train.least,
             cpu / train.cpu,
@@ -40,6 +53,7 @@ fn main() {
             predict_least / predict.least
         );
     }
+    println!("peak at the start {peak:.0} GFLOP/s, at the end {:.0}", peak_gflops());
 }
 
 /// Floating-point operations of a training step's matrix products; the backward pass counts as two forward passes. That is
@@ -49,6 +63,56 @@ fn main() {
 fn flops(shape: &LstmShape) -> f64 {
     let LstmShape { inputs, hidden, steps, .. } = *shape;
     (3 * (2 * BATCH * steps * 4 * hidden * (inputs + hidden) + 2 * BATCH * hidden)) as f64
+}
+
+/// The same without what need not be computed: the products, forward and for the weights' gradient, and those that take the
+/// gradient from a step to the one before.
+#[allow(clippy::cast_precision_loss)]
+fn flops_done(shape: &LstmShape) -> f64 {
+    let LstmShape { inputs, hidden, steps, .. } = *shape;
+    let by_gate = 2 * (steps * inputs + (steps - 1) * hidden) + (steps - 1) * hidden;
+    (2 * BATCH * 4 * hidden * by_gate + 3 * 2 * BATCH * hidden) as f64
+}
+
+/// The most that this core does now: sums that stay in registers, as many side by side as hide the latency of a fused
+/// multiply-add, in vectors as wide as the kernels'. The best of many short rounds, so that other processes do not count.
+#[allow(clippy::cast_precision_loss)]
+fn peak_gflops() -> f64 {
+    const TURNS: u64 = 100_000;
+    let round = |_| {
+        let start = Instant::now();
+        let (sum, flops) = multiply_add(std::hint::black_box(TURNS), std::hint::black_box(0.999));
+        std::hint::black_box(sum);
+        flops as f64 / start.elapsed().as_nanos() as f64
+    };
+    (0..3000).map(round).fold(0.0, f64::max)
+}
+
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2+fma")))]
+fn multiply_add(turns: u64, factor: f32) -> (f32, u64) {
+    match_target! {
+        "x86_64+avx512f+avx512vl+avx2+fma" => sums::<true, 16>(turns, factor),
+        "x86_64+avx2+fma" => sums::<true, 8>(turns, factor),
+        _ => sums::<false, 4>(turns, factor),
+    }
+}
+
+/// `sum = sum * factor + factor` for twelve vectors; gives their sum, and how many operations that took.
+#[inline(always)]
+fn sums<const FMA: bool, const WIDTH: usize>(turns: u64, factor: f32) -> (f32, u64) {
+    macro_rules! each {
+        ($sums:ident, $($at:literal)*) => {$(
+            for sum in &mut $sums[$at] {
+                *sum = if FMA { sum.mul_add(factor, factor) } else { *sum * factor + factor };
+            }
+        )*};
+    }
+    let mut sums = [[0.0_f32; WIDTH]; 12];
+    for _ in 0..turns {
+        each!(sums, 0 1 2 3 4 5 6 7 8 9 10 11);
+    }
+    (sums.iter().flatten().sum(), turns * 12 * WIDTH as u64 * 2)
 }
 
 fn training(shape: LstmShape) -> Times {

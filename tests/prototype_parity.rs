@@ -4,7 +4,7 @@
 //! scales, its experts' quantiles of the log return, its mixture before and after gate and interval control, its inputs, and
 //! its random projections. Scales are compared relatively, quantiles in units of the prototype's scale `s`.
 //!
-//! Joined as the prototype joins them, all layers agree to 1e-9 at all sampled steps, the first hour included. To get there
+//! Joined as the prototype joins them, all layers agree to 1e-9 at all sampled steps, the first of them an hour in. To get there
 //! the test does as the prototype does where the crate has its own way, for these reasons:
 //!
 //! | | prototype | crate | why |

@@ -41,8 +41,7 @@ fn share_of_gain(returns: &[f64], oracle: &[f64]) -> Share {
     Share { observed: (naive - model) / (naive - best), expected: 1.0 - apart / known }
 }
 
-/// The goal is 95 %, which the mean over seeds reaches. What single ones miss is for the most part noise of a day's errors. Layer 3
-/// alone comes to 80 %: its ridge is worth 1,000 labels, and two days are 2,880; the LSTM makes up for it.
+/// The goal is 95 %, which the mean reaches once the noise is out: over the errors of a day it moves a share by some 4 %.
 #[test]
 fn most_of_the_oracles_gain_on_ar1_after_two_days() {
     let mut shares = Vec::new();
@@ -65,7 +64,8 @@ fn most_of_the_oracles_gain_on_ar1_after_two_days() {
     }
     let mean = |of: fn(&Share) -> f64| shares.iter().map(of).sum::<f64>() / shares.len() as f64;
     println!("AR(1): {:.1} %, {:.1} % in the mean", mean(|s| s.observed) * 100.0, mean(|s| s.expected) * 100.0);
-    assert!(shares.iter().all(|share| share.observed >= 0.9 && share.expected >= 0.9));
+    assert!(shares.iter().all(|share| share.observed >= 0.9 && share.expected >= 0.93));
+    assert!(mean(|s| s.expected) >= 0.95);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn intervals_recover_from_a_switch_and_its_location_is_noticed() {
         println!("{name}: noticed within a day in {} of {SWITCH_SEEDS}, median {median:?} minutes", seen.len());
     }
     println!("{} changes found in {SWITCH_SEEDS} times three days before the first switch", after.false_alarms);
-    assert!(after.false_alarms <= 3 * SWITCH_SEEDS / 2);
+    assert!(after.false_alarms <= 2);
     assert_eq!(after.seen[2].len(), SWITCH_SEEDS as usize, "the switch of the location is noticed");
 }
 

@@ -66,7 +66,8 @@ fn nothing_is_claimed_on_random_walks() {
              20 in {alarms}, at most {top:.1}",
             claims.worst
         );
-        assert!(ratio <= 1.002, "{steps}: {ratio}");
+        // Medians that are always published come to 1.0003 and more.
+        assert!(ratio <= 1.0002 && claims.worst <= 1.003, "{steps}: {ratio}, {}", claims.worst);
         assert!((coverage - 0.9).abs() <= 0.01, "{steps}: {coverage}");
         assert!(alarms <= ALARMS_MAX, "{steps}: evidence for nothing in {alarms} of {SEEDS}");
     }

@@ -38,6 +38,8 @@ const SHAPE_LABELS: usize = 20_000;
 const WINDOW_RANGE_LABELS: usize = 10_000;
 /// A return has about this share of its range.
 const RANGE_PER_RETURN: f64 = 1.6;
+/// The slow volatility speaks for at most this many times the model's scale.
+const SLOW_MAX: f64 = 8.0;
 /// False alarms of the drift detector, as a probability.
 const DRIFT_DELTA: f64 = 0.002;
 /// Scaled errors beyond this are as good as this to the drift detector.
@@ -158,7 +160,9 @@ impl HorizonModel {
         let root = (self.steps as f64).sqrt();
         let Scales { mixed: scale, window: window_scale } = self.scale.predict(features);
         let volatility = features.volatility * root;
-        let slow = features.slow_volatility * root;
+        // After a jump it stays far too wide for days. The mixture credits experts by the slope of their loss alone, so that a few
+        // misses in a row, which far-off quantiles gain most from, would give it the word again and again.
+        let slow = (features.slow_volatility * root).min(SLOW_MAX * scale);
         let geometric = (features.geometric_range / RANGE_PER_RETURN + 1e-7) * root;
         let location = self.location.predict(&features.location);
         let shape = self.shapes.range_scale.quantiles();

@@ -39,7 +39,7 @@ const WINDOW_RANGE_LABELS: usize = 10_000;
 /// A return has about this share of its range.
 const RANGE_PER_RETURN: f64 = 1.6;
 /// The slow volatility speaks for at most this many times the model's scale.
-const SLOW_MAX: f64 = 8.0;
+pub const SLOW_MAX: f64 = 8.0;
 /// False alarms of the drift detector, as a probability.
 const DRIFT_DELTA: f64 = 0.002;
 /// Scaled errors beyond this are as good as this to the drift detector.
@@ -106,6 +106,8 @@ pub struct Opinion {
     location: f64,
     /// Layer 2 in units of the scale.
     shape: [f64; 5],
+    /// Random features of layer 3's inputs, 40 of them or none: kept, since each takes a tanh.
+    random_features: Vec<f64>,
 }
 
 /// What is published, as returns, and what the layers have to know of it when its label comes.
@@ -168,7 +170,8 @@ impl HorizonModel {
         let shape = self.shapes.range_scale.quantiles();
         let x = regressors(features, market, scale / root);
         let regression = self.regression.predict(&x, &shape);
-        let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, random_features), &shape));
+        let drawn = self.featured.as_ref().map_or_else(Vec::new, |_| drawn(&x, random_features));
+        let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, &drawn), &shape));
         let base = featured.unwrap_or(regression);
         let times = |quantiles: [f64; 5], scale: f64| quantiles.map(|z| z * scale);
         let experts = ALL.map(|expert| match expert {
@@ -182,7 +185,8 @@ impl HorizonModel {
             Expert::QuantileRegression => times(regression, scale),
             Expert::RandomFeatures | Expert::Lstm => times(base, scale),
         });
-        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape }
+        let random_features = drawn;
+        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape, random_features }
     }
 
     /// From opinions to what is published; `tercile` is that of the volatility now. A median that the model does not stand
@@ -216,7 +220,6 @@ impl HorizonModel {
         issue: (&Step, &Opinion, &Issued),
         actual: f64,
         realised: &Realised,
-        random_features: &RandomFeatures,
         is_apart: bool,
     ) -> bool {
         let (Step { features, market }, opinion, issued) = issue;
@@ -233,7 +236,7 @@ impl HorizonModel {
         let x = regressors(features, market, opinion.scale / (self.steps as f64).sqrt());
         self.regression.learn(&x, &opinion.shape, scaled);
         if let Some(featured) = &mut self.featured {
-            featured.learn(&join(&x, random_features), &opinion.shape, scaled);
+            featured.learn(&join(&x, &opinion.random_features), &opinion.shape, scaled);
         }
         self.mixture.learn(actual, &opinion.experts, &issued.mixed, opinion.scale);
         self.gate.learn(actual, issued.median, opinion.scale);
@@ -293,12 +296,20 @@ pub fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) ->
     x.map(|input| input.clamp(-REGRESSOR_MAX, REGRESSOR_MAX))
 }
 
-/// Inputs of layer 3 with the random features of the first [`REGRESSORS`] behind them.
+/// The random features of layer 3's inputs: of the first [`REGRESSORS`].
 #[must_use]
-pub fn join(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> [f64; FEATURED_REGRESSORS] {
+pub fn drawn(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> Vec<f64> {
+    let mut drawn = [0.0; RANDOM_FEATURES];
+    random_features.write(&x[..REGRESSORS], &mut drawn);
+    drawn.to_vec()
+}
+
+/// Inputs of layer 3 with their random features behind them.
+#[must_use]
+pub fn join(x: &[f64; ALL_REGRESSORS], random_features: &[f64]) -> [f64; FEATURED_REGRESSORS] {
     let mut joined = [0.0; FEATURED_REGRESSORS];
     let (inputs, features) = joined.split_at_mut(ALL_REGRESSORS);
     inputs.copy_from_slice(x);
-    random_features.write(&x[..REGRESSORS], features);
+    features.copy_from_slice(random_features);
     joined
 }

@@ -1,7 +1,7 @@
 //! A symbol's state as bytes, and back.
 //!
 //! ```text
-//!   "TCF" · version · fingerprint of the configuration · symbol and everything that learns (postcard)
+//!   "TCF" · version · fingerprint of the configuration · digest of the rest · symbol and everything that learns (postcard)
 //! ```
 //!
 //! Complete: what is read back goes on with the same bits. What follows from the configuration is not in it; the fingerprint
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
 /// Of the layout: raised whenever it changes.
-pub const STATE_VERSION: u8 = 1;
+pub const STATE_VERSION: u8 = 2;
 const MAGIC: [u8; 3] = *b"TCF";
 const FINGERPRINT_BYTES: usize = 16;
 const HEAD_BYTES: usize = MAGIC.len() + 1 + FINGERPRINT_BYTES;

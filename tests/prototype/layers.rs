@@ -11,8 +11,8 @@ use tickcast::market::forecast::EXPERTS;
 use tickcast::model::Mixture;
 use tickcast::model::experts::{Expert, Parts};
 use tickcast::model::gate::MedianGate;
-use tickcast::model::horizon::{join, regressors};
-use tickcast::model::intervals::IntervalControl;
+use tickcast::model::horizon::{SLOW_MAX, drawn, join, regressors};
+use tickcast::model::intervals::{GAINS, Gains, IntervalControl};
 use tickcast::model::location::LocationRegression;
 use tickcast::model::mixture::ascending;
 use tickcast::model::quantile_regression::QuantileRegression;
@@ -155,7 +155,10 @@ impl<'a> Layers<'a> {
         let every = |of: &dyn Fn(&StepFeatures) -> f64| self.series.steps.iter().map(of).collect::<Vec<f64>>();
         // The prototype adds so much to this scale.
         let floor = if self.windows == Way::Prototype { 1e-9 } else { 0.0 };
-        let slow = every(&|step| step.slow_volatility * root + floor);
+        let mut slow = every(&|step| step.slow_volatility * root + floor);
+        if self.windows == Way::Crate {
+            slow.iter_mut().zip(&self.scale).for_each(|(slow, scale)| *slow = slow.min(SLOW_MAX * scale));
+        }
         let geometric = every(&|step| (step.geometric_range / 1.6 + 1e-7) * root);
         let window: Vec<f64> = self.scales.iter().map(|scale| scale.window).collect();
         let location = self.location();
@@ -202,7 +205,7 @@ impl<'a> Layers<'a> {
     pub fn inputs(&self, step: usize, projections: Option<&RandomFeatures>) -> Vec<f64> {
         let scale = self.scale[step] / (self.horizon as f64).sqrt();
         let x = regressors(&self.series.steps[step], &[0.0; MARKET_INPUTS], scale);
-        projections.map_or_else(|| x.to_vec(), |projections| join(&x, projections).to_vec())
+        projections.map_or_else(|| x.to_vec(), |projections| join(&x, &drawn(&x, projections)).to_vec())
     }
 
     fn regression(&self, shape: &Quantiles, projections: Option<&RandomFeatures>) -> Quantiles {
@@ -216,10 +219,10 @@ impl<'a> Layers<'a> {
     }
 
     /// The first two experts, then layers 5 to 7. Returns how often quantiles of the mixture crossed.
-    pub fn publish(&mut self, volatility: Way, terciles: Way) -> usize {
+    pub fn publish(&mut self, volatility: Way, of_terciles: Way) -> usize {
         let root = (self.horizon as f64).sqrt();
         let of_one_step = self.series.volatility(volatility);
-        let terciles = self.series.terciles(&of_one_step, terciles);
+        let terciles = self.series.terciles(&of_one_step, of_terciles);
         // The prototype adds so much to this scale, and rounds the normal quantiles.
         let (floor, normal) = match volatility {
             Way::Prototype => (1e-9, exact::NORMAL_QUANTILES),
@@ -232,7 +235,9 @@ impl<'a> Layers<'a> {
         let ordered: Quantiles = mixed.iter().map(|quantiles| ascending(*quantiles)).collect();
         let crossings = ordered.iter().zip(&mixed).filter(|(ordered, mixed)| ordered != mixed).count();
         let gated = self.gate(&ordered);
-        let published = self.intervals(&gated, &terciles);
+        let all = [self.windows, volatility, of_terciles] == [Way::Crate; 3];
+        let gains = if all { GAINS } else { Gains { shared: 0.003, tercile: 0.008 } };
+        let published = self.intervals(&gated, &terciles, gains);
         self.items.extend([("mix", ordered), ("gated", gated), ("final0", published)]);
         crossings
     }
@@ -261,13 +266,13 @@ impl<'a> Layers<'a> {
         self.series.run(self.horizon, MedianGate::new(self.horizon), learn, |gate, step| gate.apply(mixed[step]))
     }
 
-    fn intervals(&self, gated: &Quantiles, terciles: &[Tercile]) -> Quantiles {
+    fn intervals(&self, gated: &Quantiles, terciles: &[Tercile], gains: Gains) -> Quantiles {
         let learn = |control: &mut IntervalControl, said: &[[f64; 5]], issue: usize, actual: f64| {
             control.learn(actual, [said[issue][0], said[issue][4]], terciles[issue]);
         };
         let say =
             |control: &mut IntervalControl, step: usize| control.apply(gated[step], self.scale[step], terciles[step]);
-        self.series.run(self.horizon, IntervalControl::new(self.horizon, 0.05), learn, say)
+        self.series.run(self.horizon, IntervalControl::with_gains(self.horizon, 0.05, gains), learn, say)
     }
 }
 

@@ -194,7 +194,9 @@ fn parity(set: &str, symbol: &str, limits: &[(&str, f64)]) {
     ways.print(&format!("{symbol}: the crate's ways to the prototype's, from step {FADED} on"), &HORIZONS);
     same.print(&format!("{symbol}: the forecaster to the layers joined here"), &HORIZONS);
     let told: String = losses.iter().map(|loss| format!(" {loss:+.1e}")).collect();
-    println!("\n{symbol}: pinball loss before the intervals by all of the crate's ways to that by the prototype's, less one:{told}");
+    println!(
+        "\n{symbol}: pinball loss before the intervals by all of the crate's ways to that by the prototype's, less one:{told}"
+    );
     assert_eq!(crossings, 0, "quantiles of the mixture crossed: prototype and crate learn otherwise");
     assert_eq!(exact.beyond(SAME), [""; 0], "not what the prototype says");
     assert_eq!(same.beyond(SAME), [""; 0], "the forecaster is not its layers");
@@ -204,7 +206,10 @@ fn parity(set: &str, symbol: &str, limits: &[(&str, f64)]) {
 
 #[test]
 fn the_development_month() {
+    // The intervals' own pace is in the last two: before it they were 0.025.
+    let paced = [("all: final0", 0.06), ("forecaster to prototype", 0.06)];
     let limits = [("volatility: gaussian", 2e-6), ("volatility", 0.025), ("bins", 0.008), ("", 0.025)];
+    let limits = [&paced[..], &limits].concat();
     parity("dev", "BTCUSDT", &limits);
 }
 
@@ -213,7 +218,9 @@ fn the_development_month() {
 #[test]
 fn a_sparse_market() {
     let mixtures = LAYERS.map(|item| format!("bins: {item}"));
-    let mut limits: Vec<(&str, f64)> = mixtures.iter().map(|name| (&name[..], 0.25)).collect();
+    let mut limits: Vec<(&str, f64)> = mixtures.iter().map(|name| (&name[..], 0.4)).collect();
+    // The slow scale is held back at once after a jump, and what it is believed differs for days.
+    limits.extend([("bins: slow", 2.0), ("all: empirical", 0.1), ("all", 0.5), ("forecaster to prototype", 0.6)]);
     limits.extend([("volatility: gaussian", 5e-6), ("bins", 0.03), ("", 0.1)]);
     parity("multi7", "EOSUSD", &limits);
 }

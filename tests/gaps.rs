@@ -72,7 +72,7 @@ impl Watch {
             self.check(&forecast);
         }
         self.check_scores();
-        if self.present.len() % SIZE_EVERY == 0 {
+        if self.present.len().is_multiple_of(SIZE_EVERY) {
             self.check_size();
         }
     }
@@ -316,7 +316,7 @@ fn prices_at_the_limits() {
     let highest = Fixed::from_raw(i64::MAX);
     let lowest = Fixed::from_raw(1);
     let price = |minute: usize, walk: &mut Walk| match minute / (DAY / 2) {
-        0 => Fixed::from_raw(1 + (walk.chance(0.5) as i64)),
+        0 => Fixed::from_raw(1 + i64::from(walk.chance(0.5))),
         1 => Fixed::from_raw(i64::MAX - (walk.rng.next_u64() >> 8) as i64),
         2 => {
             if walk.chance(0.5) {

@@ -169,7 +169,8 @@ fn error(config: &ForecasterConfig, bytes: &[u8]) -> StateError {
 fn what_is_not_a_state_of_this_configuration_is_refused() {
     let (config, steps) = (config(), steps(600, true));
     let state = states_after(&config, &steps, &[599]).pop().unwrap();
-    let changes: [(&str, fn(&mut ForecasterConfig)); 9] = [
+    type Change = fn(&mut ForecasterConfig);
+    let changes: [(&str, Change); 9] = [
         ("step", |c| c.step = "30s".parse().unwrap()),
         ("epoch", |c| c.epoch = "10m".parse().unwrap()),
         ("horizons", |c| c.horizons[3] = "2h".parse().unwrap()),

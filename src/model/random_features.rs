@@ -35,7 +35,10 @@ impl RandomFeatures {
     /// When the lengths do not agree.
     #[must_use]
     pub fn given(matrix: &[f64], bias: &[f64]) -> Self {
-        assert!(bias.len() == RANDOM_FEATURES && matrix.len() % RANDOM_FEATURES == 0, "matrix [inputs, 40], bias [40]");
+        assert!(
+            bias.len() == RANDOM_FEATURES && matrix.len().is_multiple_of(RANDOM_FEATURES),
+            "matrix [inputs, 40], bias [40]"
+        );
         let factor = GAIN / ((matrix.len() / RANDOM_FEATURES) as f64).sqrt();
         Self { matrix: matrix.iter().map(|value| value * factor).collect(), bias: bias.to_vec() }
     }

@@ -58,7 +58,7 @@ impl Forecaster {
         out.extend_from_slice(&MAGIC);
         out.push(STATE_VERSION);
         out.extend_from_slice(&fingerprint(self.config()));
-        let body = postcard::to_extend(&self.parts_to_write(), std::mem::take(out)).map_err(damaged)?;
+        let body = postcard::to_extend(&self.parts_to_write(), std::mem::take(out)).map_err(|error| damaged(&error))?;
         *out = body;
         Ok(())
     }
@@ -76,7 +76,7 @@ impl Forecaster {
         if head[MAGIC.len() + 1..] != fingerprint(&config) {
             return Err(StateError::Configuration);
         }
-        let (parts, rest) = postcard::take_from_bytes(&bytes[HEAD_BYTES..]).map_err(damaged)?;
+        let (parts, rest) = postcard::take_from_bytes(&bytes[HEAD_BYTES..]).map_err(|error| damaged(&error))?;
         if !rest.is_empty() {
             return Err(StateError::Damaged(format!("{} bytes too many", rest.len())));
         }
@@ -84,6 +84,6 @@ impl Forecaster {
     }
 }
 
-fn damaged(error: postcard::Error) -> StateError {
+fn damaged(error: &postcard::Error) -> StateError {
     StateError::Damaged(error.to_string())
 }

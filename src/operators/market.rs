@@ -20,7 +20,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::vec::Map;
 
 /// The market's inputs to forecasts that are issued at a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MarketStep {
     /// Number of the step.
     pub step: i64,

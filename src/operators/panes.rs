@@ -115,7 +115,7 @@ impl Slots {
         let slot = self.index[at];
         match (&tick.candle, slot) {
             (None, EMPTY) => {
-                self.insert(at, Partial::new(Ohlcv::of_tick(tick.price, tick.size, tick.side), tick.order))
+                self.insert(at, Partial::new(Ohlcv::of_tick(tick.price, tick.size, tick.side), tick.order));
             }
             (Some(bar), EMPTY) => self.insert(at, Partial::new(**bar, tick.order)),
             (None, slot) => self.parts[slot as usize].1.add_tick(tick.price, tick.size, tick.side, tick.order),

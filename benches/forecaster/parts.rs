@@ -31,6 +31,9 @@ pub const PARTS: [&str; 7] = [
     "publish: layers 5 to 7",
 ];
 
+/// No part takes so long: another process had the core. Such laps are left out.
+const INTERRUPTED: Duration = Duration::from_millis(1);
+
 struct Horizon {
     steps: i64,
     model: HorizonModel,
@@ -59,7 +62,7 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
         let step = end.millis() / step_ms;
         let mut lap = |part: usize, last: &mut Instant| {
             let now = Instant::now();
-            times[part] += now - *last;
+            times[part] += Some(now - *last).filter(|lap| *lap < INTERRUPTED).unwrap_or_default();
             *last = now;
         };
         let features = statistics.step(*end, bar.as_ref());
@@ -84,7 +87,7 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
                 let realised = Realised::of(recent.range(at + 1..).map(|step| &step.features));
                 let is_apart = step % horizon.steps == 0;
                 let issue = (then, &opinion, &issued);
-                if horizon.model.learn(issue, actual, &realised, scratch.random_features(), is_apart) {
+                if horizon.model.learn(issue, actual, &realised, is_apart) {
                     effort_epochs = EFFORT_EPOCHS;
                 }
                 examples.label(step - horizon.steps, place, actual / opinion.scale);

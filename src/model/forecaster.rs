@@ -210,7 +210,7 @@ impl Forecaster {
             self.remember(step, features, market);
         }
         self.state.last_step = step;
-        self.settle(step, at, scratch, results);
+        self.settle(step, at, results);
         self.refresh(step);
         if at.millis() % self.config.epoch.millis() == 0 {
             self.train(step, at, scratch);
@@ -254,7 +254,7 @@ impl Forecaster {
     }
 
     /// Scores every forecast whose target is `step`, then lets every layer learn from it.
-    fn settle(&mut self, step: i64, at: Timestamp, scratch: &LearnerScratch, results: &mut StepResults) {
+    fn settle(&mut self, step: i64, at: Timestamp, results: &mut StepResults) {
         let (config, state) = (&self.config, &mut self.state);
         let void = state.history.is_quiet();
         let Some(now) = state.recent.back() else { return };
@@ -281,7 +281,7 @@ impl Forecaster {
                 let realised = Realised::of(state.recent.range(issued + 1..).map(|step| &step.features));
                 let is_apart = step.rem_euclid(horizon.steps as i64) == 0;
                 let issue = (then, &due.opinion, &due.issued);
-                if horizon.model.learn(issue, actual, &realised, scratch.random_features(), is_apart) {
+                if horizon.model.learn(issue, actual, &realised, is_apart) {
                     horizon.drifted_at = Some(at);
                     state.effort_epochs = EFFORT_EPOCHS;
                 }

@@ -103,6 +103,8 @@ pub struct Opinion {
     location: f64,
     /// Layer 2 in units of the scale.
     shape: [f64; 5],
+    /// Random features of layer 3's inputs, 40 of them or none: kept, since each takes a tanh.
+    random_features: Vec<f64>,
 }
 
 /// What is published, as returns, and what the layers have to know of it when its label comes.
@@ -163,7 +165,8 @@ impl HorizonModel {
         let shape = self.shapes.range_scale.quantiles();
         let x = regressors(features, market, scale / root);
         let regression = self.regression.predict(&x, &shape);
-        let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, random_features), &shape));
+        let drawn = self.featured.as_ref().map_or_else(Vec::new, |_| drawn(&x, random_features));
+        let featured = self.featured.as_ref().map(|featured| featured.predict(&join(&x, &drawn), &shape));
         let base = featured.unwrap_or(regression);
         let times = |quantiles: [f64; 5], scale: f64| quantiles.map(|z| z * scale);
         let experts = ALL.map(|expert| match expert {
@@ -177,7 +180,8 @@ impl HorizonModel {
             Expert::QuantileRegression => times(regression, scale),
             Expert::RandomFeatures | Expert::Lstm => times(base, scale),
         });
-        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape }
+        let random_features = drawn;
+        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape, random_features }
     }
 
     /// From opinions to what is published; `tercile` is that of the volatility now. A median that the model does not stand
@@ -211,7 +215,6 @@ impl HorizonModel {
         issue: (&Step, &Opinion, &Issued),
         actual: f64,
         realised: &Realised,
-        random_features: &RandomFeatures,
         is_apart: bool,
     ) -> bool {
         let (Step { features, market }, opinion, issued) = issue;
@@ -228,7 +231,7 @@ impl HorizonModel {
         let x = regressors(features, market, opinion.scale / (self.steps as f64).sqrt());
         self.regression.learn(&x, &opinion.shape, scaled);
         if let Some(featured) = &mut self.featured {
-            featured.learn(&join(&x, random_features), &opinion.shape, scaled);
+            featured.learn(&join(&x, &opinion.random_features), &opinion.shape, scaled);
         }
         self.mixture.learn(actual, &opinion.experts, &issued.mixed, opinion.scale);
         self.gate.learn(actual, issued.median, opinion.scale);
@@ -286,11 +289,18 @@ fn regressors(features: &StepFeatures, market: &MarketInputs, scale: f64) -> [f6
     x.map(|input| input.clamp(-REGRESSOR_MAX, REGRESSOR_MAX))
 }
 
+/// The random features of layer 3's inputs.
+fn drawn(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> Vec<f64> {
+    let mut drawn = [0.0; RANDOM_FEATURES];
+    random_features.write(&x[..REGRESSORS], &mut drawn);
+    drawn.to_vec()
+}
+
 /// Inputs of layer 3 with their random features.
-fn join(x: &[f64; ALL_REGRESSORS], random_features: &RandomFeatures) -> [f64; FEATURED_REGRESSORS] {
+fn join(x: &[f64; ALL_REGRESSORS], random_features: &[f64]) -> [f64; FEATURED_REGRESSORS] {
     let mut joined = [0.0; FEATURED_REGRESSORS];
     let (inputs, features) = joined.split_at_mut(ALL_REGRESSORS);
     inputs.copy_from_slice(x);
-    random_features.write(&x[..REGRESSORS], features);
+    features.copy_from_slice(random_features);
     joined
 }

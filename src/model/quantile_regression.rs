@@ -5,7 +5,7 @@
 //! Koenker 2005, section 4.2, for the density), with the densities of a Gaussian at the five levels instead of estimated ones.
 //! Order on a label: `P`, then the five weights, each by its own quantile before the step.
 
-use super::covariance::{Covariance, add_scaled, dot};
+use super::covariance::{Covariance, INPUTS_MAX, add_scaled, dot};
 use crate::market::forecast::LEVELS;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 const DENSITIES: [f64; 5] = [0.10, 0.33, 0.48, 0.33, 0.10];
 /// Ridge per step of the horizon.
 const RIDGE: f64 = 1000.0;
-/// The most inputs.
-pub const INPUTS_MAX: usize = 96;
 
 /// The regressions of one horizon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +29,6 @@ impl QuantileRegression {
     /// When there are more than [`INPUTS_MAX`] of them.
     #[must_use]
     pub fn new(inputs: usize, steps: usize) -> Self {
-        assert!(inputs <= INPUTS_MAX, "at most {INPUTS_MAX} inputs");
         let covariance = Covariance::new(inputs, RIDGE * steps.max(1) as f64);
         Self { covariance, weights: vec![0.0; LEVELS.len() * inputs] }
     }

@@ -2,6 +2,7 @@
 //! (Rahimi and Recht 2007; an extreme learning machine, Huang, Zhu and Siew 2006).
 
 use core::f64::consts::TAU;
+use multiversion::multiversion;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -40,14 +41,22 @@ impl RandomFeatures {
     }
 
     /// Writes the features of `x` to `out`, `[40]`.
-    pub fn write(&self, x: &[f64], out: &mut [f64]) {
+    pub fn write(&self, x: &[f64], out: &mut [f64; RANDOM_FEATURES]) {
         out.copy_from_slice(&self.bias);
-        for (row, &x) in self.matrix.chunks_exact(RANDOM_FEATURES).zip(x) {
-            for (sum, weight) in out.iter_mut().zip(row) {
-                *sum += weight * x;
-            }
-        }
+        project(&self.matrix, x, out);
         out.iter_mut().for_each(|value| *value = libm::tanh(*value));
+    }
+}
+
+/// `out += x R`, without fused multiply-add: the width of the processor's vectors changes no bit.
+#[rustversion::attr(since(1.89), multiversion(targets("x86_64+avx512f+avx512vl+avx2", "x86_64+avx2")))]
+#[rustversion::attr(before(1.89), multiversion(targets("x86_64+avx2")))]
+fn project(matrix: &[f64], x: &[f64], out: &mut [f64; RANDOM_FEATURES]) {
+    let (rows, _) = matrix.as_chunks::<RANDOM_FEATURES>();
+    for (row, &x) in rows.iter().zip(x) {
+        for (sum, weight) in out.iter_mut().zip(row) {
+            *sum += weight * x;
+        }
     }
 }
 

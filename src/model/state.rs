@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
 /// Of the layout: raised whenever it changes.
-pub const STATE_VERSION: u8 = 1;
+pub const STATE_VERSION: u8 = 2;
 const MAGIC: [u8; 3] = *b"TCF";
 const FINGERPRINT_BYTES: usize = 16;
 const HEAD_BYTES: usize = MAGIC.len() + 1 + FINGERPRINT_BYTES;

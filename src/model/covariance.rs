@@ -16,8 +16,8 @@ type Blocks = [Block; INPUTS_MAX / BLOCK];
 
 /// `P` of recursive least squares without forgetting (Plackett 1950). Cost O(inputs²) per update.
 ///
-/// It is symmetric, so that only the blocks on and above the diagonal are kept: with many symbols, what an update costs is
-/// the way of `P` from memory and back.
+/// It is symmetric, so that only the blocks on and above the diagonal are kept: nearly half of the memory, and of the work
+/// of lowering it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Covariance {
     inputs: usize,

@@ -11,7 +11,7 @@
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
 use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
-use crate::config::{Config, ExpertsConfig, Preset};
+use crate::config::{Config, ExpertsConfig, Preset, Scope as ModelScope};
 use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::sink::{Sink, SinkError, Stop};
@@ -286,6 +286,7 @@ fn forecaster_config(config: &Config) -> ForecasterConfig {
         horizons: model.horizons.clone(),
         coverage: model.coverage,
         parts: parts(&model.experts),
+        pooled: model.scope == ModelScope::Pooled && model.experts.lstm,
         learner: LearnerConfig {
             hidden: model.hidden,
             layers: model.layers,

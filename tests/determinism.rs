@@ -8,7 +8,7 @@ use harness::{ONE, Workers, run_files};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use tickcast::config::Config;
+use tickcast::config::{Config, Scope};
 use tickcast::market::Span;
 
 fn minute_bars() -> Config {
@@ -68,6 +68,24 @@ fn nine_symbols_on_any_workers_from_one_file_or_nine() {
         assert_eq!(published.summary.records, expected.summary.records);
         assert_eq!(published.summary.scores, expected.summary.scores, "{} files, {workers:?}", files.len());
         assert!(published.everything(&config) == expected_bytes, "{} files, {workers:?}", files.len());
+    }
+}
+
+/// One LSTM that learns from all symbols, wherever they are.
+#[test]
+fn nine_symbols_that_share_a_model_on_any_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((one, nine)) = nine_symbols(dir.path(), 2) else { return };
+    let mut config = minute_bars();
+    config.model.scope = Scope::Pooled;
+    let expected = run_files(&config, ONE, &[one], None);
+    assert!(expected.batch.forecasts.iter().any(|f| f.model.version > 100), "the model was trained");
+    let expected_bytes = expected.everything(&config);
+    for (count, serialised) in [(1, false), (2, false), (4, false), (2, true)] {
+        let workers = Workers { count, serialised };
+        let published = run_files(&config, workers, &nine, None);
+        assert_eq!(published.summary.scores, expected.summary.scores, "{workers:?}");
+        assert!(published.everything(&config) == expected_bytes, "{workers:?}");
     }
 }
 

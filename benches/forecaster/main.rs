@@ -34,6 +34,7 @@ fn config() -> ForecasterConfig {
         epoch: "5m".parse().unwrap(),
         coverage: 0.9,
         parts: Parts::default(),
+        pooled: false,
         learner: LearnerConfig {
             hidden: 32,
             layers: 1,
@@ -110,12 +111,6 @@ fn memory(steps: usize) -> Vec<Forecaster> {
     forecasters[1].write_state(&mut state).unwrap();
     println!("after {steps} steps: state of {} bytes, resident memory of {grown} bytes a symbol", state.len());
     forecasters
-}
-
-/// This thread's time on a core; zero where the system does not tell.
-fn thread_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0))
 }
 
 /// This thread's time on a core; zero where the system does not tell.

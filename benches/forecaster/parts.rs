@@ -12,6 +12,7 @@ use tickcast::model::forecaster::ForecasterConfig;
 use tickcast::model::history::History;
 use tickcast::model::horizon::{HorizonModel, Issued, Opinion, Step};
 use tickcast::model::learner::{Learner, LearnerScratch};
+use tickcast::model::network::Network;
 use tickcast::model::scale::Realised;
 use tickcast::model::terciles::Terciles;
 
@@ -49,7 +50,8 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
     let (mut statistics, mut terciles) = (BarStatistics::default(), Terciles::new());
     let mut history = History::new(config.step, config.learner.steps, longest);
     let mut examples = Examples::new(steps.len());
-    let mut learner = Learner::new(&config.learner, &steps, symbol.route()).unwrap();
+    let mut learner = Learner::new(&config.learner, &steps, symbol.route());
+    let mut network = Network::new(&config.learner, &steps, symbol.route()).unwrap();
     let model = |&steps: &usize| HorizonModel::new(steps, config.coverage, &config.parts);
     let mut horizons: Vec<Horizon> =
         steps.iter().map(|s| Horizon { steps: *s as i64, model: model(s), pending: VecDeque::new() }).collect();
@@ -101,7 +103,7 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
         if end.millis() % config.epoch.millis() == 0 {
             let effort = if effort_epochs > 0 { 2 } else { 1 };
             effort_epochs = effort_epochs.saturating_sub(1);
-            learner.train(step, &history, &examples, effort, &mut scratch);
+            learner.train(&mut network, step, (&history, &examples), effort, &mut scratch);
         }
         lap(3, &mut last);
         let random_features = scratch.random_features();
@@ -112,7 +114,7 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
             examples.push(step, &bases);
         }
         if history.holds_sequence(step) {
-            learner.correct(&history, step, &mut scratch, &bases);
+            network.correct(&history, step, &mut scratch, &bases);
             for (opinion, corrected) in opinions.iter_mut().zip(scratch.corrected()) {
                 opinion.experts[Expert::Lstm.place()] = corrected.map(|z| f64::from(z) * opinion.scale);
             }

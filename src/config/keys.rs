@@ -121,7 +121,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("time.max_ahead", SpanOrZero, "\"1h\"", "a tick further ahead of its broker timestamp is quarantined"),
     key("model.preset", Choice(&["default", "none"]), "\"default\"", "none: windows and features only"),
-    key("model.scope", Choice(&["symbol"]), "\"symbol\"", "one model per symbol"),
+    key("model.scope", Choice(&["symbol", "pooled"]), "\"symbol\"", "symbol: an LSTM per symbol; pooled: one for all"),
     key("model.hidden", Whole(1, 1024), "32", "hidden units of the LSTM"),
     key("model.layers", Whole(1, 4), "1", "layers of the LSTM"),
     key("model.steps", Whole(2, 1024), "16", "sequence length in steps"),

@@ -206,9 +206,11 @@ pub enum Preset {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// One model per symbol.
+    /// An LSTM per symbol.
     #[default]
     Symbol,
+    /// One LSTM for all symbols; everything else per symbol.
+    Pooled,
 }
 
 /// `[sink]`

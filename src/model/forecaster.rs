@@ -1,27 +1,25 @@
 //! One symbol's forecaster: closes bars, scores what came due, learns, trains, issues. Pure: no clock, no I/O.
 
 use super::examples::Examples;
-use super::experts::{ALL, Expert, Parts};
+use super::experts::{Expert, Parts};
 use super::history::{EXAMPLE_STEPS, FRESH_STEPS, History};
-use super::horizon::{HorizonModel, Issued, Opinion, Step};
+use super::horizon::{Opinion, Step};
 use super::learner::{Learner, LearnerConfig, LearnerScratch};
+use super::network::Network;
+use super::pending::{Horizon, Pending, outcome, probability_up, to_price};
+use super::pool::Pool;
 use super::scale::Realised;
 use super::shape::ModelError;
 use super::terciles::Terciles;
-use crate::evaluation::pinball::{NORMAL_QUANTILES, mean_pinball, normal_cdf};
-use crate::evaluation::skill::SkillWindow;
 use crate::features::{BarStatistics, FLOW_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures};
 use crate::market::{
-    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Span, Status, Symbol,
-    Timestamp,
+    Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, Span, Status, Symbol, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A log return beyond this is no forecast any more; keeps prices finite.
-const LOG_RETURN_MAX: f64 = 20.0;
 /// Empirical quantiles are brought up to date every so many steps.
 const REFRESH_STEPS: i64 = 60;
 /// Steps from the first one on, besides a whole sequence, before the LSTM has anything to learn from.
@@ -46,12 +44,14 @@ pub struct ForecasterConfig {
     pub coverage: f64,
     /// Which parts of the model are on.
     pub parts: Parts,
+    /// Whether all symbols share one LSTM.
+    pub pooled: bool,
     /// The LSTM.
     pub learner: LearnerConfig,
 }
 
 impl ForecasterConfig {
-    fn horizon_steps(&self) -> Vec<usize> {
+    pub(super) fn horizon_steps(&self) -> Vec<usize> {
         self.horizons.iter().map(|span| span.in_units_of(self.step).unwrap_or(1).max(1) as usize).collect()
     }
 }
@@ -63,33 +63,6 @@ pub struct StepResults {
     pub scores: Vec<Score>,
     /// Forecasts issued.
     pub forecasts: Vec<Forecast>,
-}
-
-/// A forecast that waits for its target time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Pending {
-    /// Number of the target's step.
-    target: i64,
-    /// Whether the step of the issue holds a tick: if not, nothing is learnt from it.
-    present: bool,
-    opinion: Opinion,
-    issued: Issued,
-    price: f64,
-    naive_price: f64,
-    lower: f64,
-    upper: f64,
-    quantiles: [f64; 5],
-}
-
-/// One horizon of one symbol.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Horizon {
-    span: Span,
-    steps: usize,
-    model: HorizonModel,
-    pending: VecDeque<Pending>,
-    skill: SkillWindow,
-    drifted_at: Option<Timestamp>,
 }
 
 /// One symbol's state.
@@ -110,6 +83,8 @@ pub(super) struct State {
     history: History,
     examples: Examples,
     learner: Learner,
+    /// None where all symbols share one.
+    network: Option<Network>,
     horizons: Vec<Horizon>,
     /// Number of the first step with a tick.
     first_step: Option<i64>,
@@ -129,21 +104,19 @@ impl Forecaster {
     pub fn new(config: Rc<ForecasterConfig>, symbol: Symbol) -> Result<Self, ModelError> {
         let horizon_steps = config.horizon_steps();
         let horizon_max = horizon_steps.iter().copied().max().unwrap_or(1);
-        let horizon = |(span, steps): (&Span, &usize)| Horizon {
-            span: *span,
-            steps: *steps,
-            model: HorizonModel::new(*steps, config.coverage, &config.parts),
-            pending: VecDeque::new(),
-            skill: SkillWindow::new(*steps),
-            drifted_at: None,
-        };
+        let horizon = |(span, steps): (&Span, &usize)| Horizon::new(*span, *steps, config.coverage, &config.parts);
         let state = State {
             statistics: BarStatistics::default(),
             recent: VecDeque::new(),
             terciles: Terciles::new(),
             history: History::new(config.step, config.learner.steps, horizon_max),
             examples: Examples::new(horizon_steps.len()),
-            learner: Learner::new(&config.learner, &horizon_steps, symbol.route())?,
+            learner: Learner::new(&config.learner, &horizon_steps, symbol.route()),
+            network: if config.pooled {
+                None
+            } else {
+                Some(Network::new(&config.learner, &horizon_steps, symbol.route())?)
+            },
             horizons: config.horizons.iter().zip(&horizon_steps).map(horizon).collect(),
             first_step: None,
             last_step: 0,
@@ -190,6 +163,23 @@ impl Forecaster {
         scratch: &mut LearnerScratch,
         results: &mut StepResults,
     ) {
+        self.close(at, row, market, scratch, None, results);
+        if row.is_some() {
+            self.issue(at, scratch, None, results);
+        }
+    }
+
+    /// The first half of a step: bar, scores, learning. Where symbols share a network, it is `pool`'s, which learns from all
+    /// of them before the second half.
+    pub fn close(
+        &mut self,
+        at: Timestamp,
+        row: Option<&FeatureRow>,
+        market: &MarketInputs,
+        scratch: &mut LearnerScratch,
+        pool: Option<&mut Pool>,
+        results: &mut StepResults,
+    ) {
         let step = at.millis().div_euclid(self.config.step.millis());
         let bar = row.and_then(|row| row.bar.as_ref());
         let state = &mut self.state;
@@ -213,10 +203,7 @@ impl Forecaster {
         self.settle(step, at, results);
         self.refresh(step);
         if at.millis() % self.config.epoch.millis() == 0 {
-            self.train(step, at, scratch);
-        }
-        if row.is_some() {
-            self.issue(step, at, scratch, results);
+            self.train(step, at, scratch, pool);
         }
     }
 
@@ -297,21 +284,41 @@ impl Forecaster {
         }
     }
 
-    fn train(&mut self, step: i64, at: Timestamp, scratch: &mut LearnerScratch) {
+    fn train(&mut self, step: i64, at: Timestamp, scratch: &mut LearnerScratch, pool: Option<&mut Pool>) {
         if !self.config.parts.experts[Expert::Lstm.place()] {
             return;
         }
         let state = &mut self.state;
         let effort = if state.effort_epochs > 0 { EFFORT } else { 1 };
         state.effort_epochs = state.effort_epochs.saturating_sub(1);
-        if let Some(loss) = state.learner.train(step, &state.history, &state.examples, effort, scratch) {
-            state.model = ModelInfo { version: state.model.version + 1, trained_through: Some(at), loss: Some(loss) };
+        let memory = (&state.history, &state.examples);
+        match (pool, &mut state.network) {
+            (Some(pool), _) => state.learner.contribute(pool, step, memory, effort, scratch),
+            (None, Some(network)) => {
+                if let Some(loss) = state.learner.train(network, step, memory, effort, scratch) {
+                    let version = state.model.version + 1;
+                    state.model = ModelInfo { version, trained_through: Some(at), loss: Some(loss) };
+                }
+            }
+            (None, None) => {}
         }
     }
 
-    fn issue(&mut self, step: i64, at: Timestamp, scratch: &mut LearnerScratch, results: &mut StepResults) {
+    /// The second half of a step with a row: the forecasts.
+    pub fn issue(
+        &mut self,
+        at: Timestamp,
+        scratch: &mut LearnerScratch,
+        pool: Option<&mut Pool>,
+        results: &mut StepResults,
+    ) {
+        let step = self.state.last_step;
         let (status, reasons) = self.status(step);
         let (config, state) = (&self.config, &mut self.state);
+        let (network, model) = match pool {
+            Some(pool) => (Some(&mut pool.network), pool.model),
+            None => (state.network.as_mut(), state.model),
+        };
         let Some(now) = state.recent.back() else { return };
         let random_features = scratch.random_features();
         let mut opinions: Vec<Opinion> =
@@ -323,8 +330,8 @@ impl Forecaster {
             if now.features.present && ripe {
                 state.examples.push(step, &bases);
             }
-            if state.history.holds_sequence(step) {
-                state.learner.correct(&state.history, step, scratch, &bases);
+            if let Some(network) = network.filter(|_| state.history.holds_sequence(step)) {
+                network.correct(&state.history, step, scratch, &bases);
                 for (opinion, corrected) in opinions.iter_mut().zip(scratch.corrected()) {
                     opinion.experts[Expert::Lstm.place()] = corrected.map(|z| f64::from(z) * opinion.scale);
                 }
@@ -352,7 +359,7 @@ impl Forecaster {
                 reasons,
                 skill: horizon.skill.skill(),
                 drift: Drift { changes: drift.changes(), changed_at: horizon.drifted_at, window: drift.width() },
-                model: state.model,
+                model,
             });
             horizon.pending.push_back(Pending {
                 target: step + horizon.steps as i64,
@@ -381,29 +388,4 @@ impl Forecaster {
             (Status::Ok, reasons)
         }
     }
-}
-
-fn to_price(naive: f64, log_return: f64) -> f64 {
-    naive * libm::exp(log_return.clamp(-LOG_RETURN_MAX, LOG_RETURN_MAX))
-}
-
-fn outcome(due: &Pending, actual_price: Fixed, parts: &Parts, steps: usize) -> ScoreOutcome {
-    let actual = actual_price.to_f64();
-    let pinball = |returns: &[f64; 5]| mean_pinball(&returns.map(|r| to_price(due.naive_price, r)), actual);
-    let experts = &due.opinion.experts;
-    ScoreOutcome {
-        actual_price,
-        error: due.price - actual,
-        naive_error: due.naive_price - actual,
-        covered: (due.lower..=due.upper).contains(&actual),
-        pinball: mean_pinball(&due.quantiles, actual),
-        naive_pinball: pinball(&experts[Expert::Gaussian.place()]),
-        experts: ALL.map(|expert| parts.has(expert, steps).then(|| pinball(&experts[expert.place()]))),
-    }
-}
-
-/// Probability of a positive return under a normal law with the median, and the spread of the outer quantiles.
-fn probability_up(returns: &[f64; 5]) -> f64 {
-    let spread = (returns[4] - returns[0]) / (NORMAL_QUANTILES[4] - NORMAL_QUANTILES[0]);
-    if spread > 0.0 { normal_cdf(returns[2] / spread) } else { 0.5 }
 }

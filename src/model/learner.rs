@@ -1,19 +1,17 @@
 //! Layer 4 of the recipe: the LSTM that corrects the quantiles of the layers below it, trained online.
 //!
 //! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 10,080 steps, all
-//! so old that their labels are known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer below,
-//! and can only earn its way from there.
+//! so old that their labels are known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer
+//! below, and can only earn its way from there. The network is the symbol's own ([`Network`]), or shared by all ([`Pool`]).
 
-use super::adamw::{AdamW, AdamWSettings, clip_norm};
-use super::average::WeightAverage;
 use super::examples::{Chosen, Examples};
-use super::head::Head;
 use super::history::{EXAMPLE_STEPS, History};
 use super::horizon::REGRESSORS;
-use super::lstm::{Gradients, Lstm, dropout_mask};
-use super::predictor::Predictor;
+use super::lstm::Gradients;
+use super::network::{Forecasting, Network};
+use super::pool::Pool;
 use super::random_features::RandomFeatures;
-use super::shape::{LstmShape, ModelError};
+use super::shape::LstmShape;
 use super::workspace::Workspace;
 use crate::features::INPUTS;
 use ndarray::{Array2, Array3, Axis};
@@ -25,14 +23,6 @@ use serde::{Deserialize, Serialize};
 pub const BATCH: usize = 32;
 /// Fewer examples than this are not worth a training.
 const EXAMPLES_MIN: usize = 256;
-const LEARNING_RATE: f64 = 1.6e-3;
-const WEIGHT_DECAY: f64 = 0.5;
-const GRADIENT_NORM_MAX: f64 = 1.0;
-const DROPOUT: f32 = 0.5;
-/// The weights' mean looks back this many steps, or a quarter of those since the first training where that is less.
-const AVERAGE_STEPS: f64 = 2880.0;
-/// Gain of the head and weight in the loss at horizons of these many steps; between them by power laws.
-const BY_HORIZON: [(f64, f64, f64); 4] = [(1.0, 1.0, 1.0), (5.0, 0.1, 0.3), (15.0, 0.03, 0.1), (60.0, 0.01, 0.05)];
 
 /// Sizes and seed of a learner.
 #[derive(Clone, Debug)]
@@ -70,25 +60,24 @@ impl LearnerConfig {
 /// What a minibatch needs while it is learnt from; one for all learners of a thread.
 #[derive(Debug)]
 pub struct LearnerScratch {
-    workspace: Workspace,
-    gradients: Gradients,
+    pub(super) workspace: Workspace,
+    pub(super) gradients: Gradients,
     /// `[T, B, F]`
-    inputs: Array3<f32>,
+    pub(super) inputs: Array3<f32>,
     /// `[B, K]`
-    base: Vec<[f32; 5]>,
-    targets: Vec<f32>,
-    known: Vec<f32>,
+    pub(super) base: Vec<[f32; 5]>,
+    pub(super) targets: Vec<f32>,
+    pub(super) known: Vec<f32>,
     /// `[B, 7 K]`
-    d_outputs: Vec<f32>,
+    pub(super) d_outputs: Vec<f32>,
     /// `[B, H]`
-    dropout: Vec<f32>,
+    pub(super) dropout: Vec<f32>,
     /// `[T, F]`
-    sequence: Array2<f32>,
-    /// A network to copy averaged weights to.
-    averaged: Option<Lstm>,
+    pub(super) sequence: Array2<f32>,
+    pub(super) forecasting: Option<Forecasting>,
     /// `[K]`
-    corrected: Vec<[f32; 5]>,
-    random_features: RandomFeatures,
+    pub(super) corrected: Vec<[f32; 5]>,
+    pub(super) random_features: RandomFeatures,
 }
 
 impl LearnerScratch {
@@ -108,7 +97,7 @@ impl LearnerScratch {
             dropout: vec![0.0; BATCH * shape.hidden],
             sequence: Array2::zeros((shape.steps, INPUTS)),
             corrected: vec![[0.0; 5]; config.horizons],
-            averaged: None,
+            forecasting: None,
             random_features: RandomFeatures::new(REGRESSORS, config.random_seed),
         }
     }
@@ -125,95 +114,84 @@ impl LearnerScratch {
         &self.random_features
     }
 
-    /// Quantiles for every horizon, in units of the scale, by the last [`Learner::correct`].
+    /// Quantiles for every horizon, in units of the scale, by the last [`Network::correct`].
     #[must_use]
     pub fn corrected(&self) -> &[[f32; 5]] {
         &self.corrected
     }
 }
 
-/// One symbol's LSTM, its optimiser and its averaged weights.
+/// One symbol's part in the learning of a network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Learner {
-    lstm: Lstm,
-    optimiser: AdamW,
-    average: WeightAverage,
-    /// The averaged weights, laid out for forecasts; made of them where it is missing.
-    #[serde(skip)]
-    predictor: Option<Predictor>,
-    head: Head,
     /// The longest horizon in steps.
     horizon_max: i64,
     minibatches: usize,
-    epoch_steps: usize,
     random: ChaCha8Rng,
-    /// Epochs learnt from.
-    epochs: u64,
 }
 
 impl Learner {
-    /// An untrained learner. `salt` tells symbols apart.
-    ///
-    /// # Errors
-    /// When a size is zero.
-    pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Result<Self, ModelError> {
+    /// `salt` tells symbols apart.
+    #[must_use]
+    pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Self {
         let seed = config.random_seed ^ salt;
-        let lstm = Lstm::new(config.shape(), seed)?;
-        let settings =
-            AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
-        let by_horizon: Vec<(f64, f64)> = horizon_steps.iter().map(|&steps| interpolate(steps as f64)).collect();
-        Ok(Self {
-            optimiser: AdamW::new(settings, lstm.flat().len()),
-            average: WeightAverage::new(lstm.flat()),
-            predictor: None,
-            lstm,
-            head: Head {
-                gains: by_horizon.iter().map(|(gain, _)| *gain as f32).collect(),
-                weights: by_horizon.iter().map(|(_, weight)| *weight as f32).collect(),
-            },
+        Self {
             horizon_max: horizon_steps.iter().copied().max().unwrap_or(1) as i64,
             minibatches: config.minibatches,
-            epoch_steps: config.epoch_steps,
             random: ChaCha8Rng::seed_from_u64(seed.wrapping_add(0x9e37_79b9_7f4a_7c15)),
-            epochs: 0,
-        })
+        }
     }
 
-    /// Learns from one epoch, when the labels up to `step` are known, `effort` times as much as usual: the mean loss, or
-    /// none where there is too little to learn from.
+    /// Lets the symbol's own network learn from one epoch, when the labels up to `step` are known, `effort` times as much as
+    /// usual: the mean loss, or none where there is too little to learn from.
     pub fn train(
         &mut self,
+        network: &mut Network,
         step: i64,
-        history: &History,
-        examples: &Examples,
+        (history, examples): (&History, &Examples),
         effort: usize,
         scratch: &mut LearnerScratch,
     ) -> Option<f64> {
-        let last = step - self.horizon_max;
-        let chosen = examples.between(last - EXAMPLE_STEPS as i64 + 1, last);
+        let chosen = self.choose(step, examples)?;
         let minibatches = self.minibatches * effort;
-        if chosen.count < EXAMPLES_MIN || minibatches == 0 {
-            return None;
-        }
         let mut loss = 0.0;
         for _ in 0..minibatches {
             self.draw(history, examples, chosen, scratch);
-            loss += self.learn(scratch);
+            loss += network.gradient(&mut self.random, scratch);
+            network.descend(&scratch.gradients);
         }
-        self.epochs += 1;
-        let since_first = (self.epochs - 1) as f64 * self.epoch_steps as f64;
-        let look_back = AVERAGE_STEPS.min(since_first / 4.0);
-        let rate = if look_back <= self.epoch_steps as f64 { 1.0 } else { self.epoch_steps as f64 / look_back };
-        self.average.lerp(self.lstm.flat(), rate as f32);
-        if let Some(predictor) = &mut self.predictor {
-            predictor.load(averaged(&mut scratch.averaged, &self.lstm, &self.average));
-        }
+        network.end_epoch();
         Some(loss / minibatches as f64)
+    }
+
+    /// The same for a network that all symbols share: it gets the gradients of as many minibatches, and learns when it has
+    /// them of all symbols.
+    pub fn contribute(
+        &mut self,
+        pool: &mut Pool,
+        step: i64,
+        (history, examples): (&History, &Examples),
+        effort: usize,
+        scratch: &mut LearnerScratch,
+    ) {
+        let Some(chosen) = self.choose(step, examples) else { return };
+        for _ in 0..self.minibatches * effort {
+            self.draw(history, examples, chosen, scratch);
+            let loss = pool.network.gradient(&mut self.random, scratch);
+            pool.sum.add(scratch.gradients.flat(), loss);
+        }
+    }
+
+    /// The examples whose labels are known at `step`, where they are worth a training.
+    fn choose(&self, step: i64, examples: &Examples) -> Option<Chosen> {
+        let last = step - self.horizon_max;
+        let chosen = examples.between(last - EXAMPLE_STEPS as i64 + 1, last);
+        (chosen.count >= EXAMPLES_MIN && self.minibatches > 0).then_some(chosen)
     }
 
     /// Fills a minibatch: the most recent example, and others at random.
     fn draw(&mut self, history: &History, examples: &Examples, chosen: Chosen, scratch: &mut LearnerScratch) {
-        let horizons = self.head.horizons();
+        let horizons = scratch.corrected.len();
         for place in 0..BATCH {
             let number = if place == 0 { chosen.count - 1 } else { below(&mut self.random, chosen.count) };
             let labels = place * horizons..(place + 1) * horizons;
@@ -227,73 +205,9 @@ impl Learner {
             history.copy_sequence(step, scratch.inputs.index_axis_mut(Axis(1), place));
         }
     }
-
-    fn learn(&mut self, scratch: &mut LearnerScratch) -> f64 {
-        let LearnerScratch { workspace, gradients, inputs, base, targets, known, d_outputs, dropout, .. } = scratch;
-        dropout_mask(&mut self.random, DROPOUT, dropout);
-        // Made in one piece by `zeros`, so it is a slice.
-        let inputs = inputs.as_slice().unwrap_or_default();
-        let outputs = self.lstm.forward(inputs, BATCH, Some(dropout), workspace);
-        let loss = self.head.loss_and_gradient(outputs, base, targets, known, d_outputs);
-        self.lstm.backward(d_outputs, workspace, gradients);
-        clip_norm(gradients.flat_mut(), GRADIENT_NORM_MAX);
-        self.optimiser.step(self.lstm.flat_mut(), gradients.flat());
-        loss
-    }
-
-    /// Corrects the quantiles of every horizon, in units of the scale, by the sequence that ends with `step`.
-    /// [`LearnerScratch::corrected`] has them then.
-    pub fn correct(&mut self, history: &History, step: i64, scratch: &mut LearnerScratch, bases: &[[f32; 5]]) {
-        history.copy_sequence(step, scratch.sequence.view_mut());
-        let LearnerScratch { averaged: network, sequence, corrected, .. } = scratch;
-        let (lstm, average) = (&self.lstm, &self.average);
-        let predictor = self.predictor.get_or_insert_with(|| Predictor::new(averaged(network, lstm, average)));
-        // Made in one piece by `zeros`, so it is a slice.
-        let outputs = predictor.predict(sequence.as_slice().unwrap_or_default());
-        self.head.quantiles(outputs, bases, corrected);
-    }
-}
-
-/// `lstm` with its averaged weights, in `network`.
-fn averaged<'a>(network: &'a mut Option<Lstm>, lstm: &Lstm, average: &WeightAverage) -> &'a Lstm {
-    let network = network.get_or_insert_with(|| lstm.clone());
-    network.flat_mut().copy_from_slice(average.flat());
-    network
 }
 
 /// Uniform in `0..count`, without the bias of a remainder (Lemire 2019, the multiplication alone: the bias is below 2⁻⁴⁰).
 fn below(random: &mut ChaCha8Rng, count: usize) -> usize {
     ((u128::from(random.next_u64()) * count as u128) >> 64) as usize
-}
-
-/// Gain and loss weight at a horizon.
-fn interpolate(steps: f64) -> (f64, f64) {
-    let steps = steps.clamp(BY_HORIZON[0].0, BY_HORIZON[3].0);
-    let mut result = (BY_HORIZON[3].1, BY_HORIZON[3].2);
-    for pair in BY_HORIZON.windows(2) {
-        let ((from, gain, weight), (to, next_gain, next_weight)) = (pair[0], pair[1]);
-        if (from..=to).contains(&steps) {
-            let share = libm::log(steps / from) / libm::log(to / from);
-            let between = |a: f64, b: f64| a * libm::pow(b / a, share);
-            result = (between(gain, next_gain), between(weight, next_weight));
-            break;
-        }
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gains_and_weights_meet_the_recipe_at_its_horizons() {
-        for (steps, gain, weight) in BY_HORIZON {
-            let (g, w) = interpolate(steps);
-            assert!((g - gain).abs() < 1e-12 && (w - weight).abs() < 1e-12, "{steps}: {g} {w}");
-        }
-        assert_eq!(interpolate(240.0), (0.01, 0.05));
-        let (gain, _) = interpolate(30.0);
-        assert!((0.01..0.03).contains(&gain));
-    }
 }

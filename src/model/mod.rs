@@ -2,12 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`forecaster`], [`horizon`] | one symbol, and all layers of one of its horizons |
+//! | [`forecaster`], [`horizon`], `pending` | one symbol, all layers of one of its horizons, a forecast that waits |
 //! | [`state`] | a symbol's state as bytes, and back |
 //! | [`experts`] | who is mixed, with which priors, and which parts are on |
 //! | [`scale`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
 //! | [`location`], [`covariance`] | an expert on location, the matrix that online regressions share |
-//! | [`learner`], [`examples`], [`history`] | layer 4: the LSTM's online training, and what it remembers |
+//! | [`learner`], [`examples`], [`history`] | layer 4: a symbol's part in the LSTM's online training, and what it remembers |
+//! | [`network`], [`pool`] | the LSTM that learns and forecasts, and one that all symbols share |
 //! | [`mixture`], [`gate`], [`intervals`], [`terciles`] | layers 5 to 7 |
 //! | [`shape`], [`lstm`] | sizes, names and layouts of the weights (PyTorch's), initial weights, gradients |
 //! | [`workspace`], `forward`, `backward` | a minibatch through the network and back, without allocation |
@@ -40,7 +41,10 @@ pub mod learner;
 pub mod location;
 pub mod lstm;
 pub mod mixture;
+pub mod network;
+mod pending;
 pub mod pinball;
+pub mod pool;
 pub mod predictor;
 mod product;
 mod quantile_axis;

@@ -1,27 +1,33 @@
-//! A symbol's state as bytes, and back.
+//! A symbol's state as bytes, and back; and that of a network which all symbols share.
 //!
 //! ```text
 //!   "TCF" · version · fingerprint of the configuration · digest of the rest · symbol and everything that learns (postcard)
+//!   "TCP" · version · fingerprint of the configuration · digest of the rest · the shared network (postcard)
 //! ```
 //!
 //! Complete: what is read back goes on with the same bits. What follows from the configuration is not in it; the fingerprint
 //! keeps a state from being read under another one.
 
 use super::forecaster::{Forecaster, ForecasterConfig};
+use super::pool::Pool;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
 /// Of the layout: raised whenever it changes.
-pub const STATE_VERSION: u8 = 2;
+pub const STATE_VERSION: u8 = 3;
 const MAGIC: [u8; 3] = *b"TCF";
+const POOL_MAGIC: [u8; 3] = *b"TCP";
 const FINGERPRINT_BYTES: usize = 16;
-const HEAD_BYTES: usize = MAGIC.len() + 1 + FINGERPRINT_BYTES;
+const DIGEST_BYTES: usize = 8;
+const HEAD_BYTES: usize = MAGIC.len() + 1 + FINGERPRINT_BYTES + DIGEST_BYTES;
 
 /// Why bytes are not a forecaster's state.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StateError {
     /// They are something else.
-    #[error("this is not a forecaster's state")]
+    #[error("this is not the state that is expected here")]
     Foreign,
     /// Another version of tickcast wrote them.
     #[error(
@@ -43,24 +49,24 @@ pub enum StateError {
 
 /// Of everything in a configuration that a state depends on; the job's name is not.
 fn fingerprint(config: &ForecasterConfig) -> [u8; FINGERPRINT_BYTES] {
-    let ForecasterConfig { job: _, step, epoch, horizons, coverage, parts, learner } = config;
-    let text = format!("{step} {epoch} {horizons:?} {:x} {parts:?} {learner:?}", coverage.to_bits());
-    let digest = Sha256::digest(text.as_bytes());
+    let ForecasterConfig { job: _, step, epoch, horizons, coverage, parts, pooled, learner } = config;
+    let text = format!("{step} {epoch} {horizons:?} {:x} {parts:?} {pooled} {learner:?}", coverage.to_bits());
+    digest(text.as_bytes())
+}
+
+/// The first bytes of the SHA-256.
+fn digest<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let digest = Sha256::digest(bytes);
     std::array::from_fn(|at| digest[at])
 }
 
 impl Forecaster {
-    /// Appends the state to `out`.
+    /// Appends the state to `out`. Between steps: not after [`Forecaster::close`] and before [`Forecaster::issue`].
     ///
     /// # Errors
     /// Never but for a fault in this program: all of the state can be written.
     pub fn write_state(&self, out: &mut Vec<u8>) -> Result<(), StateError> {
-        out.extend_from_slice(&MAGIC);
-        out.push(STATE_VERSION);
-        out.extend_from_slice(&fingerprint(self.config()));
-        let body = postcard::to_extend(&self.parts_to_write(), std::mem::take(out)).map_err(|error| damaged(&error))?;
-        *out = body;
-        Ok(())
+        write(MAGIC, self.config(), &self.parts_to_write(), out)
     }
 
     /// Reads what [`Forecaster::write_state`] has written, under the same configuration.
@@ -68,20 +74,64 @@ impl Forecaster {
     /// # Errors
     /// When the bytes are something else, or belong to another version or configuration.
     pub fn read_state(config: Rc<ForecasterConfig>, bytes: &[u8]) -> Result<Self, StateError> {
-        let head = bytes.get(..HEAD_BYTES).filter(|head| head.starts_with(&MAGIC)).ok_or(StateError::Foreign)?;
-        let found = head[MAGIC.len()];
-        if found != STATE_VERSION {
-            return Err(StateError::Version { found });
-        }
-        if head[MAGIC.len() + 1..] != fingerprint(&config) {
-            return Err(StateError::Configuration);
-        }
-        let (parts, rest) = postcard::take_from_bytes(&bytes[HEAD_BYTES..]).map_err(|error| damaged(&error))?;
-        if !rest.is_empty() {
-            return Err(StateError::Damaged(format!("{} bytes too many", rest.len())));
-        }
+        let parts = read(MAGIC, &config, bytes)?;
         Ok(Self::from_written(config, parts))
     }
+}
+
+impl Pool {
+    /// Appends the shared network to `out`, between steps. Every worker's is the same.
+    ///
+    /// # Errors
+    /// Never but for a fault in this program: all of the state can be written.
+    pub fn write_state(&self, config: &ForecasterConfig, out: &mut Vec<u8>) -> Result<(), StateError> {
+        write(POOL_MAGIC, config, self, out)
+    }
+
+    /// Reads what [`Pool::write_state`] has written, under the same configuration.
+    ///
+    /// # Errors
+    /// When the bytes are something else, or belong to another version or configuration.
+    pub fn read_state(config: &ForecasterConfig, bytes: &[u8]) -> Result<Self, StateError> {
+        read(POOL_MAGIC, config, bytes)
+    }
+}
+
+fn write(
+    magic: [u8; 3],
+    config: &ForecasterConfig,
+    body: &impl Serialize,
+    out: &mut Vec<u8>,
+) -> Result<(), StateError> {
+    out.extend_from_slice(&magic);
+    out.push(STATE_VERSION);
+    out.extend_from_slice(&fingerprint(config));
+    let digest_at = out.len();
+    out.extend_from_slice(&[0; DIGEST_BYTES]);
+    *out = postcard::to_extend(body, std::mem::take(out)).map_err(|error| damaged(&error))?;
+    let digest: [u8; DIGEST_BYTES] = digest(&out[digest_at + DIGEST_BYTES..]);
+    out[digest_at..digest_at + DIGEST_BYTES].copy_from_slice(&digest);
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(magic: [u8; 3], config: &ForecasterConfig, bytes: &[u8]) -> Result<T, StateError> {
+    let head = bytes.get(..HEAD_BYTES).filter(|head| head.starts_with(&magic)).ok_or(StateError::Foreign)?;
+    let found = head[magic.len()];
+    if found != STATE_VERSION {
+        return Err(StateError::Version { found });
+    }
+    let (wrote, told) = head[magic.len() + 1..].split_at(FINGERPRINT_BYTES);
+    if wrote != fingerprint(config) {
+        return Err(StateError::Configuration);
+    }
+    if told != digest::<DIGEST_BYTES>(&bytes[HEAD_BYTES..]) {
+        return Err(StateError::Damaged("its digest is that of other bytes".to_owned()));
+    }
+    let (body, rest) = postcard::take_from_bytes(&bytes[HEAD_BYTES..]).map_err(|error| damaged(&error))?;
+    if !rest.is_empty() {
+        return Err(StateError::Damaged(format!("{} bytes too many", rest.len())));
+    }
+    Ok(body)
 }
 
 fn damaged(error: &postcard::Error) -> StateError {

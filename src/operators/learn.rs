@@ -8,23 +8,30 @@
 //! When both frontiers have passed the end of a step, for each symbol, in this order: close the bar, score what came due, train at
 //! the end of an epoch, issue. A label thus enters when its target time has passed, and a forecast uses weights that were
 //! finished before it is issued: looking ahead would need a message from before the frontier.
+//!
+//! Where all symbols share a network, a step has two halves: all symbols close it, then the network learns from all of them
+//! ([`super::pool`]), then they issue.
 
 use super::market::MarketStep;
+use super::pool::{Pooled, Share, Totals, pool};
 use super::stats::Stats;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
 use crate::market::{FeatureRow, Forecast, Score, Slide, Symbol, Timestamp};
 use crate::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
 use crate::model::learner::LearnerScratch;
+use crate::model::pool::Pool;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::operator::Operator;
-use timely::progress::frontier::MutableAntichain;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
@@ -48,49 +55,83 @@ pub fn learn<'scope>(
     stats: Arc<Stats>,
 ) -> StreamVec<'scope, u64, (u64, Verdict)> {
     let scope = rows.scope();
-    rows.binary_frontier::<_, CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _, _>(
-        market,
-        Pipeline,
-        Pipeline,
-        "Learn",
-        move |capability, info| {
-            let activator = scope.activator_for(info.address);
-            let mut capability = Some(capability);
-            let mut state = State::new(slide, config);
-            move |(rows, rows_frontier), (market, market_frontier), output| {
-                rows.for_each_stamp(|_, data| {
-                    for batch in data {
-                        batch.drain(..).for_each(|rows| state.stash(rows));
-                    }
-                });
-                market.for_each_stamp(|_, data| {
-                    for batch in data {
-                        batch.drain(..).for_each(|of| state.stash_market(of));
-                    }
-                });
-                let Some(held) = capability.as_mut() else { return };
-                let first = |of: &MutableAntichain<u64>| of.frontier().first().copied();
-                let frontiers = Frontiers { rows: first(rows_frontier), market: first(market_frontier) };
-                let mut results = StepResults::default();
-                let done = {
-                    let mut session = output.session(&*held);
-                    state.advance(frontiers, &mut results, |pane, results| {
-                        stats.add_forecasts(results.forecasts.len() as u64);
-                        session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
-                        session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
-                    })
-                };
-                match (done, frontiers.least()) {
-                    (true, None) => capability = None,
-                    (true, Some(time)) => held.downgrade(&time),
-                    (false, _) => {
-                        held.downgrade(&state.next_pane().max(*held.time()));
-                        activator.activate();
-                    }
+    let mut builder = OperatorBuilder::new("Learn".to_owned(), scope);
+    let address = builder.operator_info().address;
+    let (activator, waker) = (scope.activator_for(Rc::clone(&address)), scope.activator_for(address));
+    let mut rows = builder.new_input(rows, Pipeline);
+    let mut market = builder.new_input(market, Pipeline);
+    let (verdicts, verdict_stream) = builder.new_output::<Vec<(u64, Verdict)>>();
+    let mut verdicts = OutputBuilder::<_, CapacityContainerBuilder<Vec<(u64, Verdict)>>>::from(verdicts);
+    let (shares, share_stream) = builder.new_output::<Vec<Share>>();
+    let mut shares = OutputBuilder::<_, CapacityContainerBuilder<Vec<Share>>>::from(shares);
+    // Sizes were checked with the configuration.
+    let network = if config.pooled { Pool::new(&config).ok() } else { None };
+    let totals = network.is_some().then(|| Rc::new(RefCell::new(Totals::default())));
+    let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
+    let mut state = State::new(slide, config, pooled);
+    builder.build(move |mut capabilities| {
+        let mut for_shares = capabilities.pop().filter(|_| state.pooled.is_some());
+        let mut for_verdicts = capabilities.pop();
+        move |frontiers| {
+            rows.for_each_stamp(|_, data| {
+                for batch in data {
+                    batch.drain(..).for_each(|rows| state.stash(rows));
                 }
+            });
+            market.for_each_stamp(|_, data| {
+                for batch in data {
+                    batch.drain(..).for_each(|of| state.stash_market(of));
+                }
+            });
+            let Some(held) = &for_verdicts else { return };
+            let first = |input: usize| frontiers[input].frontier().first().copied();
+            let frontiers = Frontiers { rows: first(0), market: first(1) };
+            let mut results = StepResults::default();
+            let pause = {
+                let mut output = verdicts.activate();
+                let mut session = output.session(held);
+                state.advance(frontiers, &mut results, |pane, results| {
+                    stats.add_forecasts(results.forecasts.len() as u64);
+                    session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
+                    session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
+                })
+            };
+            if let Some(held) = &for_shares {
+                shares.activate().session(held).give_iterator(state.shares.drain(..));
             }
-        },
-    )
+            let next = state.next_pane();
+            downgrade(&mut for_verdicts, if pause == Pause::Done { frontiers.least() } else { Some(next) });
+            // Of a step that is closed there is nothing more to share: what it waits for is the others.
+            let shared = next + u64::from(state.closed.is_some());
+            downgrade(&mut for_shares, if pause == Pause::Done { frontiers.least() } else { Some(shared) });
+            if pause == Pause::Busy {
+                activator.activate();
+            }
+        }
+    });
+    if let Some(totals) = totals {
+        pool(share_stream, totals, waker);
+    }
+    verdict_stream
+}
+
+/// Moves a capability on to `time`, or drops it where there is none.
+fn downgrade(held: &mut Option<Capability<u64>>, time: Option<u64>) {
+    match (held.as_mut(), time) {
+        (Some(capability), Some(time)) => capability.downgrade(&time.max(*capability.time())),
+        _ => *held = None,
+    }
+}
+
+/// Why [`State::advance`] came back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// There is nothing left to do.
+    Done,
+    /// There is more, but others get their turn.
+    Busy,
+    /// Other workers' parts of a shared gradient are missing.
+    Waiting,
 }
 
 /// How far the inputs are; none where one has ended.
@@ -129,10 +170,16 @@ struct State {
     /// Whether a forecaster waits for a step without a row.
     awake: bool,
     scratch: LearnerScratch,
+    /// The network, where all symbols share one.
+    pooled: Option<Pooled>,
+    /// Rows of the step at hand, when it is closed and its forecasts are not issued.
+    closed: Option<Vec<FeatureRow>>,
+    /// On their way to all workers.
+    shares: Vec<Share>,
 }
 
 impl State {
-    fn new(slide: Slide, config: ForecasterConfig) -> Self {
+    fn new(slide: Slide, config: ForecasterConfig, pooled: Option<Pooled>) -> Self {
         let scratch = LearnerScratch::new(&config.learner);
         Self {
             slide,
@@ -144,6 +191,9 @@ impl State {
             last_pane: 0,
             awake: false,
             scratch,
+            pooled,
+            closed: None,
+            shares: Vec::new(),
         }
     }
 
@@ -173,22 +223,21 @@ impl State {
     }
 
     /// Works off the steps that end before the frontiers, or with the last pane that held a tick where the rows have ended.
-    /// False when there is more to do.
     fn advance(
         &mut self,
         frontiers: Frontiers,
         results: &mut StepResults,
         mut emit: impl FnMut(u64, &mut StepResults),
-    ) -> bool {
+    ) -> Pause {
         // The end of the last closed pane: steps up to it are complete.
-        let Some(closed) = frontiers.closed(self.last_pane) else { return true };
+        let Some(closed) = frontiers.closed(self.last_pane) else { return Pause::Done };
         let last = self.slide.end_of(closed).millis().div_euclid(self.config.step.millis());
         let mut worked = 0;
         while self.next <= last {
             if worked >= STEPS_PER_ACTIVATION {
-                return false;
+                return Pause::Busy;
             }
-            if !self.awake {
+            if !self.awake && self.closed.is_none() {
                 // Nobody waits for a step without rows: on to the next that has some.
                 let first = self.pending.first_key_value().map_or(last + 1, |(&step, _)| step.min(last + 1));
                 self.next = self.next.max(first);
@@ -196,28 +245,24 @@ impl State {
                     break;
                 }
             }
-            worked += self.step(results).max(1);
-            let pane = self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0);
-            emit(pane, results);
+            let done = if self.pooled.is_some() { self.step_pooled(results) } else { Some(self.step(results)) };
+            emit(self.next_pane(), results);
+            let Some(done) = done else { return Pause::Waiting };
+            worked += done.max(1);
             self.next += 1;
         }
         // Of steps that were passed over.
         self.market = self.market.split_off(&self.next);
-        true
+        let next_pane = self.next_pane();
+        if let Some(pooled) = &mut self.pooled {
+            pooled.catch_up(next_pane, &mut self.scratch);
+        }
+        Pause::Done
     }
 
     /// One step of every symbol that has a row or waits for a score. Gives how many.
     fn step(&mut self, results: &mut StepResults) -> usize {
-        let at = self.end_of(self.next);
-        let rows = self.pending.remove(&self.next).unwrap_or_default();
-        let market = self.market.remove(&self.next).unwrap_or_default();
-        for row in &rows {
-            if !self.forecasters.contains_key(&row.symbol) {
-                let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
-                // Sizes were checked when the graph was built.
-                self.forecasters.extend(forecaster.ok().map(|f| (row.symbol.clone(), f)));
-            }
-        }
+        let (at, rows, market) = self.begin();
         // Both are ordered by symbol: one walk.
         let mut rows = rows.iter().peekable();
         let mut worked = 0;
@@ -231,5 +276,125 @@ impl State {
             self.awake |= forecaster.awaits_scores();
         }
         worked
+    }
+
+    /// The end of the next step, its rows, whose symbols have forecasters now, and the market's inputs.
+    fn begin(&mut self) -> (Timestamp, Vec<FeatureRow>, MarketInputs) {
+        let rows = self.pending.remove(&self.next).unwrap_or_default();
+        for row in &rows {
+            if !self.forecasters.contains_key(&row.symbol) {
+                let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
+                // Sizes were checked when the graph was built.
+                self.forecasters.extend(forecaster.ok().map(|f| (row.symbol.clone(), f)));
+            }
+        }
+        (self.end_of(self.next), rows, self.market.remove(&self.next).unwrap_or_default())
+    }
+
+    /// The same where all symbols share a network; none while parts of its gradient are missing.
+    fn step_pooled(&mut self, results: &mut StepResults) -> Option<usize> {
+        if self.closed.is_none() {
+            // Other workers may have gone through epochs that this one had nothing to do in.
+            self.join(self.next - 1)?;
+            self.close(results);
+        }
+        self.join(self.next)?;
+        Some(self.issue(results))
+    }
+
+    /// Learns the epochs that end up to step number `step`.
+    fn join(&mut self, step: i64) -> Option<()> {
+        let epoch = self.config.epoch.millis();
+        let end = Timestamp::from_millis(self.end_of(step).millis().div_euclid(epoch) * epoch);
+        let joined = self.pooled.as_mut().is_none_or(|pooled| pooled.join(end, &mut self.scratch));
+        joined.then_some(())
+    }
+
+    fn close(&mut self, results: &mut StepResults) {
+        let (at, rows, market) = self.begin();
+        let mut of_symbols = rows.iter().peekable();
+        for (symbol, forecaster) in &mut self.forecasters {
+            let row = of_symbols.next_if(|row| row.symbol == *symbol);
+            if row.is_some() || forecaster.awaits_scores() {
+                let pool = self.pooled.as_mut().map(|pooled| &mut pooled.pool);
+                forecaster.close(at, row, &market, &mut self.scratch, pool, results);
+            }
+        }
+        let pane = self.next_pane();
+        if let Some(pooled) = &mut self.pooled {
+            self.shares.extend(pooled.shares(pane));
+        }
+        self.closed = Some(rows);
+    }
+
+    fn issue(&mut self, results: &mut StepResults) -> usize {
+        let at = self.end_of(self.next);
+        let rows = self.closed.take().unwrap_or_default();
+        for row in &rows {
+            if let Some(forecaster) = self.forecasters.get_mut(&row.symbol) {
+                let pool = self.pooled.as_mut().map(|pooled| &mut pooled.pool);
+                forecaster.issue(at, &mut self.scratch, pool, results);
+            }
+        }
+        self.awake = self.forecasters.values().any(Forecaster::awaits_scores);
+        rows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Fixed, Span};
+    use crate::model::experts::Parts;
+    use crate::model::learner::LearnerConfig;
+    use crate::model::pool::GradientSum;
+
+    fn config() -> ForecasterConfig {
+        let (step, epoch) = (Span::from_millis(60_000), Span::from_millis(300_000));
+        let learner = LearnerConfig {
+            hidden: 4,
+            layers: 1,
+            steps: 2,
+            minibatches: 1,
+            epoch_steps: 5,
+            horizons: 1,
+            random_seed: 1,
+        };
+        let (job, horizons, parts) = ("test".into(), vec![step], Parts::default());
+        ForecasterConfig { job, step, epoch, horizons, coverage: 0.9, parts, pooled: true, learner }
+    }
+
+    /// A worker whose first symbol comes late waits for the epochs that others have learnt before, and learns them.
+    #[test]
+    fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
+        let (slide, config) = (Slide::new(Span::from_millis(60_000)), config());
+        let totals = Rc::new(RefCell::new(Totals::default()));
+        let mut total = GradientSum::default();
+        total.add(&vec![0.01; config.learner.shape().parameters()], 1.0);
+        totals.borrow_mut().sums.insert(94, total);
+        let pooled = Pooled::new(Pool::new(&config).unwrap(), Rc::clone(&totals), slide, 2);
+        let mut state = State::new(slide, config, Some(pooled));
+        let (end, last_price) = (state.end_of(100), Fixed::from_raw(1));
+        let row = FeatureRow {
+            symbol: Symbol::new("X").unwrap(),
+            end,
+            windows: Box::new([]),
+            bar: Some(crate::market::Ohlcv::of_tick(last_price, last_price, None)),
+            last_price,
+        };
+        // Step number 100 ends an epoch, and so does number 95, with pane 94.
+        state.pending.insert(100, vec![row]);
+        let mut issued = Vec::new();
+        let mut advance = |state: &mut State, pool_frontier| {
+            totals.borrow_mut().frontier = Some(pool_frontier);
+            let (frontiers, mut results) = (Frontiers { rows: Some(110), market: None }, StepResults::default());
+            let pause = state.advance(frontiers, &mut results, |_, results| issued.append(&mut results.forecasts));
+            (pause == Pause::Waiting, state.closed.is_some())
+        };
+        assert_eq!(advance(&mut state, 94), (true, false), "the epoch before is not complete");
+        assert_eq!(advance(&mut state, 95), (true, true), "this one is not");
+        assert_eq!(advance(&mut state, 100), (false, false));
+        assert_eq!(issued.iter().map(|f| f.model.version).collect::<Vec<_>>(), [1]);
+        assert!(totals.borrow().sums.is_empty());
     }
 }

@@ -5,6 +5,7 @@ pub mod commit;
 pub mod learn;
 pub mod market;
 pub mod panes;
+pub mod pool;
 pub mod sliding;
 pub mod source;
 pub mod stats;

@@ -24,6 +24,7 @@ pub fn config() -> ForecasterConfig {
         epoch: "5m".parse().unwrap(),
         coverage: 0.9,
         parts: Parts::default(),
+        pooled: false,
         learner: LearnerConfig {
             hidden: 32,
             layers: 1,

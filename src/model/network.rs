@@ -1,0 +1,174 @@
+//! The LSTM with its optimiser and the mean of its weights: one symbol's own, or one that all symbols share.
+
+use super::adamw::{AdamW, AdamWSettings, clip_norm};
+use super::average::WeightAverage;
+use super::head::Head;
+use super::history::History;
+use super::learner::{BATCH, LearnerConfig, LearnerScratch};
+use super::lstm::{Gradients, Lstm, dropout_mask};
+use super::predictor::Predictor;
+use super::shape::ModelError;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const LEARNING_RATE: f64 = 1.6e-3;
+const WEIGHT_DECAY: f64 = 0.5;
+/// Of every minibatch, and of the mean over symbols.
+pub(super) const GRADIENT_NORM_MAX: f64 = 1.0;
+const DROPOUT: f32 = 0.5;
+/// The weights' mean looks back this many steps, or a quarter of those since the first training where that is less.
+const AVERAGE_STEPS: f64 = 2880.0;
+/// Gain of the head and weight in the loss at horizons of these many steps; between them by power laws.
+const BY_HORIZON: [(f64, f64, f64); 4] = [(1.0, 1.0, 1.0), (5.0, 0.1, 0.3), (15.0, 0.03, 0.1), (60.0, 0.01, 0.05)];
+
+/// Weights that learn, and their mean, which forecasts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Network {
+    lstm: Lstm,
+    optimiser: AdamW,
+    average: WeightAverage,
+    head: Head,
+    epoch_steps: usize,
+    /// Epochs learnt from.
+    epochs: u64,
+    #[serde(skip)]
+    identity: Identity,
+}
+
+/// Tells networks apart, copies of one included: by it a thread knows whose weights it has laid out for forecasts.
+#[derive(Debug)]
+struct Identity(u64);
+
+impl Default for Identity {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Averaged weights, laid out for forecasts: one for all networks of a thread, since a copy per symbol would take 30 kB.
+/// Loading another one's takes some microseconds.
+#[derive(Debug)]
+pub(super) struct Forecasting {
+    averaged: Lstm,
+    predictor: Predictor,
+    /// Whose, and after how many epochs.
+    loaded: (u64, u64),
+}
+
+impl Network {
+    /// An untrained network. `salt` tells symbols apart.
+    ///
+    /// # Errors
+    /// When a size is zero.
+    pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Result<Self, ModelError> {
+        let lstm = Lstm::new(config.shape(), config.random_seed ^ salt)?;
+        let settings =
+            AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
+        let by_horizon: Vec<(f64, f64)> = horizon_steps.iter().map(|&steps| interpolate(steps as f64)).collect();
+        Ok(Self {
+            optimiser: AdamW::new(settings, lstm.flat().len()),
+            average: WeightAverage::new(lstm.flat()),
+            lstm,
+            head: Head {
+                gains: by_horizon.iter().map(|(gain, _)| *gain as f32).collect(),
+                weights: by_horizon.iter().map(|(_, weight)| *weight as f32).collect(),
+            },
+            epoch_steps: config.epoch_steps,
+            epochs: 0,
+            identity: Identity::default(),
+        })
+    }
+
+    /// The loss on the minibatch in `scratch`, where its clipped gradient is then.
+    pub(super) fn gradient(&self, random: &mut ChaCha8Rng, scratch: &mut LearnerScratch) -> f64 {
+        let LearnerScratch { workspace, gradients, inputs, base, targets, known, d_outputs, dropout, .. } = scratch;
+        dropout_mask(random, DROPOUT, dropout);
+        // Made in one piece by `zeros`, so it is a slice.
+        let inputs = inputs.as_slice().unwrap_or_default();
+        let outputs = self.lstm.forward(inputs, BATCH, Some(dropout), workspace);
+        let loss = self.head.loss_and_gradient(outputs, base, targets, known, d_outputs);
+        self.lstm.backward(d_outputs, workspace, gradients);
+        clip_norm(gradients.flat_mut(), GRADIENT_NORM_MAX);
+        loss
+    }
+
+    /// One step of the optimiser.
+    pub(super) fn descend(&mut self, gradients: &Gradients) {
+        self.optimiser.step(self.lstm.flat_mut(), gradients.flat());
+    }
+
+    /// Moves the mean of the weights towards them.
+    pub(super) fn end_epoch(&mut self) {
+        self.epochs += 1;
+        let since_first = (self.epochs - 1) as f64 * self.epoch_steps as f64;
+        let look_back = AVERAGE_STEPS.min(since_first / 4.0);
+        let rate = if look_back <= self.epoch_steps as f64 { 1.0 } else { self.epoch_steps as f64 / look_back };
+        self.average.lerp(self.lstm.flat(), rate as f32);
+    }
+
+    /// The averaged weights, laid out for forecasts.
+    fn predictor<'a>(&self, held: &'a mut Option<Forecasting>) -> &'a mut Predictor {
+        let wanted = (self.identity.0, self.epochs);
+        let Forecasting { averaged, predictor, loaded } = held.get_or_insert_with(|| Forecasting {
+            averaged: self.lstm.clone(),
+            predictor: Predictor::new(&self.lstm),
+            loaded: (u64::MAX, 0),
+        });
+        if *loaded != wanted {
+            averaged.flat_mut().copy_from_slice(self.average.flat());
+            predictor.load(averaged);
+            *loaded = wanted;
+        }
+        predictor
+    }
+
+    /// Corrects the quantiles of every horizon, in units of the scale, by the sequence that ends with `step`.
+    /// [`LearnerScratch::corrected`] has them then.
+    pub fn correct(&self, history: &History, step: i64, scratch: &mut LearnerScratch, bases: &[[f32; 5]]) {
+        history.copy_sequence(step, scratch.sequence.view_mut());
+        let LearnerScratch { forecasting, sequence, corrected, .. } = scratch;
+        // Made in one piece by `zeros`, so it is a slice.
+        let outputs = self.predictor(forecasting).predict(sequence.as_slice().unwrap_or_default());
+        self.head.quantiles(outputs, bases, corrected);
+    }
+}
+
+/// Gain and loss weight at a horizon.
+fn interpolate(steps: f64) -> (f64, f64) {
+    let steps = steps.clamp(BY_HORIZON[0].0, BY_HORIZON[3].0);
+    let mut result = (BY_HORIZON[3].1, BY_HORIZON[3].2);
+    for pair in BY_HORIZON.windows(2) {
+        let ((from, gain, weight), (to, next_gain, next_weight)) = (pair[0], pair[1]);
+        if (from..=to).contains(&steps) {
+            let share = libm::log(steps / from) / libm::log(to / from);
+            let between = |a: f64, b: f64| a * libm::pow(b / a, share);
+            result = (between(gain, next_gain), between(weight, next_weight));
+            break;
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gains_and_weights_meet_the_recipe_at_its_horizons() {
+        for (steps, gain, weight) in BY_HORIZON {
+            let (g, w) = interpolate(steps);
+            assert!((g - gain).abs() < 1e-12 && (w - weight).abs() < 1e-12, "{steps}: {g} {w}");
+        }
+        assert_eq!(interpolate(240.0), (0.01, 0.05));
+        let (gain, _) = interpolate(30.0);
+        assert!((0.01..0.03).contains(&gain));
+    }
+}

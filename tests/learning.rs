@@ -183,3 +183,18 @@ fn a_hole_longer_than_the_memory_is_still_a_hole() {
         assert_eq!((forecast.status, forecast.reasons.gap), (expected, place < 11), "step {place} after the hole");
     }
 }
+
+/// Examples wait for the labels of the longest horizon: however long it is, the LSTM has something to learn from.
+#[test]
+fn the_lstm_trains_with_a_horizon_of_a_week() {
+    let mut config = config();
+    config.horizons = ["1m", "7d"].map(|text| text.parse().unwrap()).to_vec();
+    config.learner.horizons = 2;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let returns: Vec<f64> = (0..8 * DAY).map(|_| 1e-3 * normal(&mut rng)).collect();
+    let (forecasts, _) = run(&config, &bars_of_returns(&returns));
+    let last = forecasts.last().unwrap();
+    // 10,080 steps for the first labels, 136 + 256 for the first examples; then once in five.
+    assert!((190..=220).contains(&last.model.version), "{:?}", last.model);
+    assert!(forecasts.iter().all(|f| f.price.is_finite() && f.quantiles.is_sorted()));
+}

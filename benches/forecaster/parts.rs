@@ -49,7 +49,7 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
     let mut scratch = LearnerScratch::new(&config.learner);
     let (mut statistics, mut terciles) = (BarStatistics::default(), Terciles::new());
     let mut history = History::new(config.step, config.learner.steps, longest);
-    let mut examples = Examples::new(steps.len());
+    let mut examples = Examples::new(steps.len(), longest);
     let mut learner = Learner::new(&config.learner, &steps, symbol.route());
     let mut network = Network::new(&config.learner, &steps, symbol.route()).unwrap();
     let model = |&steps: &usize| HorizonModel::new(steps, config.coverage, &config.parts);

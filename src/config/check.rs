@@ -5,8 +5,10 @@ use crate::market::Span;
 
 /// The most panes of the longest window: each pane with a tick is kept, per symbol.
 pub const WINDOW_PANES_MAX: i64 = 10_000_000;
-/// The most steps of the longest horizon, and of an epoch: forecasts that are not yet due are kept, per symbol.
-pub const HORIZON_STEPS_MAX: i64 = 1_000_000;
+/// The most steps of an epoch.
+pub const EPOCH_STEPS_MAX: i64 = 1_000_000;
+/// The longest horizon in steps: each costs a symbol 1.3 kB, and all of them are looked at for each label.
+pub const HORIZON_STEPS_MAX: i64 = 20_160;
 
 /// What a command needs of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,7 @@ fn check_time(config: &Config, found: &mut Vec<Problem>) {
 fn check_model(config: &Config, found: &mut Vec<Problem>) {
     let model = &config.model;
     let step = ("model.step", model.step);
-    check_multiple(found, step, ("time.epoch", config.time.epoch), HORIZON_STEPS_MAX);
+    check_multiple(found, step, ("time.epoch", config.time.epoch), EPOCH_STEPS_MAX);
     for &horizon in &model.horizons {
         check_multiple(found, step, ("model.horizons", horizon), HORIZON_STEPS_MAX);
     }

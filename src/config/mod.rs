@@ -195,7 +195,7 @@ pub struct ModelConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// The LSTM on a volatility-scaled base.
+    /// Seven layers, the LSTM among them.
     #[default]
     Default,
     /// Windows and features only.

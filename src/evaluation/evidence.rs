@@ -50,7 +50,8 @@ impl Evidence {
         self.wealths[place].bet(gain);
     }
 
-    /// The evidence: 1 at the start; above 20 is evidence at the level of 5 per cent, whenever one looks.
+    /// The evidence: 1 at the start; above 20 is evidence at the level of 5 per cent, one step ahead whenever one looks, further
+    /// ahead at a time fixed in advance.
     #[must_use]
     pub fn value(&self) -> f64 {
         self.wealths.iter().map(|w| libm::exp(w.log)).sum::<f64>() / self.wealths.len() as f64

@@ -23,6 +23,13 @@ impl Ewma {
         self.weight = self.decay * self.weight + (1.0 - self.decay);
     }
 
+    /// Takes in `count` zeros.
+    pub fn add_zeros(&mut self, count: i64) {
+        let decay = libm::pow(self.decay, count.max(0) as f64);
+        self.sum *= decay;
+        self.weight = 1.0 - (1.0 - self.weight) * decay;
+    }
+
     /// The mean so far; 0 before the first value.
     #[must_use]
     pub fn value(&self) -> f64 {
@@ -46,6 +53,11 @@ impl Ewmas {
         self.0.iter_mut().for_each(|mean| mean.add(value));
     }
 
+    /// Takes in `count` zeros.
+    pub fn add_zeros(&mut self, count: i64) {
+        self.0.iter_mut().for_each(|mean| mean.add_zeros(count));
+    }
+
     /// The mean at the half-life that was named at `place`.
     #[must_use]
     pub fn value(&self, place: usize) -> f64 {
@@ -64,6 +76,10 @@ mod tests {
         assert_eq!((means.value(0), means.value(1)), (1.0, 1.0));
         (0..4).for_each(|_| means.add(0.0));
         // Weights 1/2 for the first, and those of the four others add up with it to 1/2 + 1/2 (1 + .. ) / (..): by the formula.
+        let mut at_once = Ewmas::new(&[4.0, 1e9]);
+        at_once.add(1.0);
+        at_once.add_zeros(4);
+        assert!((at_once.value(0) - means.value(0)).abs() < 1e-12 && (at_once.value(1) - means.value(1)).abs() < 1e-6);
         let a = 0.5_f64.powf(0.25);
         let expected = a.powi(4) / (0..5).map(|n| a.powi(n)).sum::<f64>();
         assert!((means.value(0) - expected).abs() < 1e-12);

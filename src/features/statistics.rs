@@ -80,6 +80,11 @@ impl BarStatistics {
         self.features(end, bar, present)
     }
 
+    /// So many steps without a tick, of which nothing is asked.
+    pub fn pass(&mut self, steps: i64) {
+        self.presence.add_zeros(steps);
+    }
+
     fn take(&mut self, bar: &Ohlcv) -> Bar {
         let bar = Bar::new(bar, self.recent.close());
         self.recent.push(&bar);

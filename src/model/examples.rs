@@ -6,9 +6,6 @@
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
-/// The most examples: one for each step of the LSTM's memory.
-pub const EXAMPLES_MAX: usize = super::history::EXAMPLE_STEPS;
-
 /// Labels are clipped to ± this, in units of the scale.
 const LABEL_MAX: f64 = 12.0;
 /// The code of a label that is not known.
@@ -21,7 +18,9 @@ const CODES: f32 = 27.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Examples {
     horizons: usize,
-    /// How many there have ever been: number `n` lies at `n % EXAMPLES_MAX`.
+    /// The most there are.
+    capacity: usize,
+    /// How many there have ever been: number `n` lies at `n % capacity`.
     count: u64,
     /// Numbers of their steps, from `origin` on.
     steps: Vec<u32>,
@@ -33,17 +32,19 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// None yet, with labels of so many horizons.
+    /// None yet, with labels of so many horizons, the longest of them `horizon_max` steps: one for each step of the LSTM's
+    /// memory, and one for each whose labels are still to come.
     #[must_use]
-    pub fn new(horizons: usize) -> Self {
+    pub fn new(horizons: usize, horizon_max: usize) -> Self {
         let (steps, bases, labels) = Default::default();
-        Self { horizons, count: 0, steps, origin: 0, bases, labels }.reserved()
+        let capacity = super::history::EXAMPLE_STEPS + horizon_max;
+        Self { horizons, capacity, count: 0, steps, origin: 0, bases, labels }.reserved()
     }
 
     /// With memory for all there can be, of which only what is used becomes real.
     #[must_use]
     pub fn reserved(mut self) -> Self {
-        let left = EXAMPLES_MAX.saturating_sub(self.steps.len());
+        let left = self.capacity.saturating_sub(self.steps.len());
         self.steps.reserve_exact(left);
         self.bases.reserve_exact(left * self.horizons * 5);
         self.labels.reserve_exact(left * self.horizons);
@@ -60,7 +61,7 @@ impl Examples {
         }
         // From the origin on there are 8,000 years of minutes, and 136 of seconds.
         let offset = u32::try_from(step - self.origin).unwrap_or(u32::MAX);
-        if self.steps.len() < EXAMPLES_MAX {
+        if self.steps.len() < self.capacity {
             self.steps.push(offset);
             self.bases.extend(codes);
             self.labels.extend((0..self.horizons).map(|_| UNKNOWN));
@@ -90,7 +91,7 @@ impl Examples {
     }
 
     fn slot(&self, number: u64) -> usize {
-        (number % EXAMPLES_MAX as u64) as usize
+        (number % self.capacity as u64) as usize
     }
 
     fn step(&self, slot: usize) -> i64 {
@@ -176,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_oldest_make_place_and_labels_find_their_example() {
-        let mut examples = Examples::new(2);
+        let mut examples = Examples::new(2, 60);
+        let capacity = examples.capacity;
         let base = |step: i64| [[step as f32 / 10_000.0 - 1.0, -0.5, 0.01, 0.5, 1.6]; 2];
         let steps: Vec<i64> = (0..30_000).filter(|&step| step % 7 < 4).collect();
         for (place, &step) in steps.iter().enumerate() {
@@ -187,16 +189,16 @@ mod tests {
             }
         }
         let all = examples.between(i64::MIN, i64::MAX);
-        assert_eq!(all.count, EXAMPLES_MAX);
+        assert_eq!(all.count, capacity);
         let (mut bases, mut labels, mut known) = ([[0.0; 5]; 2], [0.0; 2], [0.0; 2]);
-        let oldest = steps.len() - EXAMPLES_MAX;
-        for place in 0..EXAMPLES_MAX {
+        let oldest = steps.len() - capacity;
+        for place in 0..capacity {
             let step = examples.read(all, place, &mut bases, &mut labels, &mut known);
             assert_eq!(step, steps[oldest + place]);
             for (kept, given) in bases.iter().flatten().zip(base(step).iter().flatten()) {
                 assert!((kept - given).abs() <= 0.006 + 0.02 * given.abs(), "{kept} {given}");
             }
-            let late = place + 5 < EXAMPLES_MAX;
+            let late = place + 5 < capacity;
             assert_eq!(known, [f32::from(u8::from(late)), 0.0]);
             if late {
                 let given = steps[oldest + place + 5] as f32 / 10_000.0;

@@ -98,14 +98,13 @@ impl Parts {
         self.experts[expert.place()] && (expert != Expert::RandomFeatures || steps <= RANDOM_FEATURES_STEPS)
     }
 
-    /// Priors at a horizon of `steps`; 0 for who takes no part. Beyond the reach of random features, layer 3 has their prior
-    /// besides its own. Where everything is off, the baseline speaks.
+    /// Priors at a horizon of `steps`; 0 for who takes no part. Beyond the reach of random features, layer 3 has their
+    /// prior besides its own. Where everything is off, the baseline speaks.
     #[must_use]
     pub fn priors(&self, steps: usize) -> [f64; EXPERTS] {
         let mut priors = ALL.map(|expert| if self.has(expert, steps) { expert.prior() } else { 0.0 });
         if steps > RANDOM_FEATURES_STEPS && self.experts[Expert::RandomFeatures.place()] {
-            let regression = &mut priors[Expert::QuantileRegression.place()];
-            *regression += if *regression > 0.0 { Expert::RandomFeatures.prior() } else { 0.0 };
+            priors[Expert::QuantileRegression.place()] += Expert::RandomFeatures.prior();
         }
         if priors.iter().all(|prior| *prior == 0.0) {
             priors[Expert::Gaussian.place()] = 1.0;

@@ -110,7 +110,7 @@ impl Forecaster {
             recent: VecDeque::new(),
             terciles: Terciles::new(),
             history: History::new(config.step, config.learner.steps, horizon_max),
-            examples: Examples::new(horizon_steps.len()),
+            examples: Examples::new(horizon_steps.len(), horizon_max),
             learner: Learner::new(&config.learner, &horizon_steps, symbol.route()),
             network: if config.pooled {
                 None
@@ -218,14 +218,19 @@ impl Forecaster {
             self.state.history.clear();
             self.state.examples.clear();
             self.state.recent.clear();
+            let forgotten = first;
             first = step - self.config.learner.steps.max(FRESH_STEPS) as i64;
+            self.state.statistics.pass(first - forgotten);
         }
         for step in first..step {
             let end = Timestamp::from_millis(step * self.config.step.millis());
             let features = self.state.statistics.step(end, None);
             // Nothing is issued or learnt there, so that the market does not matter.
             self.remember(step, features, [0.0; MARKET_INPUTS]);
-            self.refresh(step);
+        }
+        // All labels had come when steps began to be left out: once is enough.
+        if first < step {
+            self.state.horizons.iter_mut().for_each(|horizon| horizon.model.refresh());
         }
     }
 

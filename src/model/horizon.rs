@@ -194,7 +194,9 @@ impl HorizonModel {
     #[must_use]
     pub fn publish(&self, opinion: &Opinion, parts: &Parts, tercile: Tercile, median: bool) -> Issued {
         let mixed = self.mixture.mix(&opinion.experts);
-        let ordered = ascending(mixed);
+        // What is not a number must not be published, whatever it comes from; the baseline speaks then.
+        let sane = mixed.iter().all(|quantile| quantile.is_finite());
+        let ordered = if sane { ascending(mixed) } else { opinion.experts[Expert::Gaussian.place()] };
         let gated = if !median || parts.median_gate && !self.gate.is_open() { closed(ordered) } else { ordered };
         let quantiles =
             if parts.interval_control { self.intervals.apply(gated, opinion.scale, tercile) } else { gated };
@@ -207,7 +209,12 @@ impl HorizonModel {
                 } else {
                     interval
                 };
-                [lower.min(quantiles[2]), upper.max(quantiles[2])]
+                // No narrower than the outer quantiles where it is to hold more than they, and no wider where less.
+                if other.widening > 1.0 {
+                    [lower.min(quantiles[0]), upper.max(quantiles[4])]
+                } else {
+                    [lower.clamp(quantiles[0], quantiles[2]), upper.clamp(quantiles[2], quantiles[4])]
+                }
             }
         };
         Issued { quantiles, interval, mixed, median: ordered[2], tercile }

@@ -54,7 +54,7 @@ pub(super) fn to_price(naive: f64, log_return: f64) -> f64 {
 pub(super) fn outcome(due: &Pending, actual_price: Fixed, parts: &Parts, steps: usize) -> ScoreOutcome {
     let actual = actual_price.to_f64();
     let pinball = |returns: &[f64; 5]| mean_pinball(&returns.map(|r| to_price(due.naive_price, r)), actual);
-    let experts = &due.opinion.experts;
+    let (experts, priors) = (&due.opinion.experts, parts.priors(steps));
     ScoreOutcome {
         actual_price,
         error: due.price - actual,
@@ -62,7 +62,7 @@ pub(super) fn outcome(due: &Pending, actual_price: Fixed, parts: &Parts, steps: 
         covered: (due.lower..=due.upper).contains(&actual),
         pinball: mean_pinball(&due.quantiles, actual),
         naive_pinball: pinball(&experts[Expert::Gaussian.place()]),
-        experts: ALL.map(|expert| parts.has(expert, steps).then(|| pinball(&experts[expert.place()]))),
+        experts: ALL.map(|expert| (priors[expert.place()] > 0.0).then(|| pinball(&experts[expert.place()]))),
     }
 }
 

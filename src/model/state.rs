@@ -5,8 +5,8 @@
 //!   "TCP" · version · fingerprint of the configuration · digest of the rest · the shared network (postcard)
 //! ```
 //!
-//! Complete: what is read back goes on with the same bits. What follows from the configuration is not in it; the fingerprint
-//! keeps a state from being read under another one.
+//! Complete: what is read back goes on with the same bits. The fingerprint keeps a state from being read under another
+//! configuration, the digest from being read when it is damaged.
 
 use super::forecaster::{Forecaster, ForecasterConfig};
 use super::pool::Pool;

@@ -23,7 +23,7 @@ const WRONG: &[Case] = &[
     (|c| c.model.horizons = vec![span("90s")], "model.step = 1m does not divide model.horizons: 90s"),
     (
         |c| c.model.horizons = vec![span("3000d")],
-        "model.horizons: 3000d is 4320000 times model.step = 1m: at most 1000000",
+        "model.horizons: 3000d is 4320000 times model.step = 1m: at most 20160",
     ),
     (
         |c| c.time.windows = vec![span("3000d")],

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tickcast::market::forecast::{EXPERT_NAMES, EXPERTS, LEVELS};
-use tickcast::model::forecaster::ForecasterConfig;
+use tickcast::model::settings::ForecasterConfig;
 
 const HORIZONS: [i64; 4] = [1, 5, 15, 60];
 /// Points left out at the start.

@@ -7,7 +7,7 @@ use series::{Bar, Run};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use tickcast::market::{Fixed, Ohlcv, Side, Span, Timestamp};
-use tickcast::model::forecaster::ForecasterConfig;
+use tickcast::model::settings::ForecasterConfig;
 
 const FILE: &str = "trades/trades_xbtusd_bitmex_20180101_20180105_1M.csv.zst";
 const STEP_MS: i64 = 1000;

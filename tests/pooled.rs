@@ -13,9 +13,10 @@ use std::rc::Rc;
 use tickcast::config::{Config, Scope};
 use tickcast::features::MARKET_INPUTS;
 use tickcast::market::{FeatureRow, Forecast, Symbol, Timestamp};
-use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use tickcast::model::learner::LearnerScratch;
+use tickcast::model::forecaster::{Forecaster, StepResults};
 use tickcast::model::pool::Pool;
+use tickcast::model::scratch::LearnerScratch;
+use tickcast::model::settings::ForecasterConfig;
 use tickcast::model::state::StateError;
 
 const MINUTES: usize = 900;

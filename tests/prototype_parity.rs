@@ -38,8 +38,8 @@ use tickcast::market::forecast::EXPERTS;
 use tickcast::market::{Forecast, Status};
 use tickcast::model::experts::Expert;
 use tickcast::model::forecaster::StepResults;
-use tickcast::model::learner::LearnerScratch;
 use tickcast::model::random_features::RandomFeatures;
+use tickcast::model::scratch::LearnerScratch;
 
 const HORIZONS: [usize; 4] = [1, 5, 15, 60];
 /// What is the same.

@@ -12,8 +12,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tickcast::features::MARKET_INPUTS;
 use tickcast::market::{FeatureRow, Fixed, Ohlcv, Symbol, Timestamp};
-use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use tickcast::model::learner::LearnerScratch;
+use tickcast::model::forecaster::{Forecaster, StepResults};
+use tickcast::model::scratch::LearnerScratch;
+use tickcast::model::settings::ForecasterConfig;
 use tickcast::model::state::{STATE_VERSION, StateError};
 
 /// Notes the largest piece of memory that was asked for.

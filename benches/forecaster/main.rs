@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use tickcast::features::MARKET_INPUTS;
 use tickcast::market::{FeatureRow, Fixed, Forecast, Span, Symbol};
 use tickcast::model::experts::Parts;
-use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use tickcast::model::learner::{LearnerConfig, LearnerScratch};
+use tickcast::model::forecaster::{Forecaster, StepResults};
+use tickcast::model::scratch::LearnerScratch;
+use tickcast::model::settings::ForecasterConfig;
+use tickcast::model::settings::LearnerConfig;
 
 const YEAR: usize = 525_600;
 /// Two weeks: all that a symbol remembers, and its quantile windows are full.

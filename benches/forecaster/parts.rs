@@ -8,12 +8,13 @@ use tickcast::features::{BarStatistics, MARKET_INPUTS};
 use tickcast::market::Symbol;
 use tickcast::model::examples::Examples;
 use tickcast::model::experts::Expert;
-use tickcast::model::forecaster::ForecasterConfig;
 use tickcast::model::history::History;
 use tickcast::model::horizon::{HorizonModel, Issued, Opinion, Step};
-use tickcast::model::learner::{Learner, LearnerScratch};
+use tickcast::model::learner::Learner;
 use tickcast::model::network::Network;
 use tickcast::model::scale::Realised;
+use tickcast::model::scratch::LearnerScratch;
+use tickcast::model::settings::ForecasterConfig;
 use tickcast::model::terciles::Terciles;
 
 /// As the forecaster has them.

@@ -1,14 +1,16 @@
 //! One symbol's forecaster: closes bars, scores what came due, learns, trains, issues. Pure: no clock, no I/O.
 
 use super::examples::Examples;
-use super::experts::{Expert, Parts};
+use super::experts::Expert;
 use super::history::{EXAMPLE_STEPS, FRESH_STEPS, History};
 use super::horizon::{Opinion, Step};
-use super::learner::{Learner, LearnerConfig, LearnerScratch};
+use super::learner::Learner;
 use super::network::Network;
 use super::pending::{Horizon, Pending, outcome, probability_up, to_price};
 use super::pool::Pool;
 use super::scale::Realised;
+use super::scratch::LearnerScratch;
+use super::settings::ForecasterConfig;
 use super::shape::ModelError;
 use super::terciles::Terciles;
 use crate::features::{BarStatistics, FLOW_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures};
@@ -28,33 +30,6 @@ const EXAMPLES_AFTER: i64 = 120;
 const EFFORT_EPOCHS: u32 = 24;
 /// How many times as much.
 const EFFORT: usize = 2;
-
-/// What all forecasters of a job share.
-#[derive(Clone, Debug)]
-pub struct ForecasterConfig {
-    /// The job's id.
-    pub job: Arc<str>,
-    /// Distance between steps.
-    pub step: Span,
-    /// A multiple of `step`: the LSTM is trained at its ends.
-    pub epoch: Span,
-    /// Multiples of `step`.
-    pub horizons: Vec<Span>,
-    /// Share of outcomes that the interval is meant to hold.
-    pub coverage: f64,
-    /// Which parts of the model are on.
-    pub parts: Parts,
-    /// Whether all symbols share one LSTM.
-    pub pooled: bool,
-    /// The LSTM.
-    pub learner: LearnerConfig,
-}
-
-impl ForecasterConfig {
-    pub(super) fn horizon_steps(&self) -> Vec<usize> {
-        self.horizons.iter().map(|span| span.in_units_of(self.step).unwrap_or(1).max(1) as usize).collect()
-    }
-}
 
 /// What one step gives.
 #[derive(Clone, Debug, Default)]

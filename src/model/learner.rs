@@ -6,120 +6,17 @@
 
 use super::examples::{Chosen, Examples};
 use super::history::{EXAMPLE_STEPS, History};
-use super::horizon::REGRESSORS;
-use super::lstm::Gradients;
-use super::network::{Forecasting, Network};
+use super::network::Network;
 use super::pool::Pool;
-use super::random_features::RandomFeatures;
-use super::shape::LstmShape;
-use super::workspace::Workspace;
-use crate::features::INPUTS;
-use ndarray::{Array2, Array3, Axis};
+use super::scratch::{BATCH, LearnerScratch};
+use super::settings::LearnerConfig;
+use ndarray::Axis;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 
-/// Examples per minibatch.
-pub const BATCH: usize = 32;
 /// Fewer examples than this are not worth a training.
 const EXAMPLES_MIN: usize = 256;
-
-/// Sizes and seed of a learner.
-#[derive(Clone, Debug)]
-pub struct LearnerConfig {
-    /// Hidden units.
-    pub hidden: usize,
-    /// Layers.
-    pub layers: usize,
-    /// Sequence length.
-    pub steps: usize,
-    /// Minibatches per epoch.
-    pub minibatches: usize,
-    /// Steps per epoch.
-    pub epoch_steps: usize,
-    /// Number of horizons.
-    pub horizons: usize,
-    /// Seeds weights, minibatches and dropout, together with the symbol.
-    pub random_seed: u64,
-}
-
-impl LearnerConfig {
-    /// The network's shape.
-    #[must_use]
-    pub fn shape(&self) -> LstmShape {
-        LstmShape {
-            inputs: INPUTS,
-            hidden: self.hidden,
-            layers: self.layers,
-            steps: self.steps,
-            outputs: super::head::OUTPUTS * self.horizons,
-        }
-    }
-}
-
-/// What a minibatch needs while it is learnt from; one for all learners of a thread.
-#[derive(Debug)]
-pub struct LearnerScratch {
-    pub(super) workspace: Workspace,
-    pub(super) gradients: Gradients,
-    /// `[T, B, F]`
-    pub(super) inputs: Array3<f32>,
-    /// `[B, K]`
-    pub(super) base: Vec<[f32; 5]>,
-    pub(super) targets: Vec<f32>,
-    pub(super) known: Vec<f32>,
-    /// `[B, 7 K]`
-    pub(super) d_outputs: Vec<f32>,
-    /// `[B, H]`
-    pub(super) dropout: Vec<f32>,
-    /// `[T, F]`
-    pub(super) sequence: Array2<f32>,
-    pub(super) forecasting: Option<Forecasting>,
-    /// `[K]`
-    pub(super) corrected: Vec<[f32; 5]>,
-    pub(super) random_features: RandomFeatures,
-}
-
-impl LearnerScratch {
-    /// For learners of one configuration.
-    #[must_use]
-    pub fn new(config: &LearnerConfig) -> Self {
-        let shape = config.shape();
-        let labels = BATCH * config.horizons;
-        Self {
-            workspace: Workspace::new(&shape, BATCH),
-            gradients: Gradients::new(&shape),
-            inputs: Array3::zeros((shape.steps, BATCH, INPUTS)),
-            base: vec![[0.0; 5]; labels],
-            targets: vec![0.0; labels],
-            known: vec![0.0; labels],
-            d_outputs: vec![0.0; BATCH * shape.outputs],
-            dropout: vec![0.0; BATCH * shape.hidden],
-            sequence: Array2::zeros((shape.steps, INPUTS)),
-            corrected: vec![[0.0; 5]; config.horizons],
-            forecasting: None,
-            random_features: RandomFeatures::new(REGRESSORS, config.random_seed),
-        }
-    }
-
-    /// The same with other projections: those of another implementation, to be compared with it.
-    #[must_use]
-    pub fn with_random_features(self, random_features: RandomFeatures) -> Self {
-        Self { random_features, ..self }
-    }
-
-    /// The projections that all symbols share.
-    #[must_use]
-    pub fn random_features(&self) -> &RandomFeatures {
-        &self.random_features
-    }
-
-    /// Quantiles for every horizon, in units of the scale, by the last [`Network::correct`].
-    #[must_use]
-    pub fn corrected(&self) -> &[[f32; 5]] {
-        &self.corrected
-    }
-}
 
 /// One symbol's part in the learning of a network.
 #[derive(Clone, Debug, Serialize, Deserialize)]

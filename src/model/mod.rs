@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`forecaster`], [`horizon`], `pending` | one symbol, all layers of one of its horizons, a forecast that waits |
+//! | [`settings`], [`scratch`] | what the room is told, and memory that symbols use by turns |
 //! | [`state`] | a symbol's state as bytes, and back |
 //! | [`experts`] | who is mixed, with which priors, and which parts are on |
 //! | [`scale`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
@@ -52,6 +53,8 @@ pub mod quantile_regression;
 pub mod quantile_window;
 pub mod random_features;
 pub mod scale;
+pub mod scratch;
+pub mod settings;
 pub mod shape;
 pub mod state;
 pub mod terciles;

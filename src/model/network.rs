@@ -4,9 +4,10 @@ use super::adamw::{AdamW, AdamWSettings, clip_norm};
 use super::average::WeightAverage;
 use super::head::Head;
 use super::history::History;
-use super::learner::{BATCH, LearnerConfig, LearnerScratch};
 use super::lstm::{Gradients, Lstm, dropout_mask};
 use super::predictor::Predictor;
+use super::scratch::{BATCH, Forecasting, LearnerScratch};
+use super::settings::LearnerConfig;
 use super::shape::ModelError;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -51,16 +52,6 @@ impl Clone for Identity {
     fn clone(&self) -> Self {
         Self::default()
     }
-}
-
-/// Averaged weights, laid out for forecasts: one for all networks of a thread, since a copy per symbol would take 30 kB.
-/// Loading another one's takes some microseconds.
-#[derive(Debug)]
-pub(super) struct Forecasting {
-    averaged: Lstm,
-    predictor: Predictor,
-    /// Whose, and after how many epochs.
-    loaded: (u64, u64),
 }
 
 impl Network {

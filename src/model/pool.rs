@@ -5,9 +5,9 @@
 //! same step of its own copy of the weights, and the copies never part.
 
 use super::adamw::clip_norm;
-use super::forecaster::ForecasterConfig;
-use super::learner::LearnerScratch;
 use super::network::{GRADIENT_NORM_MAX, Network};
+use super::scratch::LearnerScratch;
+use super::settings::ForecasterConfig;
 use super::shape::ModelError;
 use crate::market::{ModelInfo, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,9 @@
 //! Complete: what is read back goes on with the same bits. The fingerprint keeps a state from being read under another
 //! configuration, the digest from being read when it is damaged.
 
-use super::forecaster::{Forecaster, ForecasterConfig};
+use super::forecaster::Forecaster;
 use super::pool::Pool;
+use super::settings::ForecasterConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};

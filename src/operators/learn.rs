@@ -18,9 +18,10 @@ use super::stats::Stats;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
 use crate::market::{FeatureRow, Forecast, Score, Slide, Symbol, Timestamp};
-use crate::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use crate::model::learner::LearnerScratch;
+use crate::model::forecaster::{Forecaster, StepResults};
 use crate::model::pool::Pool;
+use crate::model::scratch::LearnerScratch;
+use crate::model::settings::ForecasterConfig;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -346,8 +347,8 @@ mod tests {
     use super::*;
     use crate::market::{Fixed, Span};
     use crate::model::experts::Parts;
-    use crate::model::learner::LearnerConfig;
     use crate::model::pool::GradientSum;
+    use crate::model::settings::LearnerConfig;
 
     fn config() -> ForecasterConfig {
         let (step, epoch) = (Span::from_millis(60_000), Span::from_millis(300_000));

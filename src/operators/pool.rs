@@ -10,8 +10,8 @@
 //! times of its own to keep apart the rounds.
 
 use crate::market::{Slide, Timestamp};
-use crate::model::learner::LearnerScratch;
 use crate::model::pool::{GradientSum, Pool};
+use crate::model::scratch::LearnerScratch;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -8,8 +8,10 @@ use std::rc::Rc;
 use tickcast::features::{Market, MarketInputs, MarketSum, SymbolReturn};
 use tickcast::market::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Symbol, Timestamp};
 use tickcast::model::experts::Parts;
-use tickcast::model::forecaster::{Forecaster, ForecasterConfig, StepResults};
-use tickcast::model::learner::{LearnerConfig, LearnerScratch};
+use tickcast::model::forecaster::{Forecaster, StepResults};
+use tickcast::model::scratch::LearnerScratch;
+use tickcast::model::settings::ForecasterConfig;
+use tickcast::model::settings::LearnerConfig;
 
 pub const MINUTE_MS: i64 = 60_000;
 /// Minutes of a day.

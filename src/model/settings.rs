@@ -1,0 +1,67 @@
+//! What the learning room is told: sizes, spans, seeds, and which parts are on.
+
+use super::experts::Parts;
+use super::shape::LstmShape;
+use crate::features::INPUTS;
+use crate::market::Span;
+use std::sync::Arc;
+
+/// What all forecasters of a job share.
+#[derive(Clone, Debug)]
+pub struct ForecasterConfig {
+    /// The job's id.
+    pub job: Arc<str>,
+    /// Distance between steps.
+    pub step: Span,
+    /// A multiple of `step`: the LSTM is trained at its ends.
+    pub epoch: Span,
+    /// Multiples of `step`.
+    pub horizons: Vec<Span>,
+    /// Share of outcomes that the interval is meant to hold.
+    pub coverage: f64,
+    /// Which parts of the model are on.
+    pub parts: Parts,
+    /// Whether all symbols share one LSTM.
+    pub pooled: bool,
+    /// The LSTM.
+    pub learner: LearnerConfig,
+}
+
+impl ForecasterConfig {
+    pub(super) fn horizon_steps(&self) -> Vec<usize> {
+        self.horizons.iter().map(|span| span.in_units_of(self.step).unwrap_or(1).max(1) as usize).collect()
+    }
+}
+
+/// Sizes and seed of a learner.
+#[derive(Clone, Debug)]
+pub struct LearnerConfig {
+    /// Hidden units.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Sequence length.
+    pub steps: usize,
+    /// Minibatches per epoch.
+    pub minibatches: usize,
+    /// Steps per epoch.
+    pub epoch_steps: usize,
+    /// Number of horizons.
+    pub horizons: usize,
+    /// Seeds weights, minibatches and dropout, together with the symbol.
+    pub random_seed: u64,
+}
+
+impl LearnerConfig {
+    /// The network's shape.
+    #[must_use]
+    pub fn shape(&self) -> LstmShape {
+        LstmShape {
+            inputs: INPUTS,
+            hidden: self.hidden,
+            layers: self.layers,
+            steps: self.steps,
+            outputs: super::head::OUTPUTS * self.horizons,
+        }
+    }
+}

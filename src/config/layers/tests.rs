@@ -131,7 +131,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[model]\nhorizons = [\"1m\", \"1m\"]", &[], "\"1m\" is there twice"),
     ("[model]\nhorizons = [1]", &[], "1 is no text"),
     ("[model]\npreset = \"seed\"", &[], "model.preset = \"seed\": not allowed: write default or none"),
-    ("[model]\nscope = \"pooled\"", &[], "model.scope = \"pooled\": not allowed: write symbol"),
+    ("[model]\nscope = \"all\"", &[], "model.scope = \"all\": not allowed: write symbol or pooled"),
     ("[time]\nlate = \"correct\"", &[], "time.late = \"correct\": not allowed: write dead_letter or drop"),
     (
         "[source]\nformat = \"trade\"",

@@ -16,6 +16,7 @@
 //! | terciles | of that volatility, sorted | of `s60`, in bins of 1 % | memory, and as above |
 //! | layer 3 beyond five steps | twice among the experts | once, with both priors | the same weights |
 //! | crossing quantiles of the mixture | running maximum, learnt from so | sorted, learnt from as they were | theory; never happens here |
+//! | the gate of the median | of labels with a bar at both ends | of all issues with a bar that are scored; closed where there is none | stale targets count in scores |
 //! | pace of the intervals | .003 at all times, .008 by tercile | .017 by tercile | coverage in calm and wild times |
 //! | the slow scale after a jump | ten times the model's for days | at most eight times | it was believed again and again |
 //! | an offset at its limit | is moved further out | is not | recovers sooner; never happens here |

@@ -242,9 +242,15 @@ impl Forecaster {
                     outcome,
                 });
                 let issued = state.recent.len().checked_sub(1 + horizon.steps);
-                let (Some(issued), true, true) = (issued, due.present, now.features.present) else { continue };
+                let (Some(issued), true) = (issued, due.present) else { continue };
                 let then = &state.recent[issued];
                 let actual = now.features.log_price() - then.features.log_price();
+                if !void {
+                    horizon.model.weigh_median(actual, &due.opinion, &due.issued);
+                }
+                if !now.features.present {
+                    continue;
+                }
                 let realised = Realised::of(state.recent.range(issued + 1..).map(|step| &step.features));
                 let is_apart = step.rem_euclid(horizon.steps as i64) == 0;
                 let issue = (then, &due.opinion, &due.issued);
@@ -320,7 +326,9 @@ impl Forecaster {
         let tercile = state.terciles.tercile();
         let naive = state.last_price.to_f64();
         for (horizon, opinion) in state.horizons.iter_mut().zip(opinions) {
-            let issued = horizon.model.publish(&opinion, &config.parts, tercile, status == Status::Ok);
+            // Where no tick came, the price is that of an earlier step: no telling where it goes from there.
+            let median = status == Status::Ok && now.features.present;
+            let issued = horizon.model.publish(&opinion, &config.parts, tercile, median);
             let quantiles = issued.quantiles.map(|log_return| to_price(naive, log_return));
             let [lower, upper] = issued.interval.map(|log_return| to_price(naive, log_return));
             let drift = horizon.model.drift();

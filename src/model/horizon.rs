@@ -246,7 +246,6 @@ impl HorizonModel {
             featured.learn(&join(&x, &opinion.random_features), &opinion.shape, scaled);
         }
         self.mixture.learn(actual, &opinion.experts, &issued.mixed, opinion.scale);
-        self.gate.learn(actual, issued.median, opinion.scale);
         self.intervals.learn(actual, [issued.quantiles[0], issued.quantiles[4]], issued.tercile);
         if let Some(other) = &mut self.other {
             other.control.learn(actual, issued.interval, issued.tercile);
@@ -256,6 +255,13 @@ impl HorizonModel {
             let error = ((actual - issued.quantiles[2]).abs() / opinion.scale).min(DRIFT_ERROR_MAX);
             self.drift.add(error / DRIFT_ERROR_MAX)
         }
+    }
+
+    /// Takes in what a median was worth: of every issue with a tick whose score counts, also where none came in the step of the
+    /// target. Learnt from labels with a tick at both ends alone, the gate of a sparse market would stay open for moves that do
+    /// not come.
+    pub fn weigh_median(&mut self, actual: f64, opinion: &Opinion, issued: &Issued) {
+        self.gate.learn(actual, issued.median, opinion.scale);
     }
 
     /// Brings the empirical quantiles up to date.

@@ -10,7 +10,7 @@ use tickcast::market::Timestamp;
 use tickcast::market::forecast::EXPERTS;
 use tickcast::model::Mixture;
 use tickcast::model::experts::{Expert, Parts};
-use tickcast::model::gate::MedianGate;
+use tickcast::model::gate::{MedianGate, closed};
 use tickcast::model::horizon::{SLOW_MAX, drawn, join, regressors};
 use tickcast::model::intervals::{GAINS, Gains, IntervalControl};
 use tickcast::model::location::LocationRegression;
@@ -234,8 +234,8 @@ impl<'a> Layers<'a> {
         let mixed = self.mixture();
         let ordered: Quantiles = mixed.iter().map(|quantiles| ascending(*quantiles)).collect();
         let crossings = ordered.iter().zip(&mixed).filter(|(ordered, mixed)| ordered != mixed).count();
-        let gated = self.gate(&ordered);
         let all = [self.windows, volatility, of_terciles] == [Way::Crate; 3];
+        let gated = if all { self.gate_of_scores(&ordered) } else { self.gate(&ordered) };
         let gains = if all { GAINS } else { Gains { shared: 0.003, tercile: 0.008 } };
         let published = self.intervals(&gated, &terciles, gains);
         self.items.extend([("mix", ordered), ("gated", gated), ("final0", published)]);
@@ -257,6 +257,23 @@ impl<'a> Layers<'a> {
             mixture.learn(actual, &experts(issue), &said[issue], self.scale[issue]);
         };
         self.series.run(self.horizon, mixture, learn, |mixture, step| mixture.mix(&experts(step)))
+    }
+
+    /// The crate's: it learns from all that counts as scored, and is closed where there is no tick.
+    fn gate_of_scores(&self, mixed: &Quantiles) -> Quantiles {
+        let (steps, mut gate) = (&self.series.steps, MedianGate::new(self.horizon));
+        let mut said = Vec::with_capacity(steps.len());
+        for (step, now) in steps.iter().enumerate() {
+            let is_fresh = steps[..=step].iter().rev().take(5).any(|step| step.present);
+            if let Some(issue) = step.checked_sub(self.horizon)
+                && steps[issue].present
+                && is_fresh
+            {
+                gate.learn(now.bar.close - steps[issue].bar.close, mixed[issue][2], self.scale[issue]);
+            }
+            said.push(if now.present { gate.apply(mixed[step]) } else { closed(mixed[step]) });
+        }
+        said
     }
 
     fn gate(&self, mixed: &Quantiles) -> Quantiles {

@@ -59,7 +59,6 @@ fn main() {
 /// Floating-point operations of a training step's matrix products; the backward pass counts as two forward passes. That is
 /// the usual count: what need not be computed (the gradient by the inputs, products with the first, zero hidden state)
 /// counts too, so the rate may exceed the processor's peak.
-#[allow(clippy::cast_precision_loss)]
 fn flops(shape: &LstmShape) -> f64 {
     let LstmShape { inputs, hidden, steps, .. } = *shape;
     (3 * (2 * BATCH * steps * 4 * hidden * (inputs + hidden) + 2 * BATCH * hidden)) as f64
@@ -67,7 +66,6 @@ fn flops(shape: &LstmShape) -> f64 {
 
 /// The same without what need not be computed: the products, forward and for the weights' gradient, and those that take the
 /// gradient from a step to the one before.
-#[allow(clippy::cast_precision_loss)]
 fn flops_done(shape: &LstmShape) -> f64 {
     let LstmShape { inputs, hidden, steps, .. } = *shape;
     let by_gate = 2 * (steps * inputs + (steps - 1) * hidden) + (steps - 1) * hidden;
@@ -76,7 +74,6 @@ fn flops_done(shape: &LstmShape) -> f64 {
 
 /// The most that this core does now: sums that stay in registers, as many side by side as hide the latency of a fused
 /// multiply-add, in vectors as wide as the kernels'. The best of many short rounds, so that other processes do not count.
-#[allow(clippy::cast_precision_loss)]
 fn peak_gflops() -> f64 {
     const TURNS: u64 = 100_000;
     let round = |_| {

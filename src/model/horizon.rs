@@ -8,7 +8,7 @@
 //! On a label, `h` steps after the issue, every layer learns from what it said at the issue, in this order. All quantiles are
 //! of the log return.
 
-use super::experts::{ALL, Expert, Parts, RANDOM_FEATURES_STEPS};
+use super::experts::{ALL, Expert, Parts};
 use super::gate::{MedianGate, closed};
 use super::intervals::IntervalControl;
 use super::location::LocationRegression;
@@ -16,7 +16,7 @@ use super::mixture::{Mixture, ascending};
 use super::quantile_regression::QuantileRegression;
 use super::quantile_window::QuantileWindow;
 use super::random_features::{RANDOM_FEATURES, RandomFeatures};
-use super::scale::{RangeScale, Realised, Scales};
+use super::scale::{RANGE_PER_RETURN, RangeScale, Realised, Scales};
 use super::terciles::Tercile;
 use crate::evaluation::drift::Adwin;
 use crate::evaluation::pinball::{NORMAL_QUANTILES, widening};
@@ -36,8 +36,6 @@ const REGRESSOR_MAX: f64 = 4.0;
 /// Labels behind empirical quantiles.
 const SHAPE_LABELS: usize = 20_000;
 const WINDOW_RANGE_LABELS: usize = 10_000;
-/// A return has about this share of its range.
-const RANGE_PER_RETURN: f64 = 1.6;
 /// The slow volatility speaks for at most this many times the model's scale.
 pub const SLOW_MAX: f64 = 8.0;
 /// False alarms of the drift detector, as a probability.
@@ -142,7 +140,8 @@ impl HorizonModel {
                 slow: QuantileWindow::asymmetric(SHAPE_LABELS),
             },
             regression: QuantileRegression::new(ALL_REGRESSORS, steps),
-            featured: (parts.has(Expert::RandomFeatures, steps) && steps <= RANDOM_FEATURES_STEPS)
+            featured: parts
+                .has(Expert::RandomFeatures, steps)
                 .then(|| QuantileRegression::new(FEATURED_REGRESSORS, steps)),
             mixture: Mixture::new(&parts.priors(steps), steps),
             gate: MedianGate::new(steps),
@@ -276,12 +275,6 @@ impl HorizonModel {
     #[must_use]
     pub fn drift(&self) -> &Adwin {
         &self.drift
-    }
-
-    /// Weight of each expert at a level, by [`Expert::place`].
-    #[must_use]
-    pub fn weights(&self, level: usize) -> &[f64] {
-        self.mixture.weights(level)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 const RIDGE: f64 = 100.0;
 /// A return has about this share of its range.
-const RANGE_PER_RETURN: f64 = 1.6;
+pub const RANGE_PER_RETURN: f64 = 1.6;
 /// The regressed logarithm is held within these.
 const LOG_MIN: f64 = -3.0;
 const LOG_MAX: f64 = 4.0;

@@ -25,7 +25,7 @@ use crate::operators::learn::learn;
 use crate::operators::market::market;
 use crate::operators::panes::panes;
 use crate::operators::source::{SourceConfig, SourceLinks, source};
-use crate::operators::stats::{Records, Stats};
+use crate::operators::stats::{Records, Stats, Unused};
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -71,10 +71,12 @@ pub struct Job {
 pub struct JobError(pub String);
 
 /// What a run did: the object that `--json` prints.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Records by outcome.
     pub records: Records,
+    /// Those that were not used, by reason and partition.
+    pub unused: BTreeMap<Unused, u64>,
     /// Feature rows.
     pub rows: u64,
     /// Forecasts.
@@ -338,6 +340,7 @@ fn summary(shared: &Shared, started: Instant) -> Summary {
     }
     Summary {
         records: shared.stats.records(),
+        unused: shared.stats.unused(),
         rows: shared.stats.rows(),
         forecasts: shared.stats.forecasts(),
         scores,

@@ -140,7 +140,8 @@ fn a_quiet_partition(workers: Workers) {
     let summary = running.join().unwrap();
     assert_eq!(summary.records.late, 1);
     assert_eq!(summary.records.used, summary.records.total() - 1);
-    assert_eq!(stats.reasons()["late/idle"], 1);
+    let why: Vec<_> = summary.unused.iter().map(|(what, n)| (what.outcome, what.reason, what.partition, *n)).collect();
+    assert_eq!(why, [("late", "idle", b.0, 1)]);
 
     let batch = kept.lock().unwrap().clone();
     assert_eq!(batch.releases.len(), 1, "{:?}", batch.releases);

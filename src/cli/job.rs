@@ -40,9 +40,6 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     let shown = progress::Progress::show(&stats, None);
     let outcome = run(config, plan, &stop, &stats);
     drop(shown);
-    for (reason, count) in stats.reasons() {
-        tracing::info!("{reason}: {count}");
-    }
     summary::print(&outcome?, json)
 }
 

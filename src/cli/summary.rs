@@ -5,10 +5,13 @@ use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
 use crate::market::forecast::EXPERT_NAMES;
-use crate::operators::stats::Records;
+use crate::operators::stats::{Records, Unused};
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// The partitions that the table names for a reason; the JSON has all.
+const PARTITIONS_SHOWN_MAX: usize = 4;
 
 /// Prints a summary to stdout.
 ///
@@ -22,7 +25,7 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {
-    let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = summary;
+    let Summary { records, unused, rows, forecasts, scores, seconds, peak_memory_bytes } = summary;
     let Records { used, late, quarantined, undecodable, ignored } = *records;
     let mut out = String::new();
     let outcomes = [
@@ -34,6 +37,7 @@ pub fn table(summary: &Summary) -> String {
     ];
     let outcomes = outcomes.map(|(count, outcome)| format!("{} {outcome}", grouped(count))).join(", ");
     let _ = writeln!(out, "records    {} read: {outcomes}", grouped(records.total()));
+    why_unused(unused, &mut out);
     let _ = writeln!(out, "rows       {}", grouped(*rows));
     let _ = writeln!(out, "forecasts  {}", grouped(*forecasts));
     let _ = writeln!(out, "time       {seconds:.1} s");
@@ -62,6 +66,26 @@ pub fn table(summary: &Summary) -> String {
     );
     experts(scores, &mut out);
     out
+}
+
+/// A line for each reason, with the partitions that have the most of it.
+fn why_unused(unused: &BTreeMap<Unused, u64>, out: &mut String) {
+    let mut reasons: BTreeMap<(&str, &str), Vec<(u64, &Unused)>> = BTreeMap::new();
+    for (what, count) in unused {
+        reasons.entry((what.outcome, what.reason)).or_default().push((*count, what));
+    }
+    for ((outcome, reason), mut places) in reasons {
+        places.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        let total = grouped(places.iter().map(|(count, _)| count).sum());
+        let shown = places.iter().take(PARTITIONS_SHOWN_MAX);
+        let mut list: Vec<String> = shown
+            .map(|(count, what)| format!("{} in {} partition {}", grouped(*count), what.source, what.partition))
+            .collect();
+        if places.len() > PARTITIONS_SHOWN_MAX {
+            list.push(format!("and {} partitions more", places.len() - PARTITIONS_SHOWN_MAX));
+        }
+        let _ = writeln!(out, "           {total} {outcome} ({reason}): {}", list.join(", "));
+    }
 }
 
 /// How the experts fared: the mean of their pinball ratios over all symbols, by horizon.
@@ -118,15 +142,31 @@ struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = self.0;
-        let mut object = serializer.serialize_struct("Summary", 6)?;
+        let Summary { records, unused, rows, forecasts, scores, seconds, peak_memory_bytes } = self.0;
+        let mut object = serializer.serialize_struct("Summary", 7)?;
         object.serialize_field("records", records)?;
+        object.serialize_field("unused", &Reasons(unused))?;
         object.serialize_field("rows", rows)?;
         object.serialize_field("forecasts", forecasts)?;
         object.serialize_field("scores", &Symbols(scores))?;
         object.serialize_field("seconds", seconds)?;
         object.serialize_field("peak_memory_bytes", peak_memory_bytes)?;
         object.end()
+    }
+}
+
+/// Unused records as a list.
+struct Reasons<'a>(&'a BTreeMap<Unused, u64>);
+
+impl Serialize for Reasons<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Item<'a> {
+            #[serde(flatten)]
+            what: &'a Unused,
+            count: u64,
+        }
+        serializer.collect_seq(self.0.iter().map(|(what, &count)| Item { what, count }))
     }
 }
 
@@ -161,6 +201,12 @@ mod tests {
         let horizons = ["1h", "15m", "1m", "5m"].map(|name| (name.to_owned(), score(1440)));
         Summary {
             records: Records { used: 1_000_000, late: 2, quarantined: 3, undecodable: 4, ignored: 5 },
+            unused: (0..6)
+                .map(|partition| {
+                    let source = "btc.ticks".into();
+                    (Unused { outcome: "late", reason: "idle", source, partition }, 1_000 + u64::from(partition))
+                })
+                .collect(),
             rows: 17_280,
             forecasts: 5_760,
             scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
@@ -174,8 +220,14 @@ mod tests {
         let json = serde_json::to_string(&Ordered(&summary())).unwrap();
         let score =
             r#"{"count":1440,"mae_ratio":0.996,"coverage":0.9031,"pinball_ratio":null,"experts":{"lstm":0.98}}"#;
+        let unused = (0..6).map(|partition| {
+            format!(
+                r#"{{"outcome":"late","reason":"idle","source":"btc.ticks","partition":{partition},"count":100{partition}}}"#
+            )
+        });
+        let unused = unused.collect::<Vec<_>>().join(",");
         let expected = format!(
-            r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
+            r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"unused":[{unused}],"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
         );
         assert_eq!(json, expected);
     }
@@ -185,6 +237,13 @@ mod tests {
         let text = table(&summary());
         assert!(
             text.contains("1,000,014 read: 1,000,000 used, 2 late, 3 quarantined, 4 undecodable, 5 ignored"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "6,015 late (idle): 1,005 in btc.ticks partition 5, 1,004 in btc.ticks partition 4, \
+                 1,003 in btc.ticks partition 3, 1,002 in btc.ticks partition 2, and 2 partitions more\n"
+            ),
             "{text}"
         );
         let order: Vec<&str> =

@@ -1,8 +1,8 @@
 //! What a running job counts, shared by its workers and readable from outside.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Records by outcome: every record read is counted in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -27,6 +27,34 @@ impl Records {
     }
 }
 
+/// Why records of one partition were not used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Unused {
+    /// `late`, `quarantined`, `undecodable` or `ignored`.
+    pub outcome: &'static str,
+    /// A word out of a closed list: of `ignored`, the kind of message.
+    pub reason: &'static str,
+    /// The topic or file.
+    pub source: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// Unused records of one partition by outcome and reason, gathered during a read: there are few of these.
+#[derive(Debug, Default)]
+pub struct Tally(Vec<(&'static str, &'static str, u64)>);
+
+impl Tally {
+    /// Counts one record.
+    #[inline]
+    pub fn add(&mut self, outcome: &'static str, reason: &'static str) {
+        match self.0.iter_mut().find(|(o, r, _)| *o == outcome && *r == reason) {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((outcome, reason, 1)),
+        }
+    }
+}
+
 /// Counters of one job in one process.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -39,8 +67,7 @@ pub struct Stats {
     forecasts: AtomicU64,
     /// End of the last pane that every sink has, in epoch ms; 0 before the first.
     published_through: AtomicI64,
-    /// Unused records by `outcome/reason`.
-    reasons: Mutex<BTreeMap<String, u64>>,
+    unused: Mutex<BTreeMap<Unused, u64>>,
 }
 
 impl Stats {
@@ -59,10 +86,19 @@ impl Stats {
         }
     }
 
-    /// Counts an unused record's reason, as `outcome/reason`.
-    pub fn add_reason(&self, outcome: &str, reason: &str) {
-        let mut reasons = self.reasons.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *reasons.entry(format!("{outcome}/{reason}")).or_default() += 1;
+    /// Adds what was gathered of a partition, and empties it.
+    pub fn add_unused(&self, source: &Arc<str>, partition: u32, tally: &mut Tally) {
+        if tally.0.is_empty() {
+            return;
+        }
+        let mut unused = self.lock_unused();
+        for (outcome, reason, count) in tally.0.drain(..) {
+            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() += count;
+        }
+    }
+
+    fn lock_unused(&self) -> MutexGuard<'_, BTreeMap<Unused, u64>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records by outcome so far.
@@ -77,10 +113,10 @@ impl Stats {
         }
     }
 
-    /// Unused records by `outcome/reason` so far.
+    /// Unused records so far, by reason and partition.
     #[must_use]
-    pub fn reasons(&self) -> BTreeMap<String, u64> {
-        self.reasons.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    pub fn unused(&self) -> BTreeMap<Unused, u64> {
+        self.lock_unused().clone()
     }
 
     /// Adds to the feature rows.

@@ -17,7 +17,6 @@ use tickcast::operators::stats::Stats;
 pub struct Published {
     pub batch: Batch,
     pub summary: Summary,
-    pub reasons: std::collections::BTreeMap<String, u64>,
 }
 
 impl Published {
@@ -83,7 +82,6 @@ pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Publi
 /// The same, with idle releases that an earlier run decided.
 pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, releases: Vec<Release>) -> Published {
     let kept = Arc::new(Mutex::new(Batch::default()));
-    let stats = Arc::new(Stats::default());
     let job = Job {
         config: config.clone(),
         workers: workers.count,
@@ -93,11 +91,11 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         range: (None, None),
         releases,
         stop: Stop::default(),
-        stats: Arc::clone(&stats),
+        stats: Arc::new(Stats::default()),
     };
     let summary = job::run(job).unwrap();
     let batch = std::mem::take(&mut *kept.lock().unwrap());
-    Published { batch, summary, reasons: stats.reasons() }
+    Published { batch, summary }
 }
 
 /// Runs over files, one partition each.

@@ -132,7 +132,11 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[model]\nhorizons = [1]", &[], "1 is no text"),
     ("[model]\npreset = \"seed\"", &[], "model.preset = \"seed\": not allowed: write default or none"),
     ("[model]\nscope = \"all\"", &[], "model.scope = \"all\": not allowed: write symbol or pooled"),
-    ("[time]\nlate = \"correct\"", &[], "time.late = \"correct\": not allowed: write dead_letter or drop"),
+    (
+        "[time]\nlate = \"correct\"",
+        &[],
+        "time.late = \"correct\": planned, but not there yet: write dead_letter or drop",
+    ),
     (
         "[source]\nformat = \"trade\"",
         &[],

@@ -12,7 +12,7 @@ use crate::market::{
 };
 use crate::operators::board::{Note, Standing};
 use crate::operators::panes::Tick;
-use crate::operators::stats::Records;
+use crate::operators::stats::{Records, Tally};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,6 +37,7 @@ pub(super) struct Partition {
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
     counted: Records,
+    unused: Tally,
     decoded: Vec<Observation>,
     /// Why it cannot go on.
     failure: Option<InputError>,
@@ -66,6 +67,7 @@ impl Partition {
             ticks: Vec::new(),
             aside: Vec::new(),
             counted: Records::default(),
+            unused: Tally::default(),
             decoded: Vec::new(),
             failure: None,
         }
@@ -102,13 +104,9 @@ impl Partition {
         }
         let used_before = self.counted.used;
         let id = self.id;
-        let mut reasons = Vec::new();
-        let state = input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| {
-            self.take(record, limit, symbols, &mut reasons)
-        })?;
-        for (outcome, reason) in reasons {
-            links.stats.add_reason(outcome, reason);
-        }
+        let state =
+            input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.take(record, limit, symbols))?;
+        links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
             self.last_used = Instant::now();
         }
@@ -122,7 +120,7 @@ impl Partition {
     }
 
     /// Takes one record: it is counted in exactly one outcome.
-    fn take(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable, reasons: &mut Reasons) -> Flow {
+    fn take(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable) -> Flow {
         let Record { offset, broker_time, key, value } = record;
         self.next_offset = offset + 1;
         self.watermark.reach(offset);
@@ -137,7 +135,7 @@ impl Partition {
             Payload::Observed(observation) => {
                 let read = Read { offset, broker_time, key, bytes: None, limit };
                 let outcome = self.place(observation, &read, 0, symbols);
-                self.count(&[outcome], &read, reasons);
+                self.count(&[outcome], &read);
                 return self.flow();
             }
         };
@@ -148,21 +146,21 @@ impl Partition {
             Ok(Decoded::Used) if decoded.len() == 1 => {
                 if let Some(observation) = decoded.pop() {
                     let outcome = self.place(observation, &read, 0, symbols);
-                    self.count(&[outcome], &read, reasons);
+                    self.count(&[outcome], &read);
                 }
             }
             Ok(Decoded::Used) => {
                 let placed = decoded.drain(..).zip(0_u32..);
                 let outcomes: Vec<Outcome> = placed.map(|(o, index)| self.place(o, &read, index, symbols)).collect();
-                self.count(&outcomes, &read, reasons);
+                self.count(&outcomes, &read);
             }
             Ok(Decoded::Ignored(kind)) => {
                 self.counted.ignored += 1;
-                reasons.push(("ignored", kind));
+                self.unused.add("ignored", kind);
             }
             Err(error) => {
                 self.counted.undecodable += 1;
-                reasons.push(("undecodable", error.reason));
+                self.unused.add("undecodable", error.reason);
                 self.dead_letter(&read, &error.detail);
             }
         }
@@ -227,7 +225,7 @@ impl Partition {
         Outcome::SpansPanes(interval)
     }
 
-    fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>, reasons: &mut Reasons) {
+    fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>) {
         if outcomes.contains(&Outcome::Used) {
             self.counted.used += 1;
             return;
@@ -241,7 +239,7 @@ impl Partition {
             Outcome::Late | Outcome::Used => (&mut self.counted.late, "late", "late"),
         };
         *counter += 1;
-        reasons.push((name, reason));
+        self.unused.add(name, reason);
         let dead_letter_late = self.config.late == LatePolicy::DeadLetter;
         let (slide, ahead) = (self.config.slide.span(), self.config.max_ahead);
         let error = match outcome {
@@ -336,9 +334,6 @@ impl Partition {
         }
     }
 }
-
-/// Unused records by outcome and reason, gathered during a read.
-type Reasons = Vec<(&'static str, &'static str)>;
 
 /// The record at hand.
 struct Read<'a> {

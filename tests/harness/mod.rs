@@ -100,8 +100,13 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
 
 /// Runs over files, one partition each.
 pub fn run_files(config: &Config, workers: Workers, paths: &[PathBuf], symbol: Option<&str>) -> Published {
-    let files =
-        FilesSourceConfig { paths: paths.to_vec(), symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
+    let symbol = symbol.map(str::to_owned);
+    let files = FilesSourceConfig { paths: paths.to_vec(), symbol, ..FilesSourceConfig::default() };
+    run_source(config, workers, files)
+}
+
+/// Runs over a source of files.
+pub fn run_source(config: &Config, workers: Workers, files: FilesSourceConfig) -> Published {
     let format = config.source.format;
     run(
         config,

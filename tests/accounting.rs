@@ -52,7 +52,7 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
         // Out of order by less and by more than the lateness.
         0..=8 => (tick(now), priced(now)),
         9 => {
-            let at = now - below(rng, 3 * LATENESS as u64) as i64;
+            let at = now - below(rng, 6 * LATENESS as u64 / 500) as i64 * 500;
             (tick(at), priced(at))
         }
         10 => {
@@ -166,7 +166,9 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
                 (0..below(&mut rng, RECORDS_MAX))
                     .map(|_| {
                         now += below(&mut rng, STEP_MAX) as i64;
-                        record(&mut rng, now)
+                        // Half of them at stamps that lie on the edges of panes as often as not.
+                        let at = if below(&mut rng, 2) == 0 { now / 500 * 500 } else { now };
+                        record(&mut rng, at)
                     })
                     .collect()
             })

@@ -59,6 +59,9 @@ const SECRET: &[&str] = &[
     "ssl.keystore.password",
 ];
 
+/// What librdkafka says of options for which it lacks a library.
+const NOT_BUILT_IN: &str = "not available at build time";
+
 /// Where the brokers are, and the user's options, with the table that they stand in.
 #[derive(Clone)]
 pub(super) struct Server {
@@ -148,7 +151,12 @@ impl Server {
             KafkaError::ClientCreation(reason) => format!("`{table}.options`: {reason}"),
             other => format!("`{table}`: {other}"),
         };
-        OptionError(self.redact(text))
+        let hint = if text.contains(NOT_BUILT_IN) {
+            ": build tickcast with TLS and SASL, `cargo install --path . --features kafka-tls`"
+        } else {
+            ""
+        };
+        OptionError(self.redact(text + hint))
     }
 
     /// Takes secret values out of a text, should one ever stand in it.
@@ -293,6 +301,19 @@ mod tests {
         assert!(error.contains("source.kafka.options.fetch.wait.max.msec"), "{error}");
         let error = check_sink(&sink("linger.ms", "soon")).unwrap_err().0;
         assert!(error.contains("sink.kafka.options.linger.ms"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_there_or_the_message_says_how_to_get_it() {
+        for (key, value) in [("security.protocol", "sasl_ssl"), ("ssl.ca.location", "/nowhere/ca.pem")] {
+            match check_source(&source(key, value)) {
+                Ok(()) => assert!(cfg!(feature = "kafka-tls"), "{key}"),
+                Err(OptionError(error)) => {
+                    assert!(!cfg!(feature = "kafka-tls"), "{error}");
+                    assert!(error.contains(key) && error.contains("--features kafka-tls"), "{error}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
-//! correction of a score would be a negative one. Sums are integers of 1e-12, so any order of adding gives the same bits.
+//! correction of a score would be a negative one. Sums are integers of 1e-15, so any order of adding gives the same bits.
 
 use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
 use crate::market::{Score, Span, Symbol};
@@ -37,7 +37,8 @@ pub struct ScoreSummary {
     pub experts: BTreeMap<&'static str, f64>,
 }
 
-/// Sums over scores that are not void; errors in units of 1e-12 of the price's unit.
+/// Sums over scores that are not void; errors in units of 1e-15 of the price's unit, so that prices of
+/// 1e-5 have digits enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScoreSums {
     count: i64,
@@ -46,13 +47,13 @@ pub struct ScoreSums {
     naive_error: i128,
     pinball: i128,
     naive_pinball: i128,
-    /// Pinball of the experts, by [`EXPERT_NAMES`].
-    experts: [i128; EXPERTS],
+    /// Pinball of the experts, by [`EXPERT_NAMES`], and in how many scores each took part.
+    experts: [(i128, i64); EXPERTS],
 }
 
 impl ScoreSums {
     fn of(score: &Score) -> Option<Self> {
-        let units = |value: f64| (value * 1e12) as i128;
+        let units = |value: f64| (value * 1e15) as i128;
         score.outcome.as_ref().map(|o| Self {
             count: 1,
             covered: i64::from(o.covered),
@@ -60,7 +61,7 @@ impl ScoreSums {
             naive_error: units(o.naive_error.abs()),
             pinball: units(o.pinball),
             naive_pinball: units(o.naive_pinball),
-            experts: o.experts.map(|pinball| pinball.map_or(0, units)),
+            experts: o.experts.map(|pinball| pinball.map_or((0, 0), |pinball| (units(pinball), 1))),
         })
     }
 
@@ -76,8 +77,8 @@ impl ScoreSums {
             experts: EXPERT_NAMES
                 .into_iter()
                 .zip(self.experts)
-                .filter(|(_, pinball)| *pinball != 0)
-                .filter_map(|(name, pinball)| Some((name, ratio(pinball, self.naive_pinball)?)))
+                .filter(|(_, (_, count))| *count > 0)
+                .filter_map(|(name, (pinball, _))| Some((name, ratio(pinball, self.naive_pinball)?)))
                 .collect(),
         }
     }
@@ -97,8 +98,9 @@ impl Semigroup for ScoreSums {
         self.naive_error = self.naive_error.saturating_add(more.naive_error);
         self.pinball = self.pinball.saturating_add(more.pinball);
         self.naive_pinball = self.naive_pinball.saturating_add(more.naive_pinball);
-        for (sum, more) in self.experts.iter_mut().zip(more.experts) {
-            *sum = sum.saturating_add(more);
+        for ((sum, count), more) in self.experts.iter_mut().zip(more.experts) {
+            *sum = sum.saturating_add(more.0);
+            *count += more.1;
         }
     }
 }
@@ -187,4 +189,37 @@ fn tally(
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Fixed, ScoreOutcome, Timestamp};
+
+    #[test]
+    fn an_expert_without_any_loss_took_part_all_the_same() {
+        let mut experts = [None; EXPERTS];
+        (experts[0], experts[1]) = (Some(0.0), Some(2e-9));
+        let outcome = ScoreOutcome {
+            actual_price: Fixed::from_raw(1000),
+            error: 1e-9,
+            naive_error: 2e-9,
+            covered: true,
+            pinball: 1e-9,
+            naive_pinball: 4e-9,
+            experts,
+        };
+        let score = Score {
+            job: "test".into(),
+            symbol: Symbol::new("TINY").unwrap(),
+            horizon: Span::from_millis(60_000),
+            target_at: Timestamp::from_millis(0),
+            outcome: Some(outcome),
+        };
+        let mut sums = ScoreSums::of(&score).unwrap();
+        sums.plus_equals(&sums.clone());
+        let summary = sums.summary();
+        assert_eq!((summary.count, summary.mae_ratio, summary.pinball_ratio), (2, Some(0.5), Some(0.25)));
+        assert_eq!(summary.experts, BTreeMap::from([(EXPERT_NAMES[0], 0.0), (EXPERT_NAMES[1], 0.5)]));
+    }
 }

@@ -70,6 +70,13 @@ fn wrong_configuration_exits_with_2_and_says_what_to_do() {
             &["time.slide = 5s", "does not divide", "time.windows: 62s", "config.toml:2"],
         );
         refuses("[http]\nlisten = \"x\"", &args, 2, &["unknown key http"]);
+        refuses("[time]\nlate = \"correct\"", &args, 2, &["time.late", "planned, but not there yet"]);
+        refuses(
+            "[source.kafka]\noptions = { \"enable.auto.commit\" = true }",
+            &args,
+            2,
+            &["source.kafka.options.enable.auto.commit", "exactness rests on it: remove it"],
+        );
     }
     refuses("[source.files]\npaths = [\"a.csv\"]", &["run"], 2, &["use backfill"]);
     refuses("", &["run"], 2, &["no source", "source.kafka"]);

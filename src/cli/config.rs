@@ -34,10 +34,15 @@ pub enum ConfigCommand {
 /// Prints what was asked for.
 ///
 /// # Errors
-/// [`ConfigError`] when the configuration is wrong.
+/// [`ConfigError`] when the configuration is wrong; [`super::Usage`] when an option of Kafka is.
 pub fn run(args: &ConfigArgs, load: impl Fn(Option<&Path>) -> Result<Settings, ConfigError>) -> anyhow::Result<()> {
     match &args.command {
-        ConfigCommand::Show(file) => output::print(&show::show(&load(file.path())?)),
+        ConfigCommand::Show(file) => {
+            let settings = load(file.path())?;
+            output::print(&show::show(&settings))?;
+            // Shown all the same: whoever looks for the mistake sees where each value came from.
+            Ok(super::job::check_options(&settings.config)?)
+        }
         ConfigCommand::Example => output::print(&example::example()),
         ConfigCommand::Reference => output::print(&example::reference()),
     }

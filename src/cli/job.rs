@@ -98,7 +98,7 @@ fn tell(config: &Config, plan: &Plan, partitions: u32, progress: Option<&Progres
 }
 
 /// Options of librdkafka that are unknown or not to be set are mistakes of the configuration, found without a broker.
-fn check_options(config: &Config) -> Result<(), Usage> {
+pub(super) fn check_options(config: &Config) -> Result<(), Usage> {
     let source = config.source.kafka.as_ref().map_or(Ok(()), kafka::check_source);
     let sink = config.sink.kafka.as_ref().map_or(Ok(()), kafka::check_sink);
     source.and(sink).map_err(|error| Usage(error.to_string()))

@@ -45,6 +45,11 @@ impl SkillWindow {
             self.naive_error -= f64::from(naive.abs());
             self.covered -= u64::from(naive.is_sign_positive());
         }
+        if self.recent.len() == self.recent.capacity() {
+            // Doubles, but not beyond what it will hold: the queue goes round through all of it.
+            let left = SKILL_SCORES - self.recent.len();
+            self.recent.reserve_exact(self.recent.len().max(16).min(left));
+        }
         let (error, naive) = (outcome.error.abs() as f32, outcome.naive_error.abs() as f32);
         self.recent.push_back((error, if outcome.covered { naive } else { -naive }));
         self.error += f64::from(error);

@@ -1,6 +1,6 @@
 //! The steps that a symbol's model remembers, as the LSTM sees them.
 //!
-//! Inputs are kept in one byte each, far finer than the noise that drowns them, so that a week of minutes takes 80 kB per
+//! Inputs are kept in one byte each, far finer than the noise that drowns them, so that six days of minutes take 70 kB per
 //! symbol; forecasts use the same bytes as training. What follows from the clock is not kept.
 
 use crate::features::{INPUTS, StepFeatures};
@@ -9,8 +9,9 @@ use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Examples are drawn from this many steps: half of the recipe's, with forecasts as good (to .0001).
-pub const EXAMPLE_STEPS: usize = 10_080;
+/// Examples are drawn from this many steps, six days of minutes: less than half of the recipe's, with forecasts as good (to
+/// .0001), so that ten thousand symbols fit into 10 GB.
+pub const EXAMPLE_STEPS: usize = 8_640;
 /// A price is stale when no tick came in this many steps.
 pub const FRESH_STEPS: usize = 5;
 

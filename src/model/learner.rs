@@ -1,6 +1,6 @@
 //! Layer 4 of the recipe: the LSTM that corrects the quantiles of the layers below it, trained online.
 //!
-//! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 10,080 steps, all
+//! Each epoch draws minibatches of 32 examples, one of them the most recent and the others from the last 8,640 steps, all
 //! so old that their labels are known; forecasts use an exponential mean of the weights. With a zero head it starts as the layer
 //! below, and can only earn its way from there. The network is the symbol's own ([`Network`]), or shared by all ([`Pool`]).
 

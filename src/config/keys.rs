@@ -65,7 +65,7 @@ pub const TABLES: &[Table] = &[
     table("job", true, "Who the job is."),
     table("source", true, "Where records come from: Kafka for `run`, Kafka or files for `backfill`."),
     table("source.kafka", false, "From a Kafka topic."),
-    table("source.files", false, "From files: CSV or JSON lines, plain, .gz or .zst; one partition each."),
+    table("source.files", false, "From files: CSV, JSON lines or Parquet, plain, .gz or .zst; one partition each."),
     table("time", true, "Event time: durations read 250ms, 5s, 1m, 1h, 1d."),
     table("model", true, "What learns."),
     table("model.experts", true, "Which parts of the model are on: switch one off to see what it adds."),
@@ -98,7 +98,7 @@ pub const KEYS: &[Key] = &[
     optional(
         "source.files.paths",
         Paths,
-        "[\"ticks.csv\", \"more.jsonl.gz\"]",
+        "[\"ticks.csv\", \"more.jsonl.gz\", \"rest.parquet\"]",
         "files to read, from the working directory",
     ),
     optional("source.files.symbol", Symbol, "\"BTC\"", "the symbol of files without a symbol column"),

@@ -8,6 +8,7 @@
 //! [`Decoded::Ignored`] with a kind out of [`IGNORED`]. There is no third way out.
 
 pub mod candle;
+pub mod columns;
 pub mod csv;
 mod error;
 mod fields;

@@ -1,13 +1,14 @@
 //! From a configuration to a running job: opens what it names, and says what is missing.
 
 use super::{Usage, progress, signals, summary};
-use crate::config::{Config, KafkaSourceConfig};
+use crate::config::{Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::input::FilesInput;
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{self, DeadLetterSink, KafkaInput, KafkaSink, Progress, Reading};
 use crate::connectors::mongodb::MongoSink;
+use crate::connectors::mongodb::source::MongoSource;
 use crate::connectors::sink::{Resumed, Sink, Stop};
 use crate::dataflows::job::{self, InputFactory, Job, Summary};
 use crate::formats::Decoder;
@@ -67,7 +68,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         sink.reset();
     }
     let progress = progress.filter(|_| !plan.reset);
-    let input = open_input(config, plan, progress.as_ref(), kafka_sink.as_mut())?;
+    let input = open_input(config, plan, progress.as_ref(), kafka_sink.as_mut(), stop)?;
     tell(config, plan, partitions, progress.as_ref());
     let releases = progress.as_ref().map_or_else(Vec::new, releases);
     let sinks = order(sinks, kafka_sink, mongodb, progress.as_ref());
@@ -77,7 +78,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         serialised: false,
         input,
         sinks,
-        range: plan.range,
+        range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),
         releases,
         stop: stop.clone(),
         stats: Arc::clone(stats),
@@ -87,9 +88,11 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
 
 /// What begins, in one line of the log.
 fn tell(config: &Config, plan: &Plan, partitions: u32, progress: Option<&Progress>) {
-    let from = match (&config.source.kafka, &config.source.files) {
+    let SourceConfig { format: _, kafka, files, mongodb } = &config.source;
+    let from = match (kafka, mongodb) {
         (Some(kafka), _) => format!("topic {} of {partitions} partitions", kafka.topic),
-        (None, files) => format!("{} files", files.as_ref().map_or(0, |files| files.paths.len())),
+        (None, Some(mongodb)) => format!("collection {}.{}", mongodb.database, mongodb.collection),
+        (None, None) => format!("{} files", files.as_ref().map_or(0, |files| files.paths.len())),
     };
     let resumed = progress.filter(|p| !p.start.is_empty()).map_or_else(String::new, |progress| {
         format!("; published through {} before, recomputing from the start", progress.through)
@@ -179,10 +182,18 @@ fn open_input(
     plan: &Plan,
     progress: Option<&Progress>,
     sink: Option<&mut KafkaSink>,
+    stop: &Stop,
 ) -> anyhow::Result<Arc<InputFactory>> {
     let format = config.source.format;
     let Some(source) = config.source.kafka.clone() else {
-        let files = config.source.files.clone().context("no source: give source.kafka or source.files")?;
+        if let Some(mongodb) = &config.source.mongodb {
+            let (source, stop) = (MongoSource::open(mongodb, plan.range, stop)?, stop.clone());
+            return Ok(Arc::new(move |worker, workers| {
+                Ok(Box::new(source.input(worker, workers, &stop)?) as Box<dyn Input>)
+            }));
+        }
+        let files = config.source.files.clone();
+        let files = files.context("no source: give source.kafka, source.files or source.mongodb")?;
         return Ok(Arc::new(move |worker, workers| {
             Ok(Box::new(FilesInput::open(&files, format, worker, workers)?) as Box<dyn Input>)
         }));

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 #[command(after_help = "Examples:\n  tickcast replay ticks.csv.gz -c tickcast.toml --speed max\n  \
                         tickcast replay btc.csv eth.csv --set source.kafka.brokers=localhost:9092 --speed 60")]
 pub struct ReplayArgs {
-    /// Files to publish, merged by event time: CSV or JSON lines, plain, .gz or .zst.
+    /// Files to publish, merged by event time: CSV, JSON lines or Parquet, plain, .gz or .zst.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ pub const HORIZON_STEPS_MAX: i64 = 20_160;
 pub enum Purpose {
     /// A live job: reads Kafka.
     Run,
-    /// Bounded history: reads Kafka or files.
+    /// Bounded history: reads Kafka, files or MongoDB.
     Backfill,
     /// Publishes recorded files to the source's topic.
     Replay,
@@ -39,29 +39,42 @@ pub fn check(config: &Config) -> Vec<Problem> {
     check_files(config, &mut found);
     check_topics(config, &mut found);
     check_exclusive(config, &mut found);
+    check_mongodb_source(config, &mut found);
     found
 }
 
 /// Everything that is wrong with `config` for one command only.
 #[must_use]
 pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
-    let (kafka, files) = (config.source.kafka.is_some(), config.source.files.is_some());
+    let super::SourceConfig { format: _, kafka, files, mongodb } = &config.source;
+    let given =
+        [("source.kafka", kafka.is_some()), ("source.files", files.is_some()), ("source.mongodb", mongodb.is_some())];
+    let given: Vec<&str> = given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect();
     let mut found = Vec::new();
-    let mut say = |message: &str| found.push(problem(&["source.kafka.topic", "source.files.paths"], message));
-    match (purpose, kafka, files) {
-        (Purpose::Run | Purpose::Backfill, true, true) => {
-            say("source.kafka and source.files are both given: leave one of them out");
+    let keys = ["source.kafka.topic", "source.files.paths", "source.mongodb.collection"];
+    let mut say = |message: &str| found.push(problem(&keys, message));
+    match (purpose, &given[..]) {
+        (Purpose::Run | Purpose::Backfill, [one, other]) => {
+            say(&format!("{one} and {other} are both given: leave one of them out"));
         }
-        (Purpose::Run, false, true) => say(
+        (Purpose::Run | Purpose::Backfill, [_, _, ..]) => {
+            say(&format!("{} are all given: leave only one of them", given.join(", ")));
+        }
+        (Purpose::Run, ["source.files"]) => say(
             "source.files is bounded, and run never ends: use backfill, or publish the files with replay and read source.kafka",
         ),
-        (Purpose::Run, false, false) => {
+        (Purpose::Run, ["source.mongodb"]) => {
+            say("source.mongodb is history, and run never ends: use backfill, or read source.kafka");
+        }
+        (Purpose::Run, []) => {
             say("no source: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
         }
-        (Purpose::Backfill, false, false) => {
-            say("no source: give source.kafka or source.files, as in --set source.files.paths=ticks.csv");
+        (Purpose::Backfill, []) => {
+            say(
+                "no source: give source.kafka, source.files or source.mongodb, as in --set source.files.paths=ticks.csv",
+            );
         }
-        (Purpose::Replay, false, _) => {
+        (Purpose::Replay, _) if kafka.is_none() => {
             say("no topic to publish to: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
         }
         _ => {}
@@ -176,6 +189,34 @@ fn check_exclusive(config: &Config, found: &mut Vec<Problem>) {
             &["sink.mongodb.uri", "sink.mongodb.uri_file"],
             "sink.mongodb.uri and sink.mongodb.uri_file are both given: leave one of them out",
         ));
+    }
+}
+
+fn check_mongodb_source(config: &Config, found: &mut Vec<Problem>) {
+    let Some(source) = &config.source.mongodb else { return };
+    if source.uri_file.is_some() && source.uri != super::MongoSourceConfig::default().uri {
+        found.push(problem(
+            &["source.mongodb.uri", "source.mongodb.uri_file"],
+            "source.mongodb.uri and source.mongodb.uri_file are both given: leave one of them out",
+        ));
+    }
+    if let (Some(from), Some(to)) = (source.from, source.to)
+        && from >= to
+    {
+        let message =
+            format!("source.mongodb.from = {from} is not before source.mongodb.to = {to}: nothing lies between");
+        found.push(problem(&["source.mongodb.from", "source.mongodb.to"], message));
+    }
+    // Whatever server it is: two connection strings may name the same one.
+    if let Some(sink) = &config.sink.mongodb
+        && sink.database == source.database
+        && sink.ticks.as_ref() == Some(&source.collection)
+    {
+        let message = format!(
+            "sink.mongodb.ticks and source.mongodb.collection are both {}.{}: the job would read what it writes; name another collection",
+            source.database, source.collection
+        );
+        found.push(problem(&["source.mongodb.collection", "sink.mongodb.ticks"], message));
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Choice, Flag, JobId, MongoUri, Options, Path, Paths, Share, Span, SpanOrZero, Spans, Start, Symbol, Text, Topic,
-    Whole,
+    Choice, Flag, JobId, MongoUri, Options, Path, Paths, Share, Span, SpanOrZero, Spans, Start, Symbol, Text, Time,
+    Topic, Whole,
 };
 
 /// A table of the file.
@@ -63,9 +63,14 @@ const fn optional(name: &'static str, kind: Kind, example: &'static str, meaning
 /// All tables, in the order of the example file.
 pub const TABLES: &[Table] = &[
     table("job", true, "Who the job is."),
-    table("source", true, "Where records come from: Kafka for `run`, Kafka or files for `backfill`."),
+    table("source", true, "Where records come from: Kafka for `run`; Kafka, files or MongoDB for `backfill`."),
     table("source.kafka", false, "From a Kafka topic."),
-    table("source.files", false, "From files: CSV or JSON lines, plain, .gz or .zst; one partition each."),
+    table("source.files", false, "From files: CSV, JSON lines or Parquet, plain, .gz or .zst; one partition each."),
+    table(
+        "source.mongodb",
+        false,
+        "From a MongoDB collection of ticks: what sink.mongodb.ticks wrote, or documents like it.",
+    ),
     table("time", true, "Event time: durations read 250ms, 5s, 1m, 1h, 1d."),
     table("model", true, "What learns."),
     table("model.experts", true, "Which parts of the model are on: switch one off to see what it adds."),
@@ -98,11 +103,28 @@ pub const KEYS: &[Key] = &[
     optional(
         "source.files.paths",
         Paths,
-        "[\"ticks.csv\", \"more.jsonl.gz\"]",
+        "[\"ticks.csv\", \"more.jsonl.gz\", \"rest.parquet\"]",
         "files to read, from the working directory",
     ),
     optional("source.files.symbol", Symbol, "\"BTC\"", "the symbol of files without a symbol column"),
     optional("source.files.interval", Span, "\"1m\"", "the interval of candles that do not say; not above time.slide"),
+    key(
+        "source.mongodb.uri",
+        MongoUri,
+        "\"mongodb://localhost:27017\"",
+        "connection string; never shown with its password",
+    ),
+    optional(
+        "source.mongodb.uri_file",
+        Path,
+        "\"/run/secrets/mongodb_uri\"",
+        "file that holds the connection string instead",
+    ),
+    key("source.mongodb.database", Text, "\"bitcoin\"", "database"),
+    key("source.mongodb.collection", Text, "\"data\"", "collection of ticks"),
+    optional("source.mongodb.symbol", Symbol, "\"BTC\"", "the symbol of documents without one"),
+    optional("source.mongodb.from", Time, "\"2021-01-01T00:00:00Z\"", "event time to begin with"),
+    optional("source.mongodb.to", Time, "\"2021-02-01T00:00:00Z\"", "event time to end before"),
     key("time.slide", Span, "\"5s\"", "length of a pane: one feature row each; divides the windows and model.step"),
     key("time.windows", Spans, "[\"1m\", \"5m\", \"1h\"]", "sliding windows, multiples of slide"),
     key("time.allowed_lateness", SpanOrZero, "\"2s\"", "how far behind its partition's latest a tick may be"),

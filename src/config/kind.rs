@@ -16,6 +16,8 @@ pub enum Kind {
     Topic,
     /// `earliest`, `latest`, or an RFC 3339 time.
     Start,
+    /// An RFC 3339 time.
+    Time,
     /// What a price is of.
     Symbol,
     /// A file or directory, from the working directory.
@@ -66,6 +68,7 @@ impl Kind {
                 format!("1 to {TOPIC_BYTES_MAX} of a-z, A-Z, 0-9, dot, underscore and minus, as Kafka names topics")
             }
             Self::Start => "earliest, latest, or an RFC 3339 time in quotes, as in \"2021-01-21T14:00:00Z\"".to_owned(),
+            Self::Time => "an RFC 3339 time in quotes, as in \"2021-01-21T14:00:00Z\"".to_owned(),
             Self::Symbol => "a symbol of 1 to 64 bytes, as in BTC".to_owned(),
             Self::Path => "a path that is not empty".to_owned(),
             Self::Paths => format!("a list of 1 to {PATHS_MAX} paths, as in [\"a.csv\", \"b.jsonl.gz\"]"),
@@ -186,6 +189,7 @@ impl Kind {
                 wrong("begins with neither mongodb:// nor mongodb+srv://")
             }
             Self::Start if !is_start(text) => wrong("no beginning"),
+            Self::Time if !is_time(text) => wrong("no time"),
             _ => Ok(()),
         }
     }
@@ -200,8 +204,12 @@ fn is_topic(text: &str) -> bool {
     text.len() <= TOPIC_BYTES_MAX && text != "." && text != ".." && text.bytes().all(legal)
 }
 
-/// Digits alone would be epoch seconds or milliseconds: too easily a mistake for an offset.
 fn is_start(text: &str) -> bool {
+    matches!(text, "earliest" | "latest") || is_time(text)
+}
+
+/// Digits alone would be epoch seconds or milliseconds: too easily a mistake for an offset.
+fn is_time(text: &str) -> bool {
     let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    matches!(text, "earliest" | "latest") || (!digits && Timestamp::parse(text.as_bytes()).is_ok())
+    !digits && Timestamp::parse(text.as_bytes()).is_ok()
 }

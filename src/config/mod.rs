@@ -8,11 +8,13 @@ mod file;
 pub mod keys;
 pub mod kind;
 pub mod layers;
+mod mongodb_source;
 pub mod secrets;
 pub mod show;
 
 pub use check::Purpose;
 pub use layers::{ConfigError, Settings};
+pub use mongodb_source::MongoSourceConfig;
 
 use crate::market::{Slide, Span};
 use serde::Deserialize;
@@ -55,6 +57,8 @@ pub struct SourceConfig {
     pub kafka: Option<KafkaSourceConfig>,
     /// From files.
     pub files: Option<FilesSourceConfig>,
+    /// From MongoDB.
+    pub mongodb: Option<MongoSourceConfig>,
 }
 
 /// `source.format`

@@ -119,6 +119,11 @@ impl Columns {
         Ok(columns)
     }
 
+    /// The field of each column.
+    pub fn slots(&self) -> impl Iterator<Item = Option<Field>> {
+        self.slots.iter().copied()
+    }
+
     /// Whether there is a column for the symbol.
     pub fn has_symbol(&self) -> bool {
         self.slots.contains(&Some(Field::Symbol))

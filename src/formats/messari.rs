@@ -168,7 +168,7 @@ pub(super) fn observe(
 }
 
 /// The hourly bar, where any of it is a number: nothing is computed from it, so that nothing in it fails the record.
-fn reported(hour: &[Raw<'_>; 5]) -> Option<Box<Reported>> {
+pub(super) fn reported(hour: &[Raw<'_>; 5]) -> Option<Box<Reported>> {
     let number = |raw: Raw<'_>| match raw {
         Raw::Number(text) | Raw::Text(text) => {
             std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())

@@ -8,7 +8,9 @@
 //! [`Decoded::Ignored`] with a kind out of [`IGNORED`]. There is no third way out.
 
 pub mod candle;
+pub mod columns;
 pub mod csv;
+pub mod document;
 mod error;
 mod fields;
 mod json;
@@ -46,6 +48,7 @@ pub struct Decoder {
 enum Shape {
     Json(Format),
     Csv(csv::Columns),
+    Document,
 }
 
 /// What a record that decodes says.
@@ -82,12 +85,19 @@ impl Decoder {
         Ok(Self { shape: Shape::Csv(columns), symbol, interval })
     }
 
+    /// A decoder of documents of the `data` collection, written as JSON; `symbol` stands in where they have none.
+    #[must_use]
+    pub fn documents(symbol: Option<Symbol>) -> Self {
+        Self { shape: Shape::Document, symbol, interval: candle::INTERVAL_DEFAULT }
+    }
+
     /// What it reads: of JSON as configured, of CSV as the header says.
     #[must_use]
     pub fn format(&self) -> Format {
         match &self.shape {
             Shape::Json(format) => *format,
             Shape::Csv(columns) => columns.format,
+            Shape::Document => Format::Tick,
         }
     }
 
@@ -112,6 +122,10 @@ impl Decoder {
                     Format::Candle => candle::observe(&fields, self.interval, &mut names)?,
                     _ => tick::observe(&fields, &mut names)?,
                 });
+                Ok(Decoded::Used)
+            }
+            Shape::Document => {
+                out.push(document::observe(value, &mut names)?);
                 Ok(Decoded::Used)
             }
             Shape::Json(format) => decode_json(*format, value, self.interval, &mut names, out),

@@ -44,6 +44,7 @@ pub fn config(mut config: Config, brokers: &str, out: Option<&Path>) -> Config {
         ..KafkaSourceConfig::default()
     });
     config.source.files = None;
+    config.source.mongodb = None;
     config.sink.mongodb = None;
     config.sink.kafka = Some(KafkaSinkConfig {
         brokers: brokers.to_owned(),

@@ -1,5 +1,8 @@
 use super::*;
-use crate::config::{DeadLetterConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig, MongoSinkConfig};
+use crate::config::{
+    DeadLetterConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig, MongoSinkConfig, MongoSourceConfig,
+};
+use crate::market::Timestamp;
 
 fn span(text: &str) -> Span {
     text.parse().unwrap()
@@ -63,6 +66,28 @@ const WRONG: &[Case] = &[
         },
         "sink.mongodb.uri and sink.mongodb.uri_file are both given",
     ),
+    (
+        |c| {
+            let uri = "mongodb://other".to_owned();
+            let source = MongoSourceConfig { uri, uri_file: Some("x".into()), ..MongoSourceConfig::default() };
+            c.source.mongodb = Some(source);
+        },
+        "source.mongodb.uri and source.mongodb.uri_file are both given",
+    ),
+    (
+        |c| {
+            let at = Some(Timestamp::from_millis(0));
+            c.source.mongodb = Some(MongoSourceConfig { from: at, to: at, ..MongoSourceConfig::default() });
+        },
+        "source.mongodb.from = 1970-01-01T00:00:00.000Z is not before source.mongodb.to",
+    ),
+    (
+        |c| {
+            c.source.mongodb = Some(MongoSourceConfig::default());
+            c.sink.mongodb = Some(MongoSinkConfig { ticks: Some("data".into()), ..MongoSinkConfig::default() });
+        },
+        "sink.mongodb.ticks and source.mongodb.collection are both bitcoin.data",
+    ),
 ];
 
 #[test]
@@ -107,6 +132,10 @@ fn each_command_asks_for_its_source() {
         config
     };
     let given = || Some(files(None));
+    let history = |mut config: Config| {
+        config.source.mongodb = Some(MongoSourceConfig::default());
+        config
+    };
     for (purpose, config, expected) in [
         (Purpose::Run, config(true, None), ""),
         (Purpose::Run, config(false, given()), "source.files is bounded, and run never ends: use backfill"),
@@ -115,10 +144,16 @@ fn each_command_asks_for_its_source() {
         (Purpose::Backfill, config(true, None), ""),
         (Purpose::Backfill, config(false, given()), ""),
         (Purpose::Backfill, config(false, Some(FilesSourceConfig::default())), "names no file"),
-        (Purpose::Backfill, config(false, None), "no source: give source.kafka or source.files"),
+        (Purpose::Backfill, config(false, None), "no source: give source.kafka, source.files or source.mongodb"),
         (Purpose::Backfill, config(true, given()), "both given"),
+        (Purpose::Run, history(config(false, None)), "source.mongodb is history, and run never ends: use backfill"),
+        (Purpose::Run, history(config(true, None)), "source.kafka and source.mongodb are both given"),
+        (Purpose::Backfill, history(config(false, None)), ""),
+        (Purpose::Backfill, history(config(false, given())), "source.files and source.mongodb are both given"),
+        (Purpose::Backfill, history(config(true, given())), "source.kafka, source.files, source.mongodb are all given"),
         (Purpose::Replay, config(true, given()), ""),
         (Purpose::Replay, config(false, given()), "no topic to publish to"),
+        (Purpose::Replay, history(config(false, None)), "no topic to publish to"),
     ] {
         let said: Vec<String> = check_for(&config, purpose).into_iter().map(|problem| problem.message).collect();
         assert_eq!(said.is_empty(), expected.is_empty(), "{purpose:?}: {said:?}");

@@ -1,14 +1,17 @@
 //! Files of records as an input: one partition each, bounded.
 //!
-//! A file is JSON lines or CSV with a header. Its name says which (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or
-//! `.zst` behind it or not), else its first byte that is not blank: `{`, `[`, `"` or `+` begin JSON. A record's offset is
-//! its number in the file, from 0; headers and blank lines do not count.
+//! A file is Parquet (known by its first bytes), JSON lines or CSV with a header. Of the last two its name says which
+//! (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or `.zst` behind it or not), else its first byte that is not blank:
+//! `{`, `[`, `"` or `+` begin JSON. A record's offset is its number in the file, from 0; headers and blank lines do not
+//! count.
 
 use super::lines::Lines;
+use super::open::{Opened, open};
+use super::parquet::ParquetRows;
 use crate::config::{FilesSourceConfig, Format};
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
-use crate::formats::Decoder;
-use crate::market::{PartitionId, Symbol, SymbolTable};
+use crate::formats::{Decoder, HeaderError};
+use crate::market::{PartitionId, Span, Symbol, SymbolTable};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,14 +47,11 @@ impl FilesInput {
         if interval.is_some_and(|interval| interval.millis() == 0) {
             return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
         }
+        let reading = Reading { format, symbol, interval: *interval };
         let mut files = Vec::new();
         for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
             let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
-            let decoder = |header: Option<&[u8]>| match header {
-                None => Ok(Decoder::json(format, symbol.clone(), *interval)),
-                Some(header) => csv_decoder(path, header, format, symbol.clone(), *interval),
-            };
-            files.push(RecordFile::open(PartitionId(id), path, format, decoder)?);
+            files.push(RecordFile::open(PartitionId(id), path, &reading)?);
         }
         Ok(Self { files, worker, workers })
     }
@@ -71,24 +71,45 @@ fn not_ours(partition: PartitionId) -> InputError {
     InputError(format!("file number {} does not belong to this worker: this is an error in the program", partition.0))
 }
 
-fn csv_decoder(
-    path: &Path,
-    header: &[u8],
+/// How the records of all files are to be read.
+struct Reading {
     format: Format,
     symbol: Option<Symbol>,
-    interval: Option<crate::market::Span>,
-) -> Result<Decoder, InputError> {
-    let wrong = |why: &dyn std::fmt::Display| InputError(format!("{}: {why}", path.display()));
-    let decoder = Decoder::csv(header, symbol, interval).map_err(|error| wrong(&error))?;
-    match (format, decoder.format()) {
-        (Format::Tick, Format::Candle) => {
-            Err(wrong(&"its lines are candles, but source.format is tick: set it to auto"))
-        }
-        (Format::Candle, Format::Tick) => {
-            Err(wrong(&"its lines are ticks, but source.format is candle: set it to auto"))
-        }
-        _ => Ok(decoder),
+    interval: Option<Span>,
+}
+
+impl Reading {
+    fn json(&self, format: Format) -> Decoder {
+        Decoder::json(format, self.symbol.clone(), self.interval)
     }
+
+    fn csv(&self, path: &Path, header: &[u8]) -> Result<Decoder, InputError> {
+        let decoder = Decoder::csv(header, self.symbol.clone(), self.interval).map_err(|error| wrong(path, &error))?;
+        self.check(path, decoder.format())?;
+        Ok(decoder)
+    }
+
+    fn parquet(&self, path: &Path, rows: &ParquetRows) -> Result<Decoder, InputError> {
+        if self.symbol.is_none() && !rows.columns.has_symbol() {
+            return Err(wrong(path, &HeaderError::NoSymbol));
+        }
+        self.check(path, rows.columns.format)?;
+        Ok(self.json(rows.columns.format))
+    }
+
+    /// What the columns say must not contradict what is configured.
+    fn check(&self, path: &Path, found: Format) -> Result<(), InputError> {
+        if self.format == Format::Auto || self.format == found {
+            return Ok(());
+        }
+        let rows = if found == Format::Candle { "candles" } else { "ticks" };
+        let format = format!("{:?}", self.format).to_lowercase();
+        Err(wrong(path, &format_args!("its lines are {rows}, but source.format is {format}: set it to auto")))
+    }
+}
+
+fn wrong(path: &Path, why: &dyn std::fmt::Display) -> InputError {
+    InputError(format!("{}: {why}", path.display()))
 }
 
 /// One file and how far it is read.
@@ -96,38 +117,46 @@ fn csv_decoder(
 struct RecordFile {
     id: PartitionId,
     name: Arc<str>,
-    lines: Lines,
+    rows: Rows,
     decoder: Decoder,
-    /// The first record of a JSON file, which had to be read to know that it is one.
-    first: Option<Vec<u8>>,
     /// The number of the next record.
     next: u64,
     ended: bool,
 }
 
+/// Where a file's records come from.
+#[derive(Debug)]
+enum Rows {
+    Lines {
+        lines: Lines,
+        /// The first record of a JSON file, which had to be read to know that it is one.
+        first: Option<Vec<u8>>,
+    },
+    Parquet(Box<ParquetRows>),
+}
+
 impl RecordFile {
-    fn open(
-        id: PartitionId,
-        path: &Path,
-        format: Format,
-        decoder: impl Fn(Option<&[u8]>) -> Result<Decoder, InputError>,
-    ) -> Result<Self, InputError> {
-        let mut lines = Lines::open(path)?;
-        let first = first_line(&mut lines)?;
-        let is_json = match &first {
-            None => true,
-            Some(line) => match named_json(path) {
-                Some(is_json) => is_json,
-                None => {
-                    format == Format::Messari
-                        || matches!(line.trim_ascii_start().first(), Some(b'{' | b'[' | b'"' | b'+'))
+    fn open(id: PartitionId, path: &Path, reading: &Reading) -> Result<Self, InputError> {
+        let (rows, decoder) = match open(path)? {
+            Opened::Parquet(file) => {
+                let rows = ParquetRows::open(path, file)?;
+                let decoder = reading.parquet(path, &rows)?;
+                (Rows::Parquet(Box::new(rows)), decoder)
+            }
+            Opened::Lines(reader) => {
+                let mut lines = Lines::new(path, reader);
+                let first = first_line(&mut lines)?;
+                match first {
+                    Some(header) if !is_json(path, reading.format, &header) => {
+                        let decoder = reading.csv(path, &header)?;
+                        (Rows::Lines { lines, first: None }, decoder)
+                    }
+                    first => (Rows::Lines { lines, first }, reading.json(reading.format)),
                 }
-            },
+            }
         };
-        let (decoder, first) = if is_json { (decoder(None)?, first) } else { (decoder(first.as_deref())?, None) };
-        let ended = first.is_none() && is_json;
         let name = path.display().to_string().into();
-        Ok(Self { id, name, lines, decoder, first, next: 0, ended })
+        Ok(Self { id, name, rows, decoder, next: 0, ended: false })
     }
 
     fn read(
@@ -138,19 +167,26 @@ impl RecordFile {
     ) -> Result<PartitionState, InputError> {
         let mut left = limit;
         while left > 0 && !self.ended {
-            let first = self.first.take();
-            let line = match &first {
-                Some(line) => line.as_slice(),
-                None => match self.lines.next_line()? {
-                    None => {
-                        self.ended = true;
-                        break;
+            let taken;
+            let row = match &mut self.rows {
+                Rows::Parquet(rows) => rows.next_row()?,
+                Rows::Lines { lines, first } => {
+                    taken = first.take();
+                    match &taken {
+                        Some(line) => Some(line.as_slice()),
+                        None => lines.next_line()?,
                     }
-                    Some(line) if is_blank(line) => continue,
-                    Some(line) => line,
-                },
+                }
             };
-            let record = Record { offset: self.next, broker_time: None, key: None, value: Payload::Bytes(line) };
+            let row = match row {
+                None => {
+                    self.ended = true;
+                    break;
+                }
+                Some(row) if is_blank(row) => continue,
+                Some(row) => row,
+            };
+            let record = Record { offset: self.next, broker_time: None, key: None, value: Payload::Bytes(row) };
             self.next += 1;
             left -= 1;
             if visit(record, symbols) == Flow::Pause {
@@ -159,6 +195,13 @@ impl RecordFile {
         }
         Ok(if self.ended { PartitionState::Ended } else { PartitionState::Behind })
     }
+}
+
+/// Whether a file of lines that begins with this one is JSON.
+fn is_json(path: &Path, format: Format, first: &[u8]) -> bool {
+    named_json(path).unwrap_or_else(|| {
+        format == Format::Messari || matches!(first.trim_ascii_start().first(), Some(b'{' | b'[' | b'"' | b'+'))
+    })
 }
 
 #[inline]

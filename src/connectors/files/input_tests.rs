@@ -210,3 +210,69 @@ fn candles_take_the_configured_interval() {
         assert_eq!(decode_all(&mut input, PartitionId(0))[0].as_ref().unwrap().at.to_string(), expected);
     }
 }
+
+/// Two ticks as Parquet.
+fn parquet(symbol: bool) -> Vec<u8> {
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+    let columns = "required int64 ts_ms; required double price; ";
+    let schema = format!("message m {{ {columns}{} }}", if symbol { "optional binary pair (utf8);" } else { "" });
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(&schema).unwrap());
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[1_611_239_671_964, 1_611_239_671_965], None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<DoubleType>().write_batch(&[31571.74, -1.0], None, None).unwrap();
+    column.close().unwrap();
+    if symbol {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&[ByteArray::from("ETH")], Some(&[0, 1]), None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn parquet_is_read_whatever_its_name_and_wrapping() {
+    let dir = Dir::new();
+    let bytes = parquet(false);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+    let paths = vec![
+        dir.file("a.parquet", &bytes),
+        dir.file("a.parquet.gz", encoder.finish().unwrap()),
+        dir.file("a.parquet.zst", zstd::encode_all(&bytes[..], 1).unwrap()),
+        dir.file("nameless", &bytes),
+    ];
+    let mut input = open(paths).unwrap();
+    for partition in input.partitions() {
+        let found = decode_all(&mut input, partition);
+        let observation = found[0].as_ref().unwrap();
+        assert_eq!(
+            (observation.at.millis(), observation.quote.price().to_string()),
+            (1_611_239_671_964, "31571.74".into())
+        );
+        assert_eq!(found[1], Err("wrong_field"));
+        assert_eq!(found.len(), 2);
+    }
+    // A row without a symbol is wrong where there is a column for it, as in CSV.
+    let mut input = open(vec![dir.file("b.parquet", parquet(true))]).unwrap();
+    assert_eq!(decode_all(&mut input, PartitionId(0))[0], Err("wrong_field"));
+}
+
+#[test]
+fn parquet_that_does_not_fit_is_told() {
+    let dir = Dir::new();
+    let path = dir.file("a.parquet", parquet(false));
+    let said = |config: &FilesSourceConfig, format| FilesInput::open(config, format, 0, 1).unwrap_err().to_string();
+    let nameless = FilesSourceConfig { symbol: None, ..config(vec![path.clone()]) };
+    assert!(said(&nameless, Format::Auto).contains("set source.files.symbol"));
+    assert!(said(&config(vec![path]), Format::Candle).contains("its lines are ticks, but source.format is candle"));
+    let csv = dir.file("b.parquet", "ts,price\n1611239671,2\n");
+    assert!(said(&config(vec![csv]), Format::Auto).contains("named as a Parquet file"));
+    let cut = zstd::encode_all(&parquet(false)[..], 1).unwrap();
+    let cut = dir.file("c.parquet.zst", &cut[..cut.len() - 5]);
+    assert!(said(&config(vec![cut]), Format::Auto).contains("c.parquet.zst"));
+}

@@ -1,24 +1,19 @@
-//! Lines of a text file, plain or compressed, in flat memory.
-//!
-//! `.gz` (of any number of members) and `.zst` (of any number of frames) are known by their first bytes or by their
-//! name. Nothing seeks, so that pipes work; `-` is the standard input.
+//! Lines of a text in flat memory. What is overlong is cut; nothing seeks, so that pipes work.
 
+use super::open::{BUFFER_BYTES, unreadable};
 use crate::connectors::input::InputError;
 use crate::formats::VALUE_BYTES_MAX;
-use flate2::read::MultiGzDecoder;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The longest line that is handed on. A longer one is cut to this, which is one byte more than a record may have.
 pub const LINE_BYTES_MAX: usize = VALUE_BYTES_MAX + 1;
-/// What is read at once at first; doubled while a line does not fit.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The lines of one file.
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn Read + Send>,
+    /// Doubled while a line does not fit.
     buffer: Vec<u8>,
     /// Where the bytes begin that are read but not handed on.
     start: usize,
@@ -36,45 +31,10 @@ impl std::fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// Opens a file, or with `-` the standard input.
-    ///
-    /// # Errors
-    /// When there is no such file, it is a directory, or it cannot be read.
-    pub fn open(path: &Path) -> Result<Self, InputError> {
-        let wrong = |error: &dyn std::fmt::Display| InputError(format!("cannot open {}: {error}", path.display()));
-        if path == Path::new("-") {
-            return Self::decompress(path, Box::new(std::io::stdin()));
-        }
-        let file = File::open(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => wrong(&"there is no such file; check the path"),
-            ErrorKind::PermissionDenied => wrong(&"permission denied; check the file's owner and mode"),
-            _ => wrong(&error),
-        })?;
-        if file.metadata().map_err(|error| wrong(&error))?.is_dir() {
-            return Err(wrong(&"it is a directory; name the files in it"));
-        }
-        Self::decompress(path, Box::new(file))
-    }
-
-    fn decompress(path: &Path, mut raw: Box<dyn Read + Send>) -> Result<Self, InputError> {
-        let mut magic = Vec::with_capacity(4);
-        raw.by_ref().take(4).read_to_end(&mut magic).map_err(|error| unreadable(path, &error))?;
-        let named = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let is_gzip = magic.starts_with(&[0x1f, 0x8b]) || named == "gz";
-        let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd] || named == "zst";
-        if magic.is_empty() && (is_gzip || is_zstd) {
-            return Err(unreadable(path, &"it is empty, not even a compressed nothing; was it cut?"));
-        }
-        let whole = std::io::Cursor::new(magic).chain(raw);
-        let reader: Box<dyn Read + Send> = if is_gzip {
-            Box::new(MultiGzDecoder::new(std::io::BufReader::with_capacity(BUFFER_BYTES, whole)))
-        } else if is_zstd {
-            Box::new(zstd::stream::read::Decoder::new(whole).map_err(|error| unreadable(path, &error))?)
-        } else {
-            Box::new(whole)
-        };
+    /// The lines of `reader`; `path` is for messages.
+    pub(super) fn new(path: &Path, reader: Box<dyn Read + Send>) -> Self {
         let buffer = vec![0; BUFFER_BYTES];
-        Ok(Self { path: path.to_owned(), reader, buffer, start: 0, end: 0, searched: 0, at_end: false })
+        Self { path: path.to_owned(), reader, buffer, start: 0, end: 0, searched: 0, at_end: false }
     }
 
     /// The next line, without its line feed (and with the carriage return before it, if there is one); none at the end.
@@ -158,17 +118,18 @@ impl Lines {
     }
 }
 
-fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> InputError {
-    InputError(format!(
-        "cannot read {} to its end: {error}; if it is compressed, it may be cut or damaged",
-        path.display()
-    ))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::open::{Opened, open};
     use super::*;
     use std::io::Write;
+
+    fn open_lines(path: &Path) -> Result<Lines, InputError> {
+        match open(path)? {
+            Opened::Lines(reader) => Ok(Lines::new(path, reader)),
+            Opened::Parquet(_) => panic!("{} is no Parquet", path.display()),
+        }
+    }
 
     fn gz(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -185,7 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let mut lines = Lines::open(&path).map_err(|error| (0, error.to_string()))?;
+        let mut lines = open_lines(&path).map_err(|error| (0, error.to_string()))?;
         let mut all = Vec::new();
         loop {
             match lines.next_line() {
@@ -255,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_no_file_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let error = |path: &Path| Lines::open(path).unwrap_err().to_string();
+        let error = |path: &Path| open_lines(path).unwrap_err().to_string();
         assert!(error(dir.path()).contains("directory"));
         assert!(error(&dir.path().join("absent.csv")).contains("absent.csv: there is no such file"));
     }

@@ -1,6 +1,8 @@
-//! Files: lines of plain or compressed text as an input ([`lines`], [`input`]), results as JSON lines ([`sink`]), dead letters.
+//! Files: lines of text and rows of Parquet, plain or compressed, as an input ([`input`]), results as JSON lines ([`sink`]), dead letters.
 
 pub mod dead_letters;
 pub mod input;
 pub mod lines;
+mod open;
+mod parquet;
 pub mod sink;

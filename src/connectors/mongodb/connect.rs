@@ -1,14 +1,15 @@
-//! Opening the database: connection string, indexes, and the job's next generation.
+//! Opening the database: connection string, session, indexes, and the job's next generation.
 
 use super::session::{Session, Trouble, run};
 use super::{Collections, JOBS};
-use crate::config::MongoSinkConfig;
+use crate::config::{MongoSinkConfig, MongoSourceConfig};
 use crate::connectors::sink::{SinkError, Stop};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{ClientOptions, IndexOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, IndexModel};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Opening ends within this, well or not.
@@ -32,7 +33,39 @@ pub(super) fn open(
     job: &str,
     stop: &Stop,
 ) -> Result<Opened, SinkError> {
-    let uri = Uri::of(config)?;
+    let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
+    let session = &connected.session;
+    let prepare = async {
+        make_indexes(session, config, collections).await?;
+        take_generation(session, job).await
+    };
+    let prepared = session.run(prepare, connected.left(), stop);
+    let (generation, database_id) = prepared.map_err(|trouble| connected.explain(&trouble))?;
+    Ok(Opened { session: connected.session, generation, database_id })
+}
+
+/// A session whose opening still has some time.
+pub(super) struct Connected {
+    pub(super) session: Session,
+    uri: Uri,
+    user: Option<String>,
+    end: Instant,
+}
+
+impl Connected {
+    /// What is left of the time for opening.
+    pub(super) fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// A trouble for people, without the password.
+    pub(super) fn explain(&self, trouble: &Trouble) -> SinkError {
+        self.uri.explain(trouble, &self.session.host, self.user.as_deref())
+    }
+}
+
+/// A session with the server of a connection string; whether anybody answers shows at the first call.
+pub(super) fn connect(uri: Uri, database: &str, stop: &Stop) -> Result<Connected, SinkError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -46,19 +79,13 @@ pub(super) fn open(
     options.app_name.get_or_insert_with(|| "tickcast".to_owned());
     let host = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let user = options.credential.as_ref().and_then(|credential| credential.username.clone());
-    let explain = |trouble: Trouble| uri.explain(&trouble, &host, user.as_deref());
     let client = {
         let _inside = runtime.enter();
-        Client::with_options(options).map_err(|error| explain(Trouble::Driver(Box::new(error))))?
+        let explain = |error| uri.explain(&Trouble::Driver(Box::new(error)), &host, user.as_deref());
+        Client::with_options(options).map_err(explain)?
     };
-    let database = client.database(&config.database);
-    let session = Session { runtime, client, database, host: host.clone() };
-    let prepare = async {
-        make_indexes(&session, config, collections).await?;
-        take_generation(&session, job).await
-    };
-    let (generation, database_id) = session.run(prepare, left(), stop).map_err(explain)?;
-    Ok(Opened { session, generation, database_id })
+    let database = client.database(database);
+    Ok(Connected { session: Session { runtime, client, database, host }, uri, user, end })
 }
 
 fn at_most(given: Option<Duration>, limit: Duration) -> Option<Duration> {
@@ -73,12 +100,20 @@ async fn make_indexes(session: &Session, config: &MongoSinkConfig, names: &Colle
         keep_for(&collection, config.ttl.map(|ttl| ttl.to_std().max(Duration::from_secs(1)))).await?;
     }
     if let Some(name) = &names.ticks {
-        session.database.collection::<Document>(name).create_index(pair("timestamp")).await?;
+        let collection = session.database.collection::<Document>(name);
+        collection.create_index(pair("timestamp")).await?;
+        // In this order history is read back.
+        collection.create_index(IndexModel::builder().keys(source_index()).build()).await?;
     }
     if let Some(name) = &names.features {
         session.database.collection::<Document>(name).create_index(pair("end")).await?;
     }
     Ok(())
+}
+
+/// What an index of ticks needs to begin with to be read back without sorting.
+pub(super) fn source_index() -> Document {
+    doc! { "topic": 1, "partition": 1, "offset": 1 }
 }
 
 /// Makes, replaces or removes the index that removes documents `ttl` after their target.
@@ -122,22 +157,32 @@ async fn take_generation(session: &Session, job: &str) -> Result<(i64, ObjectId)
 }
 
 /// A connection string, and what of it must never show.
-struct Uri {
+pub(super) struct Uri {
     text: String,
     /// Where it comes from: the name of the setting.
-    key: &'static str,
+    key: String,
+    /// What its user may have to do.
+    rights: &'static str,
     password: Option<String>,
 }
 
 impl Uri {
-    fn of(config: &MongoSinkConfig) -> Result<Self, SinkError> {
-        let (key, text) = match &config.uri_file {
-            None => ("sink.mongodb.uri", config.uri.clone()),
+    fn of_sink(config: &MongoSinkConfig) -> Result<Self, SinkError> {
+        Self::of("sink.mongodb", &config.uri, config.uri_file.as_deref(), "read and write")
+    }
+
+    pub(super) fn of_source(config: &MongoSourceConfig) -> Result<Self, SinkError> {
+        Self::of("source.mongodb", &config.uri, config.uri_file.as_deref(), "read")
+    }
+
+    fn of(table: &str, uri: &str, uri_file: Option<&Path>, rights: &'static str) -> Result<Self, SinkError> {
+        let (key, text) = match uri_file {
+            None => (format!("{table}.uri"), uri.to_owned()),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
-                    SinkError::Fatal(format!("cannot read sink.mongodb.uri_file {}: {error}", path.display()))
+                    SinkError::Fatal(format!("cannot read {table}.uri_file {}: {error}", path.display()))
                 })?;
-                ("the connection string in sink.mongodb.uri_file", text.trim().to_owned())
+                (format!("the connection string in {table}.uri_file"), text.trim().to_owned())
             }
         };
         let rest = text.split_once("://").map_or(&*text, |(_, rest)| rest);
@@ -148,7 +193,7 @@ impl Uri {
         }
         let user_info = before_options.rsplit_once('@').map(|(user_info, _)| user_info);
         let password = user_info.and_then(|info| info.split_once(':')).map(|(_, password)| password.to_owned());
-        Ok(Self { password: password.filter(|password| !password.is_empty()), text, key })
+        Ok(Self { password: password.filter(|password| !password.is_empty()), text, key, rights })
     }
 
     /// The driver's words, without the password.
@@ -192,8 +237,8 @@ impl Uri {
             // Unauthorized, AuthenticationFailed.
             ErrorKind::Command(command) if [13, 18].contains(&command.code) => {
                 format!(
-                    "MongoDB at {host} refuses ({reason}): {} needs a user who may read and write the database",
-                    self.key
+                    "MongoDB at {host} refuses ({reason}): {} needs a user who may {} the database",
+                    self.key, self.rights
                 )
             }
             _ => format!("MongoDB at {host}: {reason}"),
@@ -242,17 +287,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("uri");
         let config = MongoSinkConfig { uri_file: Some(path.clone()), ..MongoSinkConfig::default() };
-        let error = Uri::of(&config).err().unwrap().to_string();
+        let error = Uri::of_sink(&config).err().unwrap().to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
         std::fs::write(&path, "mongodb://joe:s3cret@db:1\n").unwrap();
-        let uri = Uri::of(&config).unwrap();
+        let uri = Uri::of_sink(&config).unwrap();
         assert_eq!((uri.text.as_str(), uri.password.as_deref()), ("mongodb://joe:s3cret@db:1", Some("s3cret")));
     }
 
     #[test]
     fn what_driver_and_server_say_is_cleared_of_the_password() {
         let config = MongoSinkConfig { uri: "mongodb://joe:s3cret@db:1".to_owned(), ..MongoSinkConfig::default() };
-        let uri = Uri::of(&config).unwrap();
+        let uri = Uri::of_sink(&config).unwrap();
         let trouble = Trouble::Driver(Box::new(Error::custom("s3cret is wrong".to_owned())));
         for error in [uri.explain(&trouble, "db:1", Some("joe")), uri.unreadable(&trouble)] {
             assert!(!error.to_string().contains("s3cret") && error.to_string().contains("*** is wrong"), "{error}");

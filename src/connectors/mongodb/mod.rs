@@ -1,4 +1,4 @@
-//! MongoDB: guarded upserts in bulk.
+//! MongoDB: guarded upserts in bulk, and history read back ([`source`]).
 //!
 //! The database has no part in Kafka's transactions. Exactly once comes from ids that are the same in every replay, and
 //! from a guard: each start of a job takes the next *generation* (collection [`JOBS`]), every document carries the one
@@ -8,6 +8,7 @@
 mod connect;
 mod documents;
 mod session;
+pub mod source;
 mod upserts;
 
 use self::upserts::{Target, Upsert, Writer};

@@ -1,0 +1,46 @@
+//! Documents of the `data` collection, as JSON: what the job stored of a tick, or what the student project stored.
+//!
+//! ```json
+//! {"_id":"btc.ticks/3/7","symbol":"BTC","timestamp":"2021-01-21T14:34:31.964Z","price_usd":31571.74,
+//!  "size":0.02,"side":"buy","open":31500.25,"topic":"btc.ticks","partition":3,"offset":7}
+//! ```
+//!
+//! A tick, but for `open`, `high`, `low`, `close` and `volume`: these are what the record reported beside its price (the
+//! bar of an hour, in the student project's documents), and are kept as that; the volume is nobody's size. A candle was
+//! stored with the price and the time of its close, and comes back as a tick of them.
+//!
+//! ```
+//! use tickcast::formats::{Decoded, Decoder};
+//! use tickcast::market::{Symbol, SymbolTable};
+//!
+//! let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
+//! let mut decoder = Decoder::documents(Some(Symbol::new("BTC").unwrap()));
+//! let value = br#"{"price_usd":31571.74,"timestamp":"2021-01-21T14:34:31.964Z","open":32737.58,"volume":806986987.75}"#;
+//! assert_eq!(decoder.decode(None, value, &mut symbols, &mut out), Ok(Decoded::Used));
+//! assert_eq!(out[0].reported.as_ref().unwrap().open, Some(32737.58));
+//! ```
+
+use super::DecodeError;
+use super::fields::{self, Field, Names};
+use super::messari;
+use super::raw::Raw;
+use super::record::JsonRecord;
+use crate::market::{Fixed, Observation, Quote};
+
+/// The observation of a document.
+pub(super) fn observe(value: &[u8], names: &mut Names<'_>) -> Result<Observation, DecodeError> {
+    let mut record = JsonRecord::default();
+    record.read(value)?;
+    let get = |field| record.fields.get(field);
+    let at = fields::timestamp("timestamp", get(Field::Timestamp))?;
+    let price = fields::price("price_usd", get(Field::PriceUsd))?;
+    let size = match get(Field::Size) {
+        Raw::Absent | Raw::Null => Fixed::ZERO,
+        raw => fields::size("size", raw)?,
+    };
+    let side = fields::side(get(Field::Side))?;
+    let symbol = names.resolve("symbol", get(Field::Symbol))?;
+    let bar = [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume].map(get);
+    let reported = messari::reported(&bar);
+    Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported })
+}

@@ -59,7 +59,7 @@ impl Stats {
         }
     }
 
-    /// Counts an unused record's reason, as `outcome/reason`.
+    /// Counts an unused record's reason, as `outcome/reason`; `partly/reason`: a record some of whose trades were left out.
     pub fn add_reason(&self, outcome: &str, reason: &str) {
         let mut reasons = self.reasons.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *reasons.entry(format!("{outcome}/{reason}")).or_default() += 1;

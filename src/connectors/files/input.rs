@@ -1,6 +1,6 @@
 //! Files of records as an input: one partition each, bounded.
 //!
-//! A file is JSON lines or CSV with a header. Its name says which (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or
+//! A file is JSON lines or CSV, with a header or as Binance's archives have it. Its name says which (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or
 //! `.zst` behind it or not), else its first byte that is not blank: `{`, `[`, `"` or `+` begin JSON. A record's offset is
 //! its number in the file, from 0; headers and blank lines do not count.
 
@@ -81,8 +81,8 @@ fn csv_decoder(
     let wrong = |why: &dyn std::fmt::Display| InputError(format!("{}: {why}", path.display()));
     let decoder = Decoder::csv(header, symbol, interval).map_err(|error| wrong(&error))?;
     match (format, decoder.format()) {
-        (Format::Tick, Format::Candle) => {
-            Err(wrong(&"its lines are candles, but source.format is tick: set it to auto"))
+        (Format::Tick | Format::Trade, Format::Candle) => {
+            Err(wrong(&"its lines are candles, but source.format is tick or trade: set it to auto"))
         }
         (Format::Candle, Format::Tick) => {
             Err(wrong(&"its lines are ticks, but source.format is candle: set it to auto"))
@@ -98,7 +98,7 @@ struct RecordFile {
     name: Arc<str>,
     lines: Lines,
     decoder: Decoder,
-    /// The first record of a JSON file, which had to be read to know that it is one.
+    /// The first record of a file without a header, which had to be read to know that it has none.
     first: Option<Vec<u8>>,
     /// The number of the next record.
     next: u64,
@@ -124,7 +124,13 @@ impl RecordFile {
                 }
             },
         };
-        let (decoder, first) = if is_json { (decoder(None)?, first) } else { (decoder(first.as_deref())?, None) };
+        let (decoder, first) = if is_json {
+            (decoder(None)?, first)
+        } else {
+            let decoder = decoder(first.as_deref())?;
+            let is_record = decoder.is_record();
+            (decoder, first.filter(|_| is_record))
+        };
         let ended = first.is_none() && is_json;
         let name = path.display().to_string().into();
         Ok(Self { id, name, lines, decoder, first, next: 0, ended })
@@ -150,6 +156,11 @@ impl RecordFile {
                     Some(line) => line,
                 },
             };
+            if self.next == 0
+                && let Some(unit) = self.decoder.stamp_unit(line)
+            {
+                tracing::info!("{}: its first stamp is in {unit}; each is judged by its own size", self.name);
+            }
             let record = Record { offset: self.next, broker_time: None, key: None, value: Payload::Bytes(line) };
             self.next += 1;
             left -= 1;

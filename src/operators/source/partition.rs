@@ -144,14 +144,19 @@ impl Partition {
         let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
-        match self.decoder.decode(key, bytes, symbols, &mut decoded) {
-            Ok(Decoded::Used) if decoded.len() == 1 => {
+        let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
+        if let Ok(Decoded::Partly(reason)) = result {
+            // The record counts as whatever becomes of its other trades.
+            reasons.push(("partly", reason));
+        }
+        match result {
+            Ok(Decoded::Used | Decoded::Partly(_)) if decoded.len() == 1 => {
                 if let Some(observation) = decoded.pop() {
                     let outcome = self.place(observation, &read, 0, symbols);
                     self.count(&[outcome], &read, reasons);
                 }
             }
-            Ok(Decoded::Used) => {
+            Ok(Decoded::Used | Decoded::Partly(_)) => {
                 let placed = decoded.drain(..).zip(0_u32..);
                 let outcomes: Vec<Outcome> = placed.map(|(o, index)| self.place(o, &read, index, symbols)).collect();
                 self.count(&outcomes, &read, reasons);

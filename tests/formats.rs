@@ -166,8 +166,8 @@ fn what_is_no_record_has_a_reason() {
         (b"\"BTC\"".to_vec(), "unknown_format"),
         (b"[]".to_vec(), "unknown_format"),
         (b"{}".to_vec(), "unknown_format"),
-        (br#"{"type":"heartbeat","sequence":1}"#.to_vec(), "unknown_format"),
-        (br#"{"stream":"btcusdt@trade","data":{"e":"trade"}}"#.to_vec(), "unknown_format"),
+        (br#"{"type":"a type that nobody knows","sequence":1}"#.to_vec(), "unknown_format"),
+        (br#"{"stream":"btcusdt@trade","data":{"e":"trade"}}"#.to_vec(), "missing_field"),
     ] {
         assert_eq!(reason(&value), expected, "{}", String::from_utf8_lossy(&value[..value.len().min(60)]));
     }
@@ -257,7 +257,17 @@ fn candles_close_at_the_end_of_their_interval() {
     let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
     assert_eq!((bar.known_count(), bar.vwap()), (Some(12), Some(2.5)));
 
+    // Price times size and what takers bought, where the record says: exactly, from their digits.
+    let more = r#","quote_volume":"20.00000001","vwap":9,"taker_buy_volume":3,"count":5"#;
+    let (seen, _) = decode(&candle(more)).expect("a candle");
+    let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
+    assert_eq!((bar.notional, bar.known_signed_volume_raw()), (2_000_000_001 * 100_000_000, Some(-200_000_000)));
+
     for wrong in [
+        r#","taker_buy_volume":8.00000001"#,
+        r#","taker_buy_volume":-1"#,
+        r#","quote_volume":-1"#,
+        r#","quote_volume":[]"#,
         r#","interval":"0s""#,
         r#","interval":60"#,
         r#","interval":"1x""#,
@@ -306,7 +316,7 @@ fn csv_lines_that_cannot_be_used_have_a_reason() {
 
 fn decoders() -> Vec<Decoder> {
     let csv = |header: &str| Decoder::csv(header.as_bytes(), None, None).expect("a header");
-    let mut all: Vec<Decoder> = [Format::Auto, Format::Tick, Format::Messari, Format::Candle]
+    let mut all: Vec<Decoder> = [Format::Auto, Format::Tick, Format::Messari, Format::Trade, Format::Candle]
         .map(|format| Decoder::json(format, None, None))
         .to_vec();
     all.extend([csv("symbol,ts,price,size,side"), csv("symbol,ts,open,high,low,close,volume")]);

@@ -92,7 +92,7 @@ pub const KEYS: &[Key] = &[
     key("job.id", JobId, "\"btc\"", "names the transactional.id, the consumer group, and the forecasts' ids"),
     key(
         "source.format",
-        Choice(&["auto", "tick", "messari", "candle"]),
+        Choice(&["auto", "tick", "messari", "trade", "candle"]),
         "\"auto\"",
         "how values are read; auto: found out per message",
     ),

@@ -72,6 +72,8 @@ pub enum Format {
     Tick,
     /// Messari's market data.
     Messari,
+    /// Trades of exchanges' public streams.
+    Trade,
     /// Bars.
     Candle,
 }

@@ -5,9 +5,19 @@
 //! ```
 //!
 //! `timestamp` is the *open* time, as archives have it; the event time is the close, open time + interval - 1 ms, since
-//! nothing of the bar but its open is known before. Where the record has no `interval`, the configured one counts, else
-//! one minute. `count` (or `trades`) and `vwap` may be absent: then they are unknown for every window that holds the bar.
-//! What takers bought is not among the fields: the signed volume is unknown unless the volume is 0.
+//! nothing of the bar but its open is known before. Where the record has no `interval`, a close time says it (of Binance's
+//! klines and archives), else the configured one counts, else one minute.
+//!
+//! These may be absent, and then are unknown for every window that holds the bar:
+//!
+//! | field | is |
+//! |---|---|
+//! | `count`, `trades` | how many trades the bar stands for |
+//! | `quote_volume` | sum of price times size, which over `volume` is the vwap |
+//! | `vwap` | the volume-weighted price, where there is no `quote_volume` |
+//! | `taker_buy_volume` | the part of `volume` that takers bought; the rest they sold. Of a bar without volume it is known |
+//!
+//! Binance's klines (see [`trade`](super::trade)) come as such candles. One that is not closed yet is ignored, as `unclosed`.
 //!
 //! ```
 //! use tickcast::config::Format;
@@ -26,11 +36,19 @@ use super::DecodeError;
 use super::error::shown;
 use super::fields::{self, Field, Fields, Names};
 use super::raw::Raw;
+use crate::market::fixed::SCALE;
 use crate::market::time::TIMESTAMP_END;
-use crate::market::{Fixed, Observation, Ohlcv, Quote, Span, Timestamp};
+use crate::market::{Observation, Ohlcv, Quote, Span, Timestamp};
+
+/// The kind of a candle that still changes.
+pub(super) const UNCLOSED: &str = "unclosed";
+/// The kind of a message with trades, where only candles are wanted.
+pub(super) const TRADE: &str = "trade";
 
 /// The interval of candles where neither they nor the configuration say.
 pub(super) const INTERVAL_DEFAULT: Span = Span::from_millis(60_000);
+/// A candle that a close time makes longer than a leap year has a wrong close time.
+const INTERVAL_MAX_MS: i64 = 366 * 86_400_000;
 
 /// The observation of a candle's fields.
 pub(super) fn observe(record: &Fields<'_>, interval: Span, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
@@ -44,7 +62,10 @@ pub(super) fn observe(record: &Fields<'_>, interval: Span, names: &mut Names<'_>
 fn close_time(record: &Fields<'_>, interval: Span) -> Result<(Timestamp, Span), DecodeError> {
     let open = fields::timestamp("timestamp", record.get(Field::Timestamp))?;
     let interval = match record.get(Field::Interval) {
-        Raw::Absent | Raw::Null => interval,
+        Raw::Absent | Raw::Null => match record.get(Field::CloseTime) {
+            Raw::Absent | Raw::Null => interval,
+            close => until(open, fields::timestamp("close_time", close)?)?,
+        },
         Raw::Text(text) => read_interval(text)?,
         Raw::Number(text) | Raw::Escaped(text) => {
             return Err(DecodeError::wrong(
@@ -52,7 +73,8 @@ fn close_time(record: &Fields<'_>, interval: Span) -> Result<(Timestamp, Span), 
                 format_args!("`{}` must be a text such as \"1m\"", shown(text)),
             ));
         }
-        Raw::Other(kind) => {
+        other => {
+            let kind = other.kind();
             return Err(DecodeError::wrong("interval", format_args!("is {kind}; it must be a text such as \"1m\"")));
         }
     };
@@ -61,6 +83,18 @@ fn close_time(record: &Fields<'_>, interval: Span) -> Result<(Timestamp, Span), 
         return Ok((at, interval));
     }
     Err(DecodeError::wrong("timestamp", format_args!("the candle closes after the year 2099")))
+}
+
+/// The interval up to a close time, which is its last millisecond or its end: whole seconds.
+fn until(open: Timestamp, close: Timestamp) -> Result<Span, DecodeError> {
+    let ms = close.millis() - open.millis();
+    if (1..=INTERVAL_MAX_MS).contains(&ms) {
+        return Ok(Span::from_millis((ms + 999) / 1000 * 1000));
+    }
+    Err(DecodeError::wrong(
+        "close_time",
+        format_args!("lies {ms} ms after the open time: it must be later, by a year at most"),
+    ))
 }
 
 fn read_interval(text: &[u8]) -> Result<Span, DecodeError> {
@@ -88,36 +122,61 @@ fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
         }
     }
     let volume = i128::from(fields::size("volume", record.get(Field::Volume).or(record.get(Field::Size)))?.raw());
-    let vwap = match record.get(Field::Vwap) {
-        Raw::Absent | Raw::Null => None,
-        raw => Some(i128::from(fields::size("vwap", raw)?.raw())),
-    };
     let count = match record.get(Field::Count) {
         Raw::Absent | Raw::Null => None,
         raw => Some(whole("count", raw)?),
     };
+    let notional = notional(record, volume)?;
+    let signed_volume = signed_volume(record, volume)?;
     Ok(Ohlcv {
         open,
         high,
         low,
         close,
         volume,
-        notional: vwap.map_or(0, |vwap| vwap.saturating_mul(volume)),
-        signed_volume: 0,
+        notional: notional.unwrap_or(0),
+        signed_volume: signed_volume.unwrap_or(0),
         // A bar whose number of trades is unknown still is one observation.
         count: count.unwrap_or(1),
-        notional_unknown: vwap.is_none(),
+        notional_unknown: notional.is_none(),
         count_unknown: count.is_none(),
-        sides_unknown: volume != 0,
+        sides_unknown: signed_volume.is_none(),
     })
+}
+
+/// Price times size, in units of 1e-16: of a quote volume exactly, of a vwap as near as that is.
+fn notional(record: &Fields<'_>, volume: i128) -> Result<Option<i128>, DecodeError> {
+    match record.get(Field::QuoteVolume) {
+        Raw::Absent | Raw::Null => {}
+        raw => {
+            let quote = fields::size("quote_volume", raw)?;
+            return Ok(Some(i128::from(quote.raw()) * i128::from(SCALE)));
+        }
+    }
+    Ok(match record.get(Field::Vwap) {
+        Raw::Absent | Raw::Null => None,
+        raw => Some(i128::from(fields::size("vwap", raw)?.raw()).saturating_mul(volume)),
+    })
+}
+
+/// What takers bought less what they sold, in units of 1e-8.
+fn signed_volume(record: &Fields<'_>, volume: i128) -> Result<Option<i128>, DecodeError> {
+    let raw = record.get(Field::TakerBuyVolume);
+    if raw.is_absent() {
+        return Ok((volume == 0).then_some(0));
+    }
+    let bought = fields::size("taker_buy_volume", raw)?;
+    if i128::from(bought.raw()) > volume {
+        return Err(DecodeError::wrong("taker_buy_volume", format_args!("`{bought}` is more than the volume")));
+    }
+    Ok(Some(2 * i128::from(bought.raw()) - volume))
 }
 
 /// A whole number, 0 or more.
 fn whole(name: &'static str, raw: Raw<'_>) -> Result<u64, DecodeError> {
     let value = fields::size(name, raw)?;
-    let scale = crate::market::fixed::SCALE;
-    match u64::try_from(value.raw() / scale) {
-        Ok(whole) if Fixed::from_raw(value.raw() % scale) == Fixed::ZERO => Ok(whole),
+    match u64::try_from(value.raw() / SCALE) {
+        Ok(whole) if value.raw() % SCALE == 0 => Ok(whole),
         _ => Err(DecodeError::wrong(name, format_args!("`{value}` is not a whole number"))),
     }
 }

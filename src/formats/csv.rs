@@ -3,14 +3,14 @@
 //! | field | names, the first that is there counts |
 //! |---|---|
 //! | symbol | `symbol`, `pair`, `ticker` |
-//! | timestamp | `timestamp`, `ts`, `ts_ms`, `time`, `date` |
+//! | timestamp | `timestamp`, `ts`, `ts_ms`, `time`, `date`, `open_time`, `transact_time` |
 //! | price | `price`, `price_usd` |
-//! | size, volume | `size`, `volume`, `amount`, `qty` |
-//! | side | `side` |
-//! | candles | `open`, `high`, `low`, `close`, `interval`, `vwap`, `count` or `trades` |
+//! | size, volume | `size`, `volume`, `amount`, `qty`, `quantity` |
+//! | side | `side`; or `is_buyer_maker`, which says it the other way round |
+//! | candles | `open`, `high`, `low`, `close`; `interval` or `close_time`; `vwap`; `count`, `trades`, `number_of_trades`; `quote_volume`, `quote_asset_volume`; `taker_buy_volume`, `taker_buy_base_volume`, `taker_buy_base_asset_volume` |
 //!
 //! Upper and lower case are the same; other columns are passed over. With all of open, high, low and close the lines are
-//! candles, else ticks. Cells may be quoted, lines may end with CR LF, an empty cell is an absent value (but an
+//! candles, else ticks. Binance's archives need no header (`archive`). Cells may be quoted, lines may end with CR LF, an empty cell is an absent value (but an
 //! empty symbol is wrong).
 //!
 //! ```
@@ -24,10 +24,10 @@
 //! assert!(Decoder::csv(b"when,what", None, None).unwrap_err().to_string().contains("timestamp"));
 //! ```
 
-use super::DecodeError;
 use super::error::shown;
 use super::fields::{Field, Fields};
 use super::raw::Raw;
+use super::{DecodeError, archive};
 use crate::config::Format;
 
 /// The most columns of a file.
@@ -47,7 +47,7 @@ pub enum HeaderError {
     Twice(String),
     /// A column that is needed.
     #[error(
-        "the header `{found}` has no column for the {field} ({names}); CSV files need a header as their first line"
+        "the header `{found}` has no column for the {field} ({names}); CSV files need a header as their first line, unless they are klines, trades or aggTrades of Binance's archives"
     )]
     Missing {
         /// Which field.
@@ -68,30 +68,45 @@ pub(super) struct Columns {
     slots: Box<[Option<Field>]>,
     /// Candles or ticks.
     pub format: Format,
+    /// Whether the file has no header: its first line is a record.
+    pub headless: bool,
 }
 
 const SYMBOL: &[&str] = &["symbol", "pair", "ticker"];
-const TIMESTAMP: &[&str] = &["timestamp", "ts", "ts_ms", "time", "date"];
+const TIMESTAMP: &[&str] = &["timestamp", "ts", "ts_ms", "time", "date", "open_time", "transact_time"];
 const PRICE: &[&str] = &["price", "price_usd"];
-const SIZE: &[&str] = &["size", "volume", "amount", "qty"];
+const SIZE: &[&str] = &["size", "volume", "amount", "qty", "quantity"];
 /// Of candles, the name that the contract gives comes first.
-const VOLUME: &[&str] = &["volume", "size", "amount", "qty"];
+const VOLUME: &[&str] = &["volume", "size", "amount", "qty", "quantity"];
+/// What candles may have besides.
+const MORE: [(Field, &[&str]); 6] = [
+    (Field::Interval, &["interval"]),
+    (Field::CloseTime, &["close_time"]),
+    (Field::Count, &["count", "trades", "number_of_trades"]),
+    (Field::Vwap, &["vwap"]),
+    (Field::QuoteVolume, &["quote_volume", "quote_asset_volume"]),
+    (Field::TakerBuyVolume, &["taker_buy_volume", "taker_buy_base_volume", "taker_buy_base_asset_volume"]),
+];
 const BARS: [(Field, &[&str]); 4] =
     [(Field::Open, &["open"]), (Field::High, &["high"]), (Field::Low, &["low"]), (Field::Close, &["close"])];
 
 impl Columns {
-    /// Reads a header.
+    /// Reads a first line: a header, or a record of an archive that has none.
     ///
     /// # Errors
     /// When it lacks a column, or has one twice. A missing symbol is left to the caller.
     pub fn new(header: &[u8]) -> Result<Self, HeaderError> {
         let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
+        if let Some((format, slots)) = archive::columns(header) {
+            return Ok(Self { slots, format, headless: true });
+        }
         let names = names(header)?;
         let find = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|found| found == name));
         let is_candle = BARS.iter().all(|(_, wanted)| find(wanted).is_some());
         let mut columns = Self {
             slots: vec![None; names.len()].into_boxed_slice(),
             format: if is_candle { Format::Candle } else { Format::Tick },
+            headless: false,
         };
         let mut place = |field, wanted, needed: Option<&'static str>| match (find(wanted), needed) {
             (Some(at), _) => {
@@ -108,13 +123,14 @@ impl Columns {
                 place(field, wanted, None)?;
             }
             place(Field::Volume, VOLUME, Some("volume"))?;
-            place(Field::Interval, &["interval"], None)?;
-            place(Field::Count, &["count", "trades"], None)?;
-            place(Field::Vwap, &["vwap"], None)?;
+            for (field, wanted) in MORE {
+                place(field, wanted, None)?;
+            }
         } else {
             place(Field::Price, PRICE, Some("price"))?;
             place(Field::Size, SIZE, None)?;
             place(Field::Side, &["side"], None)?;
+            place(Field::BuyerMaker, &["is_buyer_maker"], None)?;
         }
         Ok(columns)
     }
@@ -182,7 +198,7 @@ fn names(header: &[u8]) -> Result<Vec<String>, HeaderError> {
 /// The first cell, and what follows its comma; none where a quote is not closed. Doubled quotes stay doubled: no
 /// symbol or number has any.
 #[inline]
-fn cell(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+pub(super) fn cell(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     if matches!(text.first(), Some(b'"' | b' ' | b'\t'))
         && let [b'"', quoted @ ..] = text.trim_ascii_start()
     {

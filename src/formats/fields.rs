@@ -24,10 +24,14 @@ pub(super) enum Field {
     Interval,
     Count,
     Vwap,
+    QuoteVolume,
+    TakerBuyVolume,
+    CloseTime,
+    BuyerMaker,
 }
 
 /// How many [`Field`]s there are.
-const FIELDS: usize = Field::Vwap as usize + 1;
+const FIELDS: usize = Field::BuyerMaker as usize + 1;
 
 /// One record's fields.
 #[derive(Debug, Default)]
@@ -48,7 +52,7 @@ impl<'a> Fields<'a> {
 
     /// Whether the record has it, be it `null`.
     pub fn has(&self, field: Field) -> bool {
-        self.get(field) != Raw::Absent
+        !matches!(self.get(field), Raw::Absent)
     }
 }
 
@@ -101,8 +105,26 @@ pub(super) fn side(raw: Raw<'_>) -> Result<Option<Side>, DecodeError> {
         Raw::Text(text) | Raw::Escaped(text) | Raw::Number(text) => {
             Err(DecodeError::wrong_value("side", text, EXPECTED))
         }
-        Raw::Other(kind) => Err(DecodeError::wrong("side", format_args!("is {kind}: {EXPECTED}"))),
+        Raw::Bool(_) | Raw::Object(_) | Raw::Array(_) => {
+            Err(DecodeError::wrong("side", format_args!("is {}: {EXPECTED}", raw.kind())))
+        }
     }
+}
+
+/// The taker's side, from whether the buyer's order was the resting one, where that is said.
+#[inline]
+pub(super) fn taker(name: &'static str, buyer_is_maker: Raw<'_>) -> Result<Option<Side>, DecodeError> {
+    let buyer_is_maker = match buyer_is_maker {
+        Raw::Absent | Raw::Null => return Ok(None),
+        Raw::Bool(is) => is,
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"true") => true,
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"false") => false,
+        raw => {
+            let text = raw.text(name, "true or false")?;
+            return Err(DecodeError::wrong_value(name, text, "neither true nor false"));
+        }
+    };
+    Ok(Some(if buyer_is_maker { Side::Sell } else { Side::Buy }))
 }
 
 /// What stands in for a symbol that the value lacks, and the table that numbers symbols.
@@ -126,7 +148,9 @@ impl Names<'_> {
                 None => Err(DecodeError::wrong(name, format_args!("holds half of a surrogate pair"))),
             },
             Raw::Number(_) => Err(DecodeError::wrong(name, format_args!("is a number; it must be a string"))),
-            Raw::Other(kind) => Err(DecodeError::wrong(name, format_args!("is {kind}; it must be a string"))),
+            Raw::Bool(_) | Raw::Object(_) | Raw::Array(_) => {
+                Err(DecodeError::wrong(name, format_args!("is {}; it must be a string", raw.kind())))
+            }
             Raw::Absent | Raw::Null => self.stand_in(name),
         }
     }

@@ -60,6 +60,12 @@ impl<'a> Cursor<'a> {
         here
     }
 
+    /// Whether `byte` stands here.
+    #[inline(always)]
+    pub fn is_at(&self, byte: u8) -> bool {
+        self.peek() == Some(byte)
+    }
+
     /// Only white space may follow.
     pub fn end(&mut self) -> Result<(), Syntax> {
         self.space();
@@ -92,6 +98,40 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// An array whose `[` has been taken: calls `element` at each of its values, which must read that value.
+    #[inline]
+    pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), Syntax>) -> Result<(), Syntax> {
+        self.space();
+        if self.take(b']') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            element(self)?;
+            self.space();
+            if self.take(b']') {
+                return Ok(());
+            }
+            if !self.take(b',') {
+                return self.wrong("`,` or `]`");
+            }
+        }
+    }
+
+    /// A value that should be an object: reads its fields into a new `T`. None where it is of another type.
+    #[inline]
+    pub fn fields_of<T: Default>(
+        &mut self,
+        mut field: impl FnMut(&mut T, &mut Self, &[u8]) -> Result<(), Syntax>,
+    ) -> Result<Option<T>, Syntax> {
+        if !self.take(b'{') {
+            return self.value().map(|_| None);
+        }
+        let mut value = T::default();
+        self.object(|cursor, key| field(&mut value, cursor, key))?;
+        Ok(Some(value))
+    }
+
     /// Reads one value. Objects and arrays are checked and passed over.
     #[inline(always)]
     pub fn value(&mut self) -> Result<Raw<'a>, Syntax> {
@@ -101,16 +141,15 @@ impl<'a> Cursor<'a> {
                 Ok(if escaped { Raw::Escaped(quoted) } else { Raw::Text(&quoted[1..quoted.len() - 1]) })
             }
             Some(b'-' | b'0'..=b'9') => self.number().map(Raw::Number),
-            Some(b'{') => self.pass_container().map(|()| Raw::Other("an object")),
-            Some(b'[') => self.pass_container().map(|()| Raw::Other("an array")),
+            Some(b'{') => self.pass_container().map(Raw::Object),
+            Some(b'[') => self.pass_container().map(Raw::Array),
             _ => self.literal(),
         }
     }
 
     fn literal(&mut self) -> Result<Raw<'a>, Syntax> {
         let rest = &self.text[self.at.min(self.text.len())..];
-        for (word, raw) in [("null", Raw::Null), ("true", Raw::Other("a boolean")), ("false", Raw::Other("a boolean"))]
-        {
+        for (word, raw) in [("null", Raw::Null), ("true", Raw::Bool(true)), ("false", Raw::Bool(false))] {
             if rest.starts_with(word.as_bytes()) {
                 self.at += word.len();
                 return Ok(raw);
@@ -200,9 +239,11 @@ impl<'a> Cursor<'a> {
         if self.at == start { self.wrong("a digit") } else { Ok(()) }
     }
 
-    /// Checks an object or array and goes past it, without recursion: a bit per open level says which of the two it is.
+    /// Checks an object or array and goes past it; gives its text. No recursion: a bit per
+    /// open level says which of the two it is.
     #[inline(never)]
-    fn pass_container(&mut self) -> Result<(), Syntax> {
+    fn pass_container(&mut self) -> Result<&'a [u8], Syntax> {
+        let start = self.at;
         let mut depth = 0;
         let mut objects = 0_u128;
         loop {
@@ -226,7 +267,7 @@ impl<'a> Cursor<'a> {
             }
             loop {
                 if depth == 0 {
-                    return Ok(());
+                    return Ok(&self.text[start..self.at]);
                 }
                 let is_object = objects & 1 == 1;
                 self.space();

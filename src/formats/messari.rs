@@ -74,27 +74,13 @@ impl Payload<'_> {
     }
 }
 
-/// Reads an object's fields, or passes over what is no object.
-#[inline]
-fn object<'a, T: Default>(
-    cursor: &mut Cursor<'a>,
-    mut field: impl FnMut(&mut T, &mut Cursor<'a>, &[u8]) -> Result<(), Syntax>,
-) -> Result<Option<T>, Syntax> {
-    if !cursor.take(b'{') {
-        return cursor.value().map(|_| None);
-    }
-    let mut value = T::default();
-    cursor.object(|cursor, key| field(&mut value, cursor, key))?;
-    Ok(Some(value))
-}
-
 impl<'a> Status<'a> {
     pub fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        object(cursor, |status: &mut Self, cursor, key| {
+        cursor.fields_of(|status: &mut Self, cursor, key| {
             match key {
                 b"timestamp" => status.timestamp = cursor.value()?,
                 b"error_code" => status.error_code = cursor.value()?,
-                b"data" => status.data = Data::read(cursor)?,
+                b"data" => status.data = Data::read(cursor, |cursor, _| cursor.value().map(drop))?,
                 _ => drop(cursor.value()?),
             }
             Ok(())
@@ -103,12 +89,16 @@ impl<'a> Status<'a> {
 }
 
 impl<'a> Data<'a> {
-    pub fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        object(cursor, |data: &mut Self, cursor, key| {
+    /// Reads an object, and leaves what it does not know to `other`.
+    pub fn read(
+        cursor: &mut Cursor<'a>,
+        mut other: impl FnMut(&mut Cursor<'a>, &[u8]) -> Result<(), Syntax>,
+    ) -> Result<Option<Self>, Syntax> {
+        cursor.fields_of(|data: &mut Self, cursor, key| {
             match key {
                 b"symbol" => data.symbol = cursor.value()?,
                 b"market_data" => data.market = Market::read(cursor)?,
-                _ => drop(cursor.value()?),
+                _ => other(cursor, key)?,
             }
             Ok(())
         })
@@ -117,7 +107,7 @@ impl<'a> Data<'a> {
 
 impl<'a> Market<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        object(cursor, |market: &mut Self, cursor, key| {
+        cursor.fields_of(|market: &mut Self, cursor, key| {
             match key {
                 b"price_usd" => market.price = cursor.value()?,
                 b"ohlcv_last_1_hour" => market.hour = read_bar(cursor)?,
@@ -129,7 +119,7 @@ impl<'a> Market<'a> {
 }
 
 fn read_bar<'a>(cursor: &mut Cursor<'a>) -> Result<Option<[Raw<'a>; 5]>, Syntax> {
-    object(cursor, |bar: &mut [Raw<'a>; 5], cursor, key| {
+    cursor.fields_of(|bar: &mut [Raw<'a>; 5], cursor, key| {
         let value = cursor.value()?;
         match key {
             b"open" => bar[0] = value,

@@ -2,11 +2,12 @@
 //!
 //! A record is read in one pass that borrows: its fields stay text (`fields`), and prices and sizes become integers
 //! from their digits, never through a float. Nothing is allocated for a tick. `json` and `csv` find the fields,
-//! [`tick`], [`candle`] and [`messari`] say what they mean.
+//! [`tick`], [`candle`], [`messari`] and [`trade`] say what they mean.
 //!
 //! What cannot be used is a [`DecodeError`] with a reason out of [`REASONS`]; what is well-formed but has no price is
 //! [`Decoded::Ignored`] with a kind out of [`IGNORED`]. There is no third way out.
 
+mod archive;
 pub mod candle;
 pub mod columns;
 pub mod csv;
@@ -19,20 +20,31 @@ mod raw;
 mod record;
 mod stamp;
 pub mod tick;
+pub mod trade;
 
 pub use csv::HeaderError;
 pub use error::{DecodeError, REASONS};
 
 use crate::config::Format;
 use crate::market::{Observation, Span, Symbol, SymbolTable};
-use fields::{Fields, Names};
-use record::JsonRecord;
+use fields::{Field, Fields, Names};
+use json::Cursor;
+use raw::Raw;
+use record::{JsonRecord, Kind};
+use trade::{Sink, Wanted};
 
 /// The longest value that is read, in bytes: 16 MiB. A longer one is `too_long`, however it ends.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// The kinds of well-formed messages without a price, per format.
-pub const IGNORED: [(Format, &[&str]); 1] = [(Format::Messari, &[messari::ERROR_BODY])];
+pub const IGNORED: [(Format, &[&str]); 6] = [
+    (Format::Messari, &[messari::ERROR_BODY]),
+    (Format::Candle, &[candle::UNCLOSED, candle::TRADE]),
+    (Format::Trade, trade::binance::IGNORED),
+    (Format::Trade, trade::coinbase::IGNORED),
+    (Format::Trade, trade::kraken::IGNORED),
+    (Format::Trade, &[trade::NO_TRADE]),
+];
 
 /// Turns one partition's records into observations.
 #[derive(Debug, Clone)]
@@ -56,6 +68,8 @@ enum Shape {
 pub enum Decoded {
     /// At least one observation was appended.
     Used,
+    /// As [`Decoded::Used`], but the message holds trades that cannot be used: why the first of them, one of [`REASONS`].
+    Partly(&'static str),
     /// Well-formed, but without a price; the kind, one of [`IGNORED`], is counted.
     Ignored(&'static str),
 }
@@ -70,7 +84,8 @@ impl Decoder {
         Self { shape: Shape::Json(format), symbol, interval: interval.unwrap_or(candle::INTERVAL_DEFAULT) }
     }
 
-    /// A decoder of the lines of a CSV file with this header.
+    /// A decoder of the lines of a CSV file that begins with this header, or with this record of an archive that has no
+    /// header ([`Decoder::is_record`]).
     ///
     /// `symbol` is that of all lines where there is no column for it; `interval` as in [`Decoder::json`].
     ///
@@ -98,6 +113,25 @@ impl Decoder {
             Shape::Json(format) => *format,
             Shape::Csv(columns) => columns.format,
             Shape::Document => Format::Tick,
+        }
+    }
+
+    /// Whether the first line of a CSV file, which [`Decoder::csv`] was given, is no header but a record.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        matches!(&self.shape, Shape::Csv(columns) if columns.headless)
+    }
+
+    /// The unit of the epoch stamp in a line of CSV: seconds, milliseconds, microseconds or nanoseconds. None where the
+    /// stamp is none, or RFC 3339.
+    #[must_use]
+    pub fn stamp_unit(&self, line: &[u8]) -> Option<&'static str> {
+        let Shape::Csv(columns) = &self.shape else { return None };
+        let mut fields = Fields::default();
+        columns.split(line, &mut fields).ok()?;
+        match fields.get(Field::Timestamp) {
+            Raw::Text(text) => stamp::unit(text),
+            _ => None,
         }
     }
 
@@ -158,18 +192,61 @@ fn decode_json(
     // The seed's documents begin with a plus sign, which is no JSON: allowed for them alone.
     let (plus, text) = match value.trim_ascii_start() {
         [b'+', rest @ ..] => (true, rest),
+        [b'[', ..] if matches!(format, Format::Auto | Format::Trade | Format::Candle) => {
+            return decode_array(format, value, interval, names, out);
+        }
         rest => (false, rest),
     };
     let mut record = JsonRecord::default();
     record.read(text)?;
-    let format = if format == Format::Auto { record.detect()? } else { format };
-    if plus && format != Format::Messari {
+    let kind = match format {
+        Format::Auto => record.detect()?,
+        Format::Tick => Kind::Tick,
+        Format::Messari => Kind::Messari,
+        Format::Candle if record.is_bar() => Kind::Candle,
+        Format::Candle => record.venue().map_or(Kind::Candle, Kind::Venue),
+        Format::Trade => Kind::Venue(record.venue().ok_or_else(|| {
+            record::unknown(format_args!("the object is no message of an exchange, and source.format is trade"))
+        })?),
+    };
+    if plus && kind != Kind::Messari {
         return Err(DecodeError::new("not_json", format_args!("not JSON: it begins with `+`")));
     }
-    match format {
-        Format::Messari => return messari::observe(&record.fields, &record.payload, names, out),
-        Format::Candle => out.push(candle::observe(&record.fields, interval, names)?),
-        Format::Tick | Format::Auto => out.push(tick::observe(&record.fields, names)?),
+    match kind {
+        Kind::Messari => return messari::observe(&record.fields, &record.payload, names, out),
+        Kind::Candle => out.push(candle::observe(&record.fields, interval, names)?),
+        Kind::Tick => out.push(tick::observe(&record.fields, names)?),
+        Kind::Venue(venue) => {
+            let mut sink = Sink { wanted: wanted(format), interval, names, out };
+            return record.observe_message(venue, &mut sink);
+        }
     }
     Ok(Decoded::Used)
+}
+
+/// A message that is an array.
+fn decode_array(
+    format: Format,
+    value: &[u8],
+    interval: Span,
+    names: &mut Names<'_>,
+    out: &mut Vec<Observation>,
+) -> Result<Decoded, DecodeError> {
+    let mut cursor = Cursor::new(value);
+    cursor.space();
+    let value = cursor.value()?;
+    cursor.end()?;
+    let Raw::Array(text) = value else {
+        return Err(record::unknown(format_args!("the value is {}", value.kind())));
+    };
+    trade::observe_array(text, &mut Sink { wanted: wanted(format), interval, names, out })
+}
+
+/// What of an exchange's messages a configured format wants.
+fn wanted(format: Format) -> Wanted {
+    match format {
+        Format::Trade => Wanted::Trades,
+        Format::Candle => Wanted::Candles,
+        Format::Auto | Format::Tick | Format::Messari => Wanted::Both,
+    }
 }

@@ -16,11 +16,29 @@ pub(super) enum Raw<'a> {
     Escaped(&'a [u8]),
     /// A JSON number.
     Number(&'a [u8]),
-    /// Another type, by name.
-    Other(&'static str),
+    /// `true` or `false`.
+    Bool(bool),
+    /// An object, from its `{` to its `}`.
+    Object(&'a [u8]),
+    /// An array, from its `[` to its `]`.
+    Array(&'a [u8]),
 }
 
 impl<'a> Raw<'a> {
+    /// The type, for errors.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Null => "null",
+            Self::Text(_) | Self::Escaped(_) => "a string",
+            Self::Number(_) => "a number",
+            Self::Bool(_) => "a boolean",
+            Self::Object(_) => "an object",
+            Self::Array(_) => "an array",
+        }
+    }
+
+    #[inline]
     pub fn is_absent(self) -> bool {
         matches!(self, Self::Absent | Self::Null)
     }
@@ -39,7 +57,9 @@ impl<'a> Raw<'a> {
             Self::Escaped(text) => {
                 Err(DecodeError::wrong(name, format_args!("`{}` has escapes; it must be {expected}", shown(text))))
             }
-            Self::Other(kind) => Err(DecodeError::wrong(name, format_args!("is {kind}; it must be {expected}"))),
+            Self::Bool(_) | Self::Object(_) | Self::Array(_) => {
+                Err(DecodeError::wrong(name, format_args!("is {}; it must be {expected}", self.kind())))
+            }
         }
     }
 }

@@ -1,17 +1,30 @@
-//! One pass over a JSON record: the fields of every format, and which format they are.
+//! One pass over a JSON object: the fields of every format, and which format they are. The order of keys never matters.
 
-use super::DecodeError;
 use super::fields::{Field, Fields};
 use super::json::{Cursor, Syntax};
 use super::messari::{Data, Payload, Status};
 use super::raw::Raw;
-use crate::config::Format;
+use super::trade::{self, Event, Feed, Sink, Venue};
+use super::{DecodeError, Decoded};
 
-/// Everything that a format may ask of a JSON record.
+/// Everything that a format may ask of a JSON object.
 #[derive(Debug, Default)]
 pub(super) struct JsonRecord<'a> {
     pub fields: Fields<'a>,
     pub payload: Payload<'a>,
+    /// The keys of exchanges, made when the first of them comes: most records have none.
+    feed: Option<Feed<'a>>,
+    /// Those of Binance within `data`.
+    wrapped: Option<Event<'a>>,
+}
+
+/// Which format an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tick,
+    Candle,
+    Messari,
+    Venue(Venue),
 }
 
 impl<'a> JsonRecord<'a> {
@@ -28,34 +41,100 @@ impl<'a> JsonRecord<'a> {
 
     #[inline(always)]
     fn field(&mut self, cursor: &mut Cursor<'a>, key: &[u8]) -> Result<(), Syntax> {
-        let field = match key {
-            b"symbol" => Field::Symbol,
-            b"timestamp" => Field::Timestamp,
-            b"price" => Field::Price,
-            b"price_usd" => Field::PriceUsd,
-            b"size" => Field::Size,
-            b"volume" => Field::Volume,
-            b"side" => Field::Side,
-            b"open" => Field::Open,
-            b"high" => Field::High,
-            b"low" => Field::Low,
-            b"close" => Field::Close,
-            b"interval" => Field::Interval,
-            b"count" | b"trades" => Field::Count,
-            b"vwap" => Field::Vwap,
-            b"status" => {
-                self.payload.status = Status::read(cursor)?;
-                return Ok(());
-            }
-            b"data" => {
-                self.payload.data = Data::read(cursor)?;
-                return Ok(());
-            }
-            _ => return cursor.value().map(drop),
+        let field = match key.len() {
+            1 => return self.feed().event.read_field(cursor, key),
+            4 => match key {
+                b"size" => Field::Size,
+                b"side" => Field::Side,
+                b"open" => Field::Open,
+                b"high" => Field::High,
+                b"vwap" => Field::Vwap,
+                b"data" => return self.data(cursor),
+                _ => return self.other(cursor, key),
+            },
+            5 => match key {
+                b"price" => Field::Price,
+                b"close" => Field::Close,
+                b"count" => Field::Count,
+                _ => return self.other(cursor, key),
+            },
+            6 => match key {
+                b"symbol" => Field::Symbol,
+                b"volume" => Field::Volume,
+                b"trades" => Field::Count,
+                b"status" => {
+                    self.payload.status = Status::read(cursor)?;
+                    return Ok(());
+                }
+                _ => return self.other(cursor, key),
+            },
+            9 => match key {
+                b"timestamp" => Field::Timestamp,
+                b"price_usd" => Field::PriceUsd,
+                _ => return self.other(cursor, key),
+            },
+            _ => match key {
+                b"low" => Field::Low,
+                b"interval" => Field::Interval,
+                b"quote_volume" => Field::QuoteVolume,
+                b"taker_buy_volume" => Field::TakerBuyVolume,
+                _ => return self.other(cursor, key),
+            },
         };
         // Of a key that comes twice, the last one counts.
         self.fields.set(field, cursor.value()?);
         Ok(())
+    }
+
+    #[inline]
+    fn feed(&mut self) -> &mut Feed<'a> {
+        self.feed.get_or_insert_default()
+    }
+
+    /// A key that only exchanges have, or one that nobody knows.
+    fn other(&mut self, cursor: &mut Cursor<'a>, key: &[u8]) -> Result<(), Syntax> {
+        if Feed::knows(key) { self.feed().read_field(cursor, key) } else { cursor.value().map(drop) }
+    }
+
+    /// `data`: Messari's object, or an event or a list of an exchange.
+    fn data(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+        (self.payload.data, self.wrapped) = (None, None);
+        if let Some(feed) = &mut self.feed {
+            feed.list = Raw::Absent;
+        }
+        if cursor.is_at(b'{') {
+            let wrapped = &mut self.wrapped;
+            self.payload.data = Data::read(cursor, |cursor, key| {
+                if Event::knows(key) {
+                    wrapped.get_or_insert_default().read_field(cursor, key)
+                } else {
+                    cursor.value().map(drop)
+                }
+            })?;
+            return Ok(());
+        }
+        let value = cursor.value()?;
+        if matches!(value, Raw::Array(_)) {
+            self.feed().list = value;
+        }
+        Ok(())
+    }
+
+    /// Appends the observations of an exchange's message.
+    #[inline]
+    pub fn observe_message(&self, venue: Venue, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
+        let feed = self.feed.as_ref().ok_or_else(|| unknown(format_args!("it is no message of an exchange")))?;
+        trade::observe(venue, feed, self.wrapped.as_ref(), &self.fields, sink)
+    }
+
+    /// Whose message it is, where it is an exchange's.
+    pub fn venue(&self) -> Option<Venue> {
+        self.feed.as_ref().and_then(Feed::venue)
+    }
+
+    /// Whether it has any of a bar's prices.
+    pub fn is_bar(&self) -> bool {
+        [Field::Open, Field::High, Field::Low, Field::Close].into_iter().any(|field| self.fields.has(field))
     }
 
     /// The format that the keys say.
@@ -63,23 +142,32 @@ impl<'a> JsonRecord<'a> {
     /// # Errors
     /// When they say none.
     #[inline]
-    pub fn detect(&self) -> Result<Format, DecodeError> {
+    pub fn detect(&self) -> Result<Kind, DecodeError> {
         let has = |field| self.fields.has(field);
-        let bars = [Field::Open, Field::High, Field::Low, Field::Close];
-        if bars.into_iter().all(has) {
-            return Ok(Format::Candle);
+        let is_bar = self.is_bar();
+        if is_bar && [Field::Open, Field::High, Field::Low, Field::Close].into_iter().all(has) {
+            return Ok(Kind::Candle);
         }
         if has(Field::Price) || has(Field::PriceUsd) {
-            return Ok(Format::Tick);
+            // Coinbase says `price` as ticks do, but `product_id` and `time` for symbol and timestamp.
+            let is_product = self.feed.as_ref().is_some_and(Feed::is_product);
+            return Ok(if is_product && !has(Field::Symbol) {
+                Kind::Venue(Venue::CoinbaseExchange)
+            } else {
+                Kind::Tick
+            });
         }
-        if bars.into_iter().any(has) {
-            return Ok(Format::Candle);
+        if is_bar {
+            return Ok(Kind::Candle);
+        }
+        if let Some(venue) = self.venue() {
+            return Ok(Kind::Venue(venue));
         }
         if self.payload.is_likely() {
-            return Ok(Format::Messari);
+            return Ok(Kind::Messari);
         }
         if has(Field::Timestamp) || has(Field::Symbol) {
-            return Ok(Format::Tick);
+            return Ok(Kind::Tick);
         }
         Err(unknown(format_args!("the object has none of the keys of a record")))
     }
@@ -89,17 +177,17 @@ impl<'a> JsonRecord<'a> {
 fn not_an_object(mut cursor: Cursor<'_>) -> DecodeError {
     match cursor.value().and_then(|value| cursor.end().map(|()| value)) {
         Err(error) => DecodeError::from(error),
-        Ok(Raw::Other(kind)) => unknown(format_args!("the value is {kind}, not an object")),
-        Ok(_) => unknown(format_args!("the value is no object")),
+        Ok(value) => unknown(format_args!("the value is {}, not an object", value.kind())),
     }
 }
 
+/// JSON, but no record that is known.
 #[cold]
-fn unknown(why: std::fmt::Arguments<'_>) -> DecodeError {
+pub(super) fn unknown(why: std::fmt::Arguments<'_>) -> DecodeError {
     DecodeError::new(
         "unknown_format",
         format_args!(
-            "{why}; understood are tick (symbol, timestamp, price), messari (status, data.market_data) and candle (symbol, timestamp, open, high, low, close, volume)"
+            "{why}; understood are tick (symbol, timestamp, price), messari (status, data.market_data), candle (symbol, timestamp, open, high, low, close, volume) and trade (messages of Binance, Coinbase and Kraken)"
         ),
     )
 }

@@ -20,6 +20,19 @@ fn epoch(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0_i64, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
 
+/// The unit of an epoch stamp, told by its size as [`Timestamp::from_epoch`] does; none of a text that is no such stamp.
+pub(super) fn unit(text: &[u8]) -> Option<&'static str> {
+    let digits = text.iter().all(u8::is_ascii_digit).then_some(text)?;
+    let value = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Timestamp::from_epoch(value).ok()?;
+    Some(match value {
+        0..100_000_000_000 => "seconds",
+        100_000_000_000..100_000_000_000_000 => "milliseconds",
+        100_000_000_000_000..100_000_000_000_000_000 => "microseconds",
+        _ => "nanoseconds",
+    })
+}
+
 /// `2021-01-21T14:34:31.964034086Z`, with up to nine places, from 2000 to 2099.
 #[inline]
 fn utc(text: &[u8]) -> Option<Timestamp> {
@@ -88,6 +101,22 @@ mod tests {
         }
         assert_eq!(parse(b"2021-01-21T15:34:31.964+01:00").map(Timestamp::millis), Ok(1_611_239_671_964));
         assert_eq!(parse(b"1611239671.964").map(Timestamp::millis), Ok(1_611_239_671_964));
+    }
+
+    #[test]
+    fn units_are_told_by_size() {
+        for (text, expected) in [
+            ("1611239671", Some("seconds")),
+            ("1611239671964", Some("milliseconds")),
+            ("1611239671964034", Some("microseconds")),
+            ("1611239671964034086", Some("nanoseconds")),
+            ("16112396719640340860000", None),
+            ("1611", None),
+            ("1611239671.5", None),
+            ("", None),
+        ] {
+            assert_eq!(unit(text.as_bytes()), expected, "{text}");
+        }
     }
 
     proptest! {

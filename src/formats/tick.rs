@@ -6,7 +6,8 @@
 //!
 //! `price_usd` and `volume` are accepted for `price` and `size`. `size` and `side` may be absent or `null`. `timestamp`
 //! is RFC 3339, or epoch seconds, milliseconds, microseconds or nanoseconds. Numbers may be strings of numbers, unknown
-//! keys are passed over, and of a key that comes twice the last one counts.
+//! keys are passed over, and of a key that comes twice the last one counts. `side` is who took the liquidity; CSV files may
+//! say it as `is_buyer_maker` instead.
 //!
 //! ```
 //! use tickcast::config::Format;
@@ -38,7 +39,10 @@ pub(super) fn observe(record: &Fields<'_>, names: &mut Names<'_>) -> Result<Obse
         Raw::Absent | Raw::Null => Fixed::ZERO,
         raw => fields::size("size", raw)?,
     };
-    let side = fields::side(record.get(Field::Side))?;
+    let side = match fields::side(record.get(Field::Side))? {
+        None => fields::taker("is_buyer_maker", record.get(Field::BuyerMaker))?,
+        side => side,
+    };
     let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
     Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported: None })
 }

@@ -30,7 +30,7 @@ impl Records {
 /// Why records of one partition were not used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Unused {
-    /// `late`, `quarantined`, `undecodable` or `ignored`.
+    /// `late`, `quarantined`, `undecodable` or `ignored`; `partly`, where it was used, but some of its trades were not.
     pub outcome: &'static str,
     /// A word out of a closed list: of `ignored`, the kind of message.
     pub reason: &'static str,

@@ -1,9 +1,9 @@
 //! Files of records as an input: one partition each, bounded.
 //!
-//! A file is Parquet (known by its first bytes), JSON lines or CSV with a header. Of the last two its name says which
-//! (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or `.zst` behind it or not), else its first byte that is not blank:
-//! `{`, `[`, `"` or `+` begin JSON. A record's offset is its number in the file, from 0; headers and blank lines do not
-//! count.
+//! A file is Parquet (known by its first bytes), JSON lines, or CSV, with a header or as Binance's archives have it. Of the
+//! last two its name says which (`.jsonl`, `.ndjson`, `.json`, `.csv`, with `.gz` or `.zst` behind it or not), else its
+//! first byte that is not blank: `{`, `[`, `"` or `+` begin JSON. A record's offset is its number in the file, from 0;
+//! headers and blank lines do not count.
 
 use super::lines::Lines;
 use super::open::{Opened, open};
@@ -99,7 +99,13 @@ impl Reading {
 
     /// What the columns say must not contradict what is configured.
     fn check(&self, path: &Path, found: Format) -> Result<(), InputError> {
-        if self.format == Format::Auto || self.format == found {
+        // Ticks and trades have the same columns.
+        let same = match self.format {
+            Format::Auto | Format::Messari => self.format == Format::Auto,
+            Format::Candle => found == Format::Candle,
+            Format::Tick | Format::Trade => found != Format::Candle,
+        };
+        if same {
             return Ok(());
         }
         let rows = if found == Format::Candle { "candles" } else { "ticks" };
@@ -129,7 +135,7 @@ struct RecordFile {
 enum Rows {
     Lines {
         lines: Lines,
-        /// The first record of a JSON file, which had to be read to know that it is one.
+        /// The first record of a file without a header, which had to be read to know that it has none.
         first: Option<Vec<u8>>,
     },
     Parquet(Box<ParquetRows>),
@@ -147,9 +153,10 @@ impl RecordFile {
                 let mut lines = Lines::new(path, reader);
                 let first = first_line(&mut lines)?;
                 match first {
-                    Some(header) if !is_json(path, reading.format, &header) => {
-                        let decoder = reading.csv(path, &header)?;
-                        (Rows::Lines { lines, first: None }, decoder)
+                    Some(line) if !is_json(path, reading.format, &line) => {
+                        let decoder = reading.csv(path, &line)?;
+                        let first = decoder.is_record().then_some(line);
+                        (Rows::Lines { lines, first }, decoder)
                     }
                     first => (Rows::Lines { lines, first }, reading.json(reading.format)),
                 }
@@ -186,6 +193,11 @@ impl RecordFile {
                 Some(row) if is_blank(row) => continue,
                 Some(row) => row,
             };
+            if self.next == 0
+                && let Some(unit) = self.decoder.stamp_unit(row)
+            {
+                tracing::info!("{}: its first stamp is in {unit}; each is judged by its own size", self.name);
+            }
             let record = Record { offset: self.next, broker_time: None, key: None, value: Payload::Bytes(row) };
             self.next += 1;
             left -= 1;

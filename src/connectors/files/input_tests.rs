@@ -45,7 +45,7 @@ fn decode_all(input: &mut FilesInput, partition: PartitionId) -> Vec<Result<Obse
     let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
     let values = read_all(input, partition, 7);
     let decode = |(_, value): (u64, Vec<u8>)| match decoder.decode(None, &value, &mut symbols, &mut out) {
-        Ok(Decoded::Used) => Ok(out.pop().unwrap()),
+        Ok(Decoded::Used | Decoded::Partly(_)) => Ok(out.pop().unwrap()),
         Ok(Decoded::Ignored(kind)) => Err(kind),
         Err(error) => Err(error.reason),
     };
@@ -123,6 +123,18 @@ fn each_file_belongs_to_one_worker() {
     let value = |i: u32| i.to_string().into_bytes();
     assert_eq!(found, [(0, 0, value(0)), (0, 3, value(3)), (1, 1, value(1)), (1, 4, value(4)), (2, 2, value(2))]);
     assert_eq!(FilesInput::open(&config(paths), Format::Auto, 6, 7).unwrap().partitions(), []);
+}
+
+#[test]
+fn the_first_line_of_an_archive_without_a_header_is_a_record() {
+    let dir = Dir::new();
+    let trades = "1,5,2,10,1617321600123,True,True\n2,6,2,12,1617321600124123,False,True\n";
+    for name in ["trades.csv", "trades.txt"] {
+        let mut input = open(vec![dir.file(name, trades)]).unwrap();
+        let seen = decode_all(&mut input, PartitionId(0));
+        let stamps: Vec<i64> = seen.iter().map(|seen| seen.as_ref().unwrap().at.millis()).collect();
+        assert_eq!(stamps, [1_617_321_600_123, 1_617_321_600_124]);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rows as messages of the topic: exact decimals, compact, appended to a buffer that is used again.
 
-use crate::market::fixed::write_decimal;
+use crate::market::fixed::{SCALE, write_decimal};
 use crate::market::{Fixed, Ohlcv, Side, Span, Timestamp};
 use std::io::Write as _;
 
@@ -39,7 +39,8 @@ pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: Fixed, side: 
 }
 
 /// Appends a bar as a `candle` message:
-/// `{"symbol","timestamp"(open, ms),"interval","open","high","low","close","volume","vwap"?,"count"?}`.
+/// `{"symbol","timestamp"(open, ms),"interval","open","high","low","close","volume","quote_volume" or "vwap"?,"count"?,
+/// "taker_buy_volume"?}`: what is known of the bar, and as it was read, so that it is read as the same bar again.
 pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlcv, out: &mut Vec<u8>) {
     head(symbol, open_at, out);
     // Writing to a Vec cannot fail.
@@ -51,12 +52,23 @@ pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlc
     }
     field(",\"volume\":", bar.volume, out);
     if !bar.notional_unknown {
-        // Without a volume any price says the same: the notional is known to be zero.
-        field(",\"vwap\":", bar.vwap_raw().unwrap_or(0), out);
+        // Price times size is a multiple of 1e-8 where it came as a quote volume; else it came from a vwap.
+        let scale = i128::from(SCALE);
+        if bar.notional % scale == 0 && bar.notional / scale <= i128::from(i64::MAX) {
+            field(",\"quote_volume\":", bar.notional / scale, out);
+        } else {
+            field(",\"vwap\":", bar.vwap_raw().unwrap_or(0), out);
+        }
     }
     if let Some(count) = bar.known_count() {
         out.extend_from_slice(b",\"count\":");
         out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+    }
+    if let Some(signed) = bar.known_signed_volume_raw()
+        && bar.volume != 0
+    {
+        // What takers bought and what they sold add up to the volume; of a bar without one it is known anyway.
+        field(",\"taker_buy_volume\":", (bar.volume + signed) / 2, out);
     }
     out.push(b'}');
 }
@@ -64,6 +76,9 @@ pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Format;
+    use crate::formats::{Decoded, Decoder};
+    use crate::market::{Quote, SymbolTable};
 
     fn fixed(text: &str) -> Fixed {
         Fixed::parse(text.as_bytes()).unwrap()
@@ -93,8 +108,43 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let head = r#"{"symbol":"BTC","timestamp":1611239640000,"interval":"1m","open":10.5,"high":10.5,"low":9,"close":9,"volume":3.25"#;
-        assert_eq!(write(&bar), format!("{head},\"vwap\":9.57692308,\"count\":2}}"));
+        assert_eq!(write(&bar), format!("{head},\"quote_volume\":31.125,\"count\":2}}"));
         (bar.count_unknown, bar.notional_unknown) = (true, true);
         assert_eq!(write(&bar), format!("{head}}}"));
+    }
+
+    /// The bar that a candle message gives, and that of the message which is written of it.
+    fn there_and_back(value: &str) -> (Ohlcv, Ohlcv) {
+        let read = |value: &[u8]| {
+            let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
+            let mut decoder = Decoder::json(Format::Candle, None, None);
+            assert_eq!(decoder.decode(None, value, &mut symbols, &mut out), Ok(Decoded::Used));
+            let Quote::Candle { bar, interval } = &out[0].quote else { panic!("a candle") };
+            (out[0].at, *interval, **bar)
+        };
+        let (at, interval, bar) = read(value.as_bytes());
+        let mut out = Vec::new();
+        let open_at = at.minus(interval).plus(Span::from_millis(1));
+        write_candle("BTC", open_at, interval, &bar, &mut out);
+        let (again_at, again_interval, again) = read(&out);
+        assert_eq!((at, interval), (again_at, again_interval));
+        (bar, again)
+    }
+
+    #[test]
+    fn candles_are_read_again_as_what_they_were() {
+        let head = r#"{"symbol":"BTC","timestamp":1611239640000,"open":3,"high":4,"low":1,"close":2"#;
+        for rest in [
+            r#""volume":9"#,
+            r#""volume":0"#,
+            r#""volume":0,"vwap":2.5,"count":0"#,
+            r#""volume":7.00000001,"vwap":2.33333333,"count":3"#,
+            r#""volume":3005,"count":113,"quote_volume":"22875.85900001","taker_buy_volume":"1900.00000003","interval":"1h""#,
+            r#""volume":0.00000003,"quote_volume":0,"taker_buy_volume":0.00000003"#,
+            r#""volume":92233720368,"quote_volume":92233720368,"taker_buy_volume":0"#,
+        ] {
+            let (bar, again) = there_and_back(&format!("{head},{rest}}}"));
+            assert_eq!(bar, again, "{rest}");
+        }
     }
 }

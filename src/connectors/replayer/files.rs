@@ -110,7 +110,7 @@ impl Rows {
         };
         self.observations.clear();
         match self.decoder.decode(row.key, bytes, symbols, &mut self.observations) {
-            Ok(Decoded::Used) => {}
+            Ok(Decoded::Used | Decoded::Partly(_)) => {}
             Ok(Decoded::Ignored(_)) => {
                 self.report.ignored += 1;
                 return false;

@@ -39,6 +39,8 @@ pub(super) struct Partition {
     counted: Records,
     unused: Tally,
     decoded: Vec<Observation>,
+    /// Of the trades of one record; empty between records.
+    outcomes: Vec<Outcome>,
     /// Why it cannot go on.
     failure: Option<InputError>,
 }
@@ -69,6 +71,7 @@ impl Partition {
             counted: Records::default(),
             unused: Tally::default(),
             decoded: Vec::new(),
+            outcomes: Vec::new(),
             failure: None,
         }
     }
@@ -142,17 +145,25 @@ impl Partition {
         let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
-        match self.decoder.decode(key, bytes, symbols, &mut decoded) {
-            Ok(Decoded::Used) if decoded.len() == 1 => {
+        let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
+        if let Ok(Decoded::Partly(reason)) = result {
+            // The record counts as whatever becomes of its other trades.
+            self.unused.add("partly", reason);
+        }
+        match result {
+            Ok(Decoded::Used | Decoded::Partly(_)) if decoded.len() == 1 => {
                 if let Some(observation) = decoded.pop() {
                     let outcome = self.place(observation, &read, 0, symbols);
                     self.count(&[outcome], &read);
                 }
             }
-            Ok(Decoded::Used) => {
+            Ok(Decoded::Used | Decoded::Partly(_)) => {
+                let mut outcomes = std::mem::take(&mut self.outcomes);
                 let placed = decoded.drain(..).zip(0_u32..);
-                let outcomes: Vec<Outcome> = placed.map(|(o, index)| self.place(o, &read, index, symbols)).collect();
+                outcomes.extend(placed.map(|(o, index)| self.place(o, &read, index, symbols)));
                 self.count(&outcomes, &read);
+                outcomes.clear();
+                self.outcomes = outcomes;
             }
             Ok(Decoded::Ignored(kind)) => {
                 self.counted.ignored += 1;
@@ -228,15 +239,20 @@ impl Partition {
     fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>) {
         if outcomes.contains(&Outcome::Used) {
             self.counted.used += 1;
+            if let Some((_, reason)) = outcomes.iter().find_map(|outcome| outcome.words()) {
+                self.unused.add("partly", reason);
+            }
             return;
         }
-        let Some(outcome) = outcomes.first() else { return };
-        let (counter, name, reason) = match outcome {
-            Outcome::Outside => (&mut self.counted.ignored, "ignored", "outside"),
-            Outcome::Quarantined => (&mut self.counted.quarantined, "quarantined", "ahead"),
-            Outcome::SpansPanes(_) => (&mut self.counted.undecodable, "undecodable", "spans_panes"),
-            Outcome::Idle => (&mut self.counted.late, "late", "idle"),
-            Outcome::Late | Outcome::Used => (&mut self.counted.late, "late", "late"),
+        let Some((outcome, (name, reason))) = outcomes.first().and_then(|outcome| Some((outcome, outcome.words()?)))
+        else {
+            return;
+        };
+        let counter = match outcome {
+            Outcome::Outside => &mut self.counted.ignored,
+            Outcome::Quarantined => &mut self.counted.quarantined,
+            Outcome::SpansPanes(_) => &mut self.counted.undecodable,
+            Outcome::Idle | Outcome::Late | Outcome::Used => &mut self.counted.late,
         };
         *counter += 1;
         self.unused.add(name, reason);
@@ -359,6 +375,20 @@ enum Outcome {
     SpansPanes(Span),
     /// Outside of `--from` and `--to`.
     Outside,
+}
+
+impl Outcome {
+    /// Outcome and reason as they are counted; none for what is used.
+    const fn words(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Used => None,
+            Self::Outside => Some(("ignored", "outside")),
+            Self::Quarantined => Some(("quarantined", "ahead")),
+            Self::SpansPanes(_) => Some(("undecodable", "spans_panes")),
+            Self::Idle => Some(("late", "idle")),
+            Self::Late => Some(("late", "late")),
+        }
+    }
 }
 
 /// The event time that is held against the broker's stamp: of a candle, its open.

@@ -1,0 +1,78 @@
+//! The trades of one message: which of them can be used, and what that makes of the message.
+
+use super::super::fields::{self, Names};
+use super::super::raw::Raw;
+use super::super::{DecodeError, Decoded};
+use super::NO_TRADE;
+use crate::market::{Fixed, Observation, Quote, Side};
+
+/// One trade's fields; `size`: none where a message tells a price only.
+pub(super) struct Trade<'a> {
+    pub symbol: Raw<'a>,
+    pub at: Raw<'a>,
+    pub price: Raw<'a>,
+    pub size: Option<Raw<'a>>,
+    pub side: Result<Option<Side>, DecodeError>,
+}
+
+/// How an exchange calls symbol, stamp, price and size: for errors.
+pub(super) struct Spelling {
+    pub symbol: &'static str,
+    pub at: &'static str,
+    pub price: &'static str,
+    pub size: &'static str,
+}
+
+impl Trade<'_> {
+    /// The observation.
+    #[inline]
+    pub fn observe(self, spelling: &Spelling, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
+        let at = fields::timestamp(spelling.at, self.at)?;
+        let price = fields::price(spelling.price, self.price)?;
+        let size = self.size.map_or(Ok(Fixed::ZERO), |size| fields::size(spelling.size, size))?;
+        let side = self.side?;
+        let symbol = names.resolve(spelling.symbol, self.symbol)?;
+        Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported: None })
+    }
+}
+
+/// What became of the trades so far.
+#[derive(Default)]
+pub(super) struct Batch {
+    used: bool,
+    /// The first that cannot be used.
+    wrong: Option<DecodeError>,
+}
+
+impl Batch {
+    /// Takes one trade.
+    pub fn add(&mut self, trade: Result<Observation, DecodeError>, out: &mut Vec<Observation>) {
+        match trade {
+            Ok(observation) => {
+                out.push(observation);
+                self.used();
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// One more was appended.
+    pub fn used(&mut self) {
+        self.used = true;
+    }
+
+    /// Takes what is no trade, but stands where one should.
+    pub fn fail(&mut self, error: DecodeError) {
+        self.wrong.get_or_insert(error);
+    }
+
+    /// What that makes of the message.
+    pub fn finish(self) -> Result<Decoded, DecodeError> {
+        match (self.used, self.wrong) {
+            (true, None) => Ok(Decoded::Used),
+            (true, Some(error)) => Ok(Decoded::Partly(error.reason)),
+            (false, Some(error)) => Err(error),
+            (false, None) => Ok(Decoded::Ignored(NO_TRADE)),
+        }
+    }
+}

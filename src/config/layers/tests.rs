@@ -134,9 +134,9 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[model]\nscope = \"all\"", &[], "model.scope = \"all\": not allowed: write symbol or pooled"),
     ("[time]\nlate = \"correct\"", &[], "time.late = \"correct\": not allowed: write dead_letter or drop"),
     (
-        "[source]\nformat = \"trade\"",
+        "[source]\nformat = \"trades\"",
         &[],
-        "source.format = \"trade\": not allowed: write auto, tick, messari or candle",
+        "source.format = \"trades\": not allowed: write auto, tick, messari, trade or candle",
     ),
     ("[sink.files]\nformat = \"parquet\"", &[], "sink.files.format = \"parquet\": not allowed: write jsonl"),
     ("[model]\ncoverage = 1.0", &[], "model.coverage = 1.0: out of range: write a number between 0 and 1"),

@@ -84,6 +84,51 @@ struct Messari<'a> {
     data: Data<'a>,
 }
 
+/// Exchanges give numbers as strings: the peer leaves them as they are.
+#[derive(Deserialize)]
+struct BinanceTrade<'a> {
+    e: &'a str,
+    s: &'a str,
+    p: &'a str,
+    q: &'a str,
+    #[serde(rename = "T")]
+    time: i64,
+    m: bool,
+}
+
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    stream: &'a str,
+    #[serde(borrow)]
+    data: BinanceTrade<'a>,
+}
+
+#[derive(Deserialize)]
+struct Match<'a> {
+    r#type: &'a str,
+    side: &'a str,
+    size: &'a str,
+    price: &'a str,
+    product_id: &'a str,
+    time: &'a str,
+}
+
+#[derive(Deserialize)]
+struct KrakenTrade<'a> {
+    symbol: &'a str,
+    side: &'a str,
+    price: f64,
+    qty: f64,
+    timestamp: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Kraken<'a> {
+    channel: &'a str,
+    #[serde(borrow)]
+    data: Vec<KrakenTrade<'a>>,
+}
+
 /// A small generator, so that runs are alike.
 struct Random(u64);
 
@@ -196,9 +241,52 @@ fn main() {
     let decoder = Decoder::csv(b"timestamp,symbol,open,high,low,close,volume", None, None).expect("a header");
     show("candle, CSV (serde_json: as JSON)", &lines, decode_ns(decoder, &lines), theirs);
 
+    exchanges(auto);
+
     let messari = records(|r| messari(&r.stamp(), r));
     let theirs = serde_ns::<Messari>(&messari);
     show("messari, auto", &messari, decode_ns(auto(), &messari), theirs);
+}
+
+/// Messages of exchanges, each with one trade.
+fn exchanges(auto: impl Fn() -> Decoder) {
+    let trade = |r: &mut Random| {
+        let (ms, buyer) = (1_611_239_671_964_i64 + (r.unit() * 1e9) as i64, r.unit() < 0.5);
+        format!(
+            r#"{{"e":"trade","E":{ms},"s":"BTCUSDT","t":{},"p":"{:.8}","q":"{:.8}","T":{ms},"m":{buyer},"M":true}}"#,
+            3_735_683_259_u64 + (r.unit() * 1e9) as u64,
+            r.price(),
+            r.unit()
+        )
+    };
+    let bare = records(trade);
+    show("Binance trade, auto", &bare, decode_ns(auto(), &bare), serde_ns::<BinanceTrade>(&bare));
+    let wrapped = records(|r| format!(r#"{{"stream":"btcusdt@trade","data":{}}}"#, trade(r)));
+    show("Binance trade in a stream, auto", &wrapped, decode_ns(auto(), &wrapped), serde_ns::<Wrapped>(&wrapped));
+
+    let side = |r: &mut Random| if r.unit() < 0.5 { "buy" } else { "sell" };
+    let coinbase = records(|r| {
+        format!(
+            r#"{{"type":"match","trade_id":{},"maker_order_id":"2a0da34e-61f7-4c36-88e5-c9dd15927b16","taker_order_id":"3c82abaa-c01e-4608-be59-6a1e69742891","side":"{}","size":"{:.8}","price":"{:.2}","product_id":"BTC-USD","sequence":177100030,"time":"{}"}}"#,
+            280_232 + (r.unit() * 1e9) as u64,
+            side(r),
+            r.unit(),
+            r.price(),
+            r.stamp()
+        )
+    });
+    show("Coinbase match, auto", &coinbase, decode_ns(auto(), &coinbase), serde_ns::<Match>(&coinbase));
+
+    let kraken = records(|r| {
+        format!(
+            r#"{{"channel":"trade","type":"update","data":[{{"symbol":"BTC/USD","side":"{}","price":{:.1},"qty":{:.8},"ord_type":"market","trade_id":4665906,"timestamp":"{}"}}]}}"#,
+            side(r),
+            r.price(),
+            r.unit(),
+            r.stamp()
+        )
+    });
+    show("Kraken v2 trade, auto", &kraken, decode_ns(auto(), &kraken), serde_ns::<Kraken>(&kraken));
 }
 
 /// A market-data payload with the keys of the API.

@@ -140,6 +140,11 @@ impl Names<'_> {
     /// Asked last, so that a record that fails otherwise leaves nothing in the table.
     #[inline]
     pub fn resolve(&mut self, name: &'static str, raw: Raw<'_>) -> Result<SymbolId, DecodeError> {
+        if let Raw::Text(text) = raw
+            && let Some(last) = self.symbols.last_if(text)
+        {
+            return Ok(last);
+        }
         match raw {
             // Values are checked to be UTF-8 as a whole.
             Raw::Text(text) => self.intern(name, std::str::from_utf8(text).unwrap_or_default()),

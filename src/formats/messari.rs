@@ -75,12 +75,13 @@ impl Payload<'_> {
 }
 
 impl<'a> Status<'a> {
-    pub fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        cursor.fields_of(|status: &mut Self, cursor, key| {
+    /// Reads it in place.
+    pub fn read(slot: &mut Option<Self>, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+        cursor.fields_of(slot, |status, cursor, key| {
             match key {
                 b"timestamp" => status.timestamp = cursor.value()?,
                 b"error_code" => status.error_code = cursor.value()?,
-                b"data" => status.data = Data::read(cursor, |cursor, _| cursor.value().map(drop))?,
+                b"data" => Data::read(&mut status.data, cursor, |cursor, _| cursor.value().map(drop))?,
                 _ => drop(cursor.value()?),
             }
             Ok(())
@@ -89,15 +90,17 @@ impl<'a> Status<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// Reads an object, and leaves what it does not know to `other`.
+    /// Reads it in place, and leaves what it does not know to `other`.
+    #[inline]
     pub fn read(
+        slot: &mut Option<Self>,
         cursor: &mut Cursor<'a>,
         mut other: impl FnMut(&mut Cursor<'a>, &[u8]) -> Result<(), Syntax>,
-    ) -> Result<Option<Self>, Syntax> {
-        cursor.fields_of(|data: &mut Self, cursor, key| {
+    ) -> Result<(), Syntax> {
+        cursor.fields_of(slot, |data, cursor, key| {
             match key {
                 b"symbol" => data.symbol = cursor.value()?,
-                b"market_data" => data.market = Market::read(cursor)?,
+                b"market_data" => Market::read(&mut data.market, cursor)?,
                 _ => other(cursor, key)?,
             }
             Ok(())
@@ -106,11 +109,11 @@ impl<'a> Data<'a> {
 }
 
 impl<'a> Market<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        cursor.fields_of(|market: &mut Self, cursor, key| {
+    fn read(slot: &mut Option<Self>, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+        cursor.fields_of(slot, |market, cursor, key| {
             match key {
                 b"price_usd" => market.price = cursor.value()?,
-                b"ohlcv_last_1_hour" => market.hour = read_bar(cursor)?,
+                b"ohlcv_last_1_hour" => read_bar(&mut market.hour, cursor)?,
                 _ => drop(cursor.value()?),
             }
             Ok(())
@@ -118,8 +121,8 @@ impl<'a> Market<'a> {
     }
 }
 
-fn read_bar<'a>(cursor: &mut Cursor<'a>) -> Result<Option<[Raw<'a>; 5]>, Syntax> {
-    cursor.fields_of(|bar: &mut [Raw<'a>; 5], cursor, key| {
+fn read_bar<'a>(slot: &mut Option<[Raw<'a>; 5]>, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+    cursor.fields_of(slot, |bar, cursor, key| {
         let value = cursor.value()?;
         match key {
             b"open" => bar[0] = value,

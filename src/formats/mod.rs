@@ -150,6 +150,7 @@ impl Decoder {
         let mut names = Names { key, fallback: self.symbol.as_ref(), symbols };
         match &self.shape {
             Shape::Csv(columns) => {
+                check_utf8(value)?;
                 let mut fields = Fields::default();
                 columns.split(value, &mut fields)?;
                 out.push(match columns.format {
@@ -173,13 +174,17 @@ fn check(value: &[u8]) -> Result<(), DecodeError> {
     if value.len() > VALUE_BYTES_MAX {
         return Err(DecodeError::new("too_long", format_args!("the value is longer than {VALUE_BYTES_MAX} bytes")));
     }
-    if let Err(error) = std::str::from_utf8(value) {
-        return Err(DecodeError::new("not_utf8", format_args!("not UTF-8 at byte {}", error.valid_up_to())));
-    }
     if value.trim_ascii_start().is_empty() {
         return Err(DecodeError::new("empty", format_args!("the value is empty")));
     }
     Ok(())
+}
+
+fn check_utf8(value: &[u8]) -> Result<(), DecodeError> {
+    match std::str::from_utf8(value) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DecodeError::new("not_utf8", format_args!("not UTF-8 at byte {}", error.valid_up_to()))),
+    }
 }
 
 fn decode_json(
@@ -198,7 +203,12 @@ fn decode_json(
         rest => (false, rest),
     };
     let mut record = JsonRecord::default();
-    record.read(text)?;
+    let read = record.read(text);
+    if read != Ok(true) {
+        // What is not UTF-8 is that first, also where it is no JSON either.
+        check_utf8(value)?;
+    }
+    read?;
     let kind = match format {
         Format::Auto => record.detect()?,
         Format::Tick => Kind::Tick,
@@ -232,6 +242,7 @@ fn decode_array(
     names: &mut Names<'_>,
     out: &mut Vec<Observation>,
 ) -> Result<Decoded, DecodeError> {
+    check_utf8(value)?;
     let mut cursor = Cursor::new(value);
     cursor.space();
     let value = cursor.value()?;

@@ -28,15 +28,16 @@ pub(super) enum Kind {
 }
 
 impl<'a> JsonRecord<'a> {
-    /// Reads an object.
+    /// Reads an object; true if it is ASCII, false if its strings have yet to be checked for UTF-8.
     #[inline]
-    pub fn read(&mut self, text: &'a [u8]) -> Result<(), DecodeError> {
+    pub fn read(&mut self, text: &'a [u8]) -> Result<bool, DecodeError> {
         let mut cursor = Cursor::new(text);
         cursor.space();
         if !cursor.take(b'{') {
             return Err(not_an_object(cursor));
         }
-        cursor.object(|cursor, key| self.field(cursor, key)).and_then(|()| cursor.end()).map_err(DecodeError::from)
+        cursor.object(|cursor, key| self.field(cursor, key)).and_then(|()| cursor.end())?;
+        Ok(cursor.is_ascii())
     }
 
     #[inline(always)]
@@ -62,10 +63,7 @@ impl<'a> JsonRecord<'a> {
                 b"symbol" => Field::Symbol,
                 b"volume" => Field::Volume,
                 b"trades" => Field::Count,
-                b"status" => {
-                    self.payload.status = Status::read(cursor)?;
-                    return Ok(());
-                }
+                b"status" => return Status::read(&mut self.payload.status, cursor),
                 _ => return self.other(cursor, key),
             },
             9 => match key {
@@ -104,14 +102,13 @@ impl<'a> JsonRecord<'a> {
         }
         if cursor.is_at(b'{') {
             let wrapped = &mut self.wrapped;
-            self.payload.data = Data::read(cursor, |cursor, key| {
+            return Data::read(&mut self.payload.data, cursor, |cursor, key| {
                 if Event::knows(key) {
                     wrapped.get_or_insert_default().read_field(cursor, key)
                 } else {
                     cursor.value().map(drop)
                 }
-            })?;
-            return Ok(());
+            });
         }
         let value = cursor.value()?;
         if matches!(value, Raw::Array(_)) {

@@ -57,7 +57,12 @@ impl Fixed {
     ///
     /// # Errors
     /// When the text is no decimal number, or beyond the range.
+    #[inline]
     pub fn parse(text: &[u8]) -> Result<Self, FixedError> {
+        plain_units(text).map_or_else(|| Self::parse_any(text), |units| Ok(Self(units)))
+    }
+
+    fn parse_any(text: &[u8]) -> Result<Self, FixedError> {
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             [b'+', rest @ ..] => (false, rest),
@@ -68,6 +73,61 @@ impl Fixed {
         let signed = if negative { -magnitude } else { magnitude };
         i64::try_from(signed).map(Self).map_err(|_| FixedError::OutOfRange)
     }
+}
+
+/// Units of 1e-8 of up to ten digits, and after a point one or more: nearly every price and size is like that. Everything
+/// else is left to [`Fixed::parse_any`], which gives the same answers.
+#[inline]
+fn plain_units(text: &[u8]) -> Option<i64> {
+    const WHOLE_DIGITS_MAX: usize = 10;
+    const POWERS: [i64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    let (mut whole, mut at) = (0_i64, 0);
+    while let Some(digit) = text.get(at).and_then(|byte| digit(*byte)) {
+        if at == WHOLE_DIGITS_MAX {
+            return None;
+        }
+        whole = whole * 10 + digit;
+        at += 1;
+    }
+    let whole = whole * SCALE;
+    let fraction = match text.get(at..)? {
+        _ if at == 0 => return None,
+        [] => return Some(whole),
+        [b'.', fraction @ ..] if !fraction.is_empty() => fraction,
+        _ => return None,
+    };
+    let Some((head, tail)) = fraction.split_first_chunk::<8>() else {
+        let units = fraction.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(*byte)?))?;
+        return Some(whole + units * POWERS[POWERS.len() - 1 - fraction.len()]);
+    };
+    let units = whole + eight_digits(*head)?;
+    let Some((next, rest)) = tail.split_first() else { return Some(units) };
+    if !next.is_ascii_digit() || !rest.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let half = *next == b'5' && rest.iter().all(|digit| *digit == b'0');
+    let up = if half { units % 2 == 1 } else { *next >= b'5' };
+    Some(units + i64::from(up))
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<i64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit <= 9).then_some(i64::from(digit))
+}
+
+/// The number that eight digits spell, all at once: neighbours are joined to twos, to fours, to eight.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    // Above 9, adding 0x76 sets a byte's highest bit, or it is set already.
+    if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let twos = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    let eight = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    Some(eight as i64)
 }
 
 /// Digits as read: `mantissa * 10^exponent`, and whether anything non-zero was cut off below.
@@ -255,6 +315,11 @@ mod tests {
         fn text_round_trips(raw in any::<i64>()) {
             let value = Fixed::from_raw(raw);
             prop_assert_eq!(Fixed::parse(value.to_string().as_bytes()), Ok(value));
+        }
+
+        #[test]
+        fn plain_numbers_are_read_as_any(text in "[0-9]{0,12}(\\.[0-9]{0,12}(5|50|500)?)?[0-9a-f.]?") {
+            prop_assert_eq!(Fixed::parse(text.as_bytes()), Fixed::parse_any(text.as_bytes()));
         }
 
         #[test]

@@ -99,9 +99,7 @@ impl SymbolTable {
     /// # Errors
     /// When the name is no symbol, or there are too many.
     pub fn intern(&mut self, name: &str) -> Result<SymbolId, SymbolError> {
-        if let Some(last) = self.last
-            && self.names[last.0 as usize].as_str() == name
-        {
+        if let Some(last) = self.last_if(name.as_bytes()) {
             return Ok(last);
         }
         let id = if let Some(&id) = self.ids.get(name) {
@@ -118,6 +116,13 @@ impl SymbolTable {
         };
         self.last = Some(id);
         Ok(id)
+    }
+
+    /// The number that was given last, if `name` is its symbol.
+    #[inline]
+    #[must_use]
+    pub fn last_if(&self, name: &[u8]) -> Option<SymbolId> {
+        self.last.filter(|last| self.names[last.0 as usize].as_str().as_bytes() == name)
     }
 
     /// The symbol of a number that this table gave.

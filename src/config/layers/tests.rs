@@ -138,9 +138,9 @@ const WRONG: &[(&str, &[&str], &str)] = &[
         "time.late = \"correct\": planned, but not there yet: write dead_letter or drop",
     ),
     (
-        "[source]\nformat = \"trade\"",
+        "[source]\nformat = \"trades\"",
         &[],
-        "source.format = \"trade\": not allowed: write auto, tick, messari or candle",
+        "source.format = \"trades\": not allowed: write auto, tick, messari, trade or candle",
     ),
     ("[sink.files]\nformat = \"parquet\"", &[], "sink.files.format = \"parquet\": not allowed: write jsonl"),
     ("[model]\ncoverage = 1.0", &[], "model.coverage = 1.0: out of range: write a number between 0 and 1"),

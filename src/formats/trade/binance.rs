@@ -218,7 +218,8 @@ pub(super) fn observe_list(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decod
     let mut cursor = Cursor::new(text);
     cursor.take(b'[');
     cursor.array(|cursor| {
-        let event = cursor.fields_of(|event: &mut Event<'_>, cursor, key| {
+        let mut event = None::<Event<'_>>;
+        cursor.fields_of(&mut event, |event, cursor, key| {
             if Event::knows(key) { event.read_field(cursor, key) } else { cursor.value().map(drop) }
         })?;
         match event.map_or_else(|| Err(no_event(Raw::Absent)), |event| event.observe(sink)) {

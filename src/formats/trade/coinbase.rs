@@ -87,8 +87,8 @@ struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Result<Option<Self>, Syntax> {
-        cursor.fields_of(|product: &mut Self, cursor, key| {
+    fn read(slot: &mut Option<Self>, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+        cursor.fields_of(slot, |product, cursor, key| {
             let value = cursor.value()?;
             match key {
                 b"product_id" => product.id = value,
@@ -118,7 +118,9 @@ pub(super) fn advanced(feed: &Feed<'_>, record: &Fields<'_>, sink: &mut Sink<'_,
     };
     let mut batch = Batch::default();
     let mut product = |cursor: &mut Cursor<'_>| {
-        let Some(Product { id: symbol, price, size, time, side }) = Product::read(cursor)? else {
+        let mut product = None;
+        Product::read(&mut product, cursor)?;
+        let Some(Product { id: symbol, price, size, time, side }) = product else {
             batch.fail(DecodeError::wrong("events", format_args!("a trade must be an object")));
             return Ok(());
         };

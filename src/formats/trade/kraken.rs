@@ -67,7 +67,8 @@ pub(super) fn observe(feed: &Feed<'_>, sink: &mut Sink<'_, '_>) -> Result<Decode
     let mut cursor = Cursor::new(text);
     cursor.take(b'[');
     cursor.array(|cursor| {
-        let line = cursor.fields_of(|line: &mut Line<'_>, cursor, key| {
+        let mut line = None::<Line<'_>>;
+        cursor.fields_of(&mut line, |line, cursor, key| {
             let value = cursor.value()?;
             match key {
                 b"symbol" => line.symbol = value,

@@ -49,6 +49,10 @@ const fn json_name(field: Field) -> &'static str {
         Field::Interval => "interval",
         Field::Count => "count",
         Field::Vwap => "vwap",
+        Field::QuoteVolume => "quote_volume",
+        Field::TakerBuyVolume => "taker_buy_volume",
+        Field::CloseTime => "close_time",
+        Field::BuyerMaker => "is_buyer_maker",
     }
 }
 

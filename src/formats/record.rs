@@ -76,6 +76,8 @@ impl<'a> JsonRecord<'a> {
                 b"interval" => Field::Interval,
                 b"quote_volume" => Field::QuoteVolume,
                 b"taker_buy_volume" => Field::TakerBuyVolume,
+                b"close_time" => Field::CloseTime,
+                b"is_buyer_maker" => Field::BuyerMaker,
                 _ => return self.other(cursor, key),
             },
         };

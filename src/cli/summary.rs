@@ -1,5 +1,7 @@
 //! What a run did, as a table for people or as one JSON object.
 
+mod seed;
+
 use super::output;
 use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
@@ -22,7 +24,7 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {
-    let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = summary;
+    let Summary { records, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = summary;
     let Records { used, late, quarantined, undecodable, ignored } = *records;
     let mut out = String::new();
     let outcomes = [
@@ -40,6 +42,7 @@ pub fn table(summary: &Summary) -> String {
     let _ = writeln!(out, "memory     {:.1} MB at most", *peak_memory_bytes as f64 / 1e6);
     if scores.values().all(BTreeMap::is_empty) {
         let _ = writeln!(out, "scores     none: no forecast came due");
+        seed.iter().for_each(|standings| out.push_str(&seed::table(standings)));
         return out;
     }
     let width = scores.keys().map(|symbol| symbol.chars().count()).max().unwrap_or(0).max("symbol".len());
@@ -61,6 +64,7 @@ pub fn table(summary: &Summary) -> String {
         "\nRatios are to repeating the last price (MAE) and to Gaussian quantiles (pinball): below 1 is better.\n",
     );
     experts(scores, &mut out);
+    seed.iter().for_each(|standings| out.push_str(&seed::table(standings)));
     out
 }
 
@@ -118,12 +122,16 @@ struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Summary { records, rows, forecasts, scores, seconds, peak_memory_bytes } = self.0;
-        let mut object = serializer.serialize_struct("Summary", 6)?;
+        let Summary { records, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = self.0;
+        let mut object = serializer.serialize_struct("Summary", 6 + usize::from(seed.is_some()))?;
         object.serialize_field("records", records)?;
         object.serialize_field("rows", rows)?;
         object.serialize_field("forecasts", forecasts)?;
         object.serialize_field("scores", &Symbols(scores))?;
+        match seed {
+            Some(standings) => object.serialize_field("seed", standings)?,
+            None => object.skip_field("seed")?,
+        }
         object.serialize_field("seconds", seconds)?;
         object.serialize_field("peak_memory_bytes", peak_memory_bytes)?;
         object.end()
@@ -164,6 +172,7 @@ mod tests {
             rows: 17_280,
             forecasts: 5_760,
             scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
+            seed: None,
             seconds: 1.25,
             peak_memory_bytes: 85_000_000,
         }

@@ -70,6 +70,9 @@ pub fn table(summary: &Summary) -> String {
 
 /// How the experts fared: the mean of their pinball ratios over all symbols, by horizon.
 fn experts(scores: &BTreeMap<String, BTreeMap<String, ScoreSummary>>, out: &mut String) {
+    if scores.values().flat_map(BTreeMap::values).all(|score| score.experts.is_empty()) {
+        return;
+    }
     let mut horizons: Vec<Span> =
         scores.values().flat_map(BTreeMap::keys).filter_map(|name| name.parse().ok()).collect();
     horizons.sort_unstable();

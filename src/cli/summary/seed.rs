@@ -15,13 +15,14 @@ const EPOCHS_PER_LINE: usize = 10;
 /// The newest model of each symbol: its errors on the test windows beside those of the last price, a sentence, its loss.
 #[must_use]
 pub fn table(standings: &BTreeMap<String, SeedStanding>) -> String {
-    let mut out = format!("\nThe student project's model: {}; {} parameters.\n", recipe(), grouped(PARAMETERS as u64));
+    let parameters = grouped(PARAMETERS as u64);
+    let mut out = format!("\nThe student project's model, {parameters} parameters: {}.\n", recipe());
     let width = standings.keys().map(|symbol| symbol.chars().count()).max().unwrap_or(0).max("symbol".len());
     let trained = || standings.iter().filter_map(|(symbol, standing)| Some((symbol, standing.report.as_ref()?)));
     if trained().next().is_some() {
         let _ = writeln!(
             out,
-            "Errors on the windows that it was not trained on, its last row first:\n\n\
+            "Errors on the test windows, which it was not trained on:\n\n\
              {:width$}  {:>24}  {:>10}  {:<10}  {:>9}  {:>9}  {:>8}  {:>9}",
             "symbol", "trained through", "train/test", "forecast", "MSE", "MAE", "MAE bps", "MAE price"
         );
@@ -66,12 +67,12 @@ pub fn table(standings: &BTreeMap<String, SeedStanding>) -> String {
 
 /// Which one is better, in plain words.
 fn verdict(report: &SeedReport) -> String {
-    let ratio = report.mae_ratio.map_or_else(String::new, |ratio| format!(", {ratio:.2} times as much"));
     let (model, naive) = (report.model.mae_bps, report.naive.mae_bps);
-    let errs = format!("the model errs by {model:.2} bps{ratio} as the last price ({naive:.2} bps)");
+    let ratio = report.mae_ratio.map_or_else(String::new, |ratio| format!(", {ratio:.2} times the last price's"));
+    let errs = format!("its error is {model:.2} bps{ratio} ({naive:.2} bps)");
     match report.better {
-        Better::Naive => format!("repeating the last price is better than this model: {errs}."),
-        Better::Seed => format!("this model is better than repeating the last price here: {errs}."),
+        Better::Naive => format!("repeating the last price is better than the model: {errs}."),
+        Better::Seed => format!("the model is better than repeating the last price: {errs}."),
         Better::Neither => format!("neither is better: {errs}."),
     }
 }
@@ -108,8 +109,8 @@ mod tests {
     #[test]
     fn says_in_plain_words_which_one_is_better() {
         let text = table(&standings());
-        let said = "BTC: repeating the last price is better than this model: \
-                    the model errs by 11.60 bps, 2.30 times as much as the last price (5.00 bps).";
+        let said = "BTC: repeating the last price is better than the model: \
+                    its error is 11.60 bps, 2.30 times the last price's (5.00 bps).";
         assert!(text.contains(said), "{text}");
         assert!(text.contains("315/75") && text.contains("40,901 parameters") && text.contains("36.80"), "{text}");
         assert!(text.contains("ETH: 123 of 400 rows: too few to train on."), "{text}");

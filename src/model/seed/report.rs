@@ -5,7 +5,7 @@
 
 use super::training::{Minibatch, Training};
 use super::windows::Windows;
-use super::{BATCH, DROPOUT, EPOCHS, HIDDEN, PARAMETERS, ROWS, TRAINING_ROWS, WINDOW};
+use super::{DROPOUT, EPOCHS, HIDDEN, PARAMETERS, ROWS, TRAINING_ROWS, WINDOW};
 use crate::model::learner::below;
 use crate::model::lstm::Lstm;
 use rand_chacha::ChaCha8Rng;
@@ -109,9 +109,7 @@ pub fn train(prices: &[f64], initial: &Lstm, random_seed: u64, minibatch: &mut M
 /// The recipe in one line, for people.
 #[must_use]
 pub fn recipe() -> String {
-    format!(
-        "LSTM({HIDDEN}), dropout {DROPOUT}, dense(1); the last {ROWS} rows, windows of {WINDOW}; Adam, {EPOCHS} epochs, batch {BATCH}"
-    )
+    format!("LSTM({HIDDEN}), dropout {DROPOUT}, dense; {ROWS} rows, windows of {WINDOW}; {EPOCHS} epochs")
 }
 
 impl Errors {

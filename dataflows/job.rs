@@ -11,12 +11,14 @@
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
 use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
+use super::seed::seed_config;
 use crate::config::{Config, ExpertsConfig, Preset, Scope as ModelScope};
 use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::sink::{Sink, SinkError, Stop};
-use crate::market::{SymbolTable, Timestamp};
+use crate::market::{Symbol, SymbolTable, Timestamp};
 use crate::model::experts::Parts;
+use crate::model::seed::forecaster::SeedStanding;
 use crate::model::settings::ForecasterConfig;
 use crate::model::settings::LearnerConfig;
 use crate::operators::board::Board;
@@ -24,6 +26,7 @@ use crate::operators::commit::{CommitLinks, Item, commit};
 use crate::operators::learn::learn;
 use crate::operators::market::market;
 use crate::operators::panes::panes;
+use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{SourceConfig, SourceLinks, source};
 use crate::operators::stats::{Records, Stats, Unused};
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
@@ -83,6 +86,9 @@ pub struct Summary {
     pub forecasts: u64,
     /// Per symbol, per horizon (`1m`).
     pub scores: BTreeMap<String, BTreeMap<String, ScoreSummary>>,
+    /// Per symbol, what the student project's model is worth; none where it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<BTreeMap<String, SeedStanding>>,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Peak resident memory of the process.
@@ -107,6 +113,7 @@ struct Shared {
     failure: Arc<Mutex<Option<String>>>,
     commit: CommitLinks,
     scores: Arc<Mutex<Scoreboard>>,
+    standings: Arc<Mutex<BTreeMap<Symbol, SeedStanding>>>,
     workers: usize,
 }
 
@@ -160,6 +167,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         stop,
         failure: Arc::default(),
         scores: Arc::default(),
+        standings: Arc::default(),
         workers,
     };
     let outcome = execute(&shared, serialised);
@@ -202,9 +210,9 @@ fn work(worker: &mut Worker, shared: &Shared) {
             return;
         }
     };
-    let boards = Boards::default();
+    let (boards, standings) = (Boards::default(), Standings::default());
     let dataflow = worker.next_dataflow_index();
-    let published = worker.dataflow(|scope| build(scope, input, shared, &boards));
+    let published = worker.dataflow(|scope| build(scope, input, shared, &boards, &standings));
     let mut stopping: Option<Instant> = None;
     // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
     while worker.has_dataflows() {
@@ -228,10 +236,17 @@ fn work(worker: &mut Worker, shared: &Shared) {
         worker.drop_dataflow(dataflow);
     }
     boards.add_to(&mut shared.scores.lock().unwrap_or_else(PoisonError::into_inner));
+    shared.standings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut standings.borrow_mut());
 }
 
 /// The graph; gives the probe behind `commit`.
-fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: &Boards) -> ProbeHandle<u64> {
+fn build(
+    scope: Scope<'_, u64>,
+    input: Box<dyn Input>,
+    shared: &Shared,
+    boards: &Boards,
+    standings: &Standings,
+) -> ProbeHandle<u64> {
     let config = &shared.config;
     let slide = config.time.slide();
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
@@ -239,8 +254,7 @@ fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: 
     let links = source_links(shared, finished.clone());
     let (ticks, aside) = source(scope, input, shared.source.clone(), links, Rc::clone(&symbols));
     let parts = panes(ticks, slide, symbols, shared.workers);
-    let model = (config.model.preset != Preset::None).then(|| forecaster_config(config));
-    let step = model.as_ref().map(|model| model.step);
+    let step = (config.model.preset != Preset::None).then_some(config.model.step);
     let rows = windows(parts, WindowsConfig { slide, windows: config.time.windows.clone(), step });
     let stats = Arc::clone(&shared.stats);
     let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.len() as u64));
@@ -249,11 +263,23 @@ fn build(scope: Scope<'_, u64>, input: Box<dyn Input>, shared: &Shared, boards: 
     if shared.rows_wanted {
         items = items.concat(rows.clone().flat_map(Item::rows));
     }
-    match model {
-        Some(model) => {
+    let stats = Arc::clone(&shared.stats);
+    let verdicts = match config.model.preset {
+        Preset::Default => {
+            let model = forecaster_config(config);
             let market =
                 if model.parts.market { market(rows.clone(), slide, model.step, shared.workers) } else { empty(scope) };
-            let verdicts = learn(rows, market, slide, model, Arc::clone(&shared.stats)).probe_with(&finished);
+            Some(learn(rows.clone(), market, slide, model, stats))
+        }
+        Preset::Seed => {
+            let verdicts = seed(rows.clone(), slide, seed_config(config), stats, Rc::clone(standings));
+            verdicts.map_err(|error| shared.fail(&error.to_string())).ok()
+        }
+        Preset::None => None,
+    };
+    match verdicts {
+        Some(verdicts) => {
+            let verdicts = verdicts.probe_with(&finished);
             scoreboard(verdicts.clone(), boards);
             items = items.concat(verdicts.map(|(pane, verdict)| Item::Verdict(pane, verdict)));
         }
@@ -338,7 +364,10 @@ fn summary(shared: &Shared, started: Instant) -> Summary {
     for ((symbol, horizon), sums) in shared.scores.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         scores.entry(symbol.to_string()).or_default().insert(horizon.to_string(), sums.summary());
     }
+    let standings = std::mem::take(&mut *shared.standings.lock().unwrap_or_else(PoisonError::into_inner));
+    let standings = standings.into_iter().map(|(symbol, standing)| (symbol.to_string(), standing)).collect();
     Summary {
+        seed: (shared.config.model.preset == Preset::Seed).then_some(standings),
         records: shared.stats.records(),
         unused: shared.stats.unused(),
         rows: shared.stats.rows(),

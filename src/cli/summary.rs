@@ -1,5 +1,7 @@
 //! What a run did, as a table for people or as one JSON object.
 
+mod seed;
+
 use super::output;
 use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
@@ -25,7 +27,7 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {
-    let Summary { records, unused, rows, forecasts, scores, seconds, peak_memory_bytes } = summary;
+    let Summary { records, unused, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = summary;
     let Records { used, late, quarantined, undecodable, ignored } = *records;
     let mut out = String::new();
     let outcomes = [
@@ -44,6 +46,7 @@ pub fn table(summary: &Summary) -> String {
     let _ = writeln!(out, "memory     {:.1} MB at most", *peak_memory_bytes as f64 / 1e6);
     if scores.values().all(BTreeMap::is_empty) {
         let _ = writeln!(out, "scores     none: no forecast came due");
+        seed.iter().for_each(|standings| out.push_str(&seed::table(standings)));
         return out;
     }
     let width = scores.keys().map(|symbol| symbol.chars().count()).max().unwrap_or(0).max("symbol".len());
@@ -65,6 +68,7 @@ pub fn table(summary: &Summary) -> String {
         "\nRatios are to repeating the last price (MAE) and to Gaussian quantiles (pinball): below 1 is better.\n",
     );
     experts(scores, &mut out);
+    seed.iter().for_each(|standings| out.push_str(&seed::table(standings)));
     out
 }
 
@@ -90,6 +94,9 @@ fn why_unused(unused: &BTreeMap<Unused, u64>, out: &mut String) {
 
 /// How the experts fared: the mean of their pinball ratios over all symbols, by horizon.
 fn experts(scores: &BTreeMap<String, BTreeMap<String, ScoreSummary>>, out: &mut String) {
+    if scores.values().flat_map(BTreeMap::values).all(|score| score.experts.is_empty()) {
+        return;
+    }
     let mut horizons: Vec<Span> =
         scores.values().flat_map(BTreeMap::keys).filter_map(|name| name.parse().ok()).collect();
     horizons.sort_unstable();
@@ -142,13 +149,17 @@ struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Summary { records, unused, rows, forecasts, scores, seconds, peak_memory_bytes } = self.0;
-        let mut object = serializer.serialize_struct("Summary", 7)?;
+        let Summary { records, unused, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = self.0;
+        let mut object = serializer.serialize_struct("Summary", 7 + usize::from(seed.is_some()))?;
         object.serialize_field("records", records)?;
         object.serialize_field("unused", &Reasons(unused))?;
         object.serialize_field("rows", rows)?;
         object.serialize_field("forecasts", forecasts)?;
         object.serialize_field("scores", &Symbols(scores))?;
+        match seed {
+            Some(standings) => object.serialize_field("seed", standings)?,
+            None => object.skip_field("seed")?,
+        }
         object.serialize_field("seconds", seconds)?;
         object.serialize_field("peak_memory_bytes", peak_memory_bytes)?;
         object.end()
@@ -210,6 +221,7 @@ mod tests {
             rows: 17_280,
             forecasts: 5_760,
             scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
+            seed: None,
             seconds: 1.25,
             peak_memory_bytes: 85_000_000,
         }

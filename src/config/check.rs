@@ -1,6 +1,6 @@
 //! Checks that span several keys. What one key alone allows is in [`super::keys`].
 
-use super::{Config, Format, Preset};
+use super::{Config, Format, ModelConfig, Preset};
 use crate::market::Span;
 
 /// The most panes of the longest window: each pane with a tick is kept, per symbol.
@@ -36,6 +36,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     let mut found = Vec::new();
     check_time(config, &mut found);
     check_model(config, &mut found);
+    check_seed(config, &mut found);
     check_files(config, &mut found);
     check_topics(config, &mut found);
     check_exclusive(config, &mut found);
@@ -125,6 +126,33 @@ fn check_model(config: &Config, found: &mut Vec<Problem>) {
             model.step
         );
         found.push(problem(&["time.windows", "model.step"], message));
+    }
+}
+
+/// The student project's model is what it was: its sizes are no settings, and it forecasts the next row alone.
+fn check_seed(config: &Config, found: &mut Vec<Problem>) {
+    let (model, usual) = (&config.model, ModelConfig::default());
+    if model.preset != Preset::Seed {
+        return;
+    }
+    if model.horizons != [model.step] {
+        let message = format!(
+            "model.horizons does not fit model.preset = seed, which forecasts the next row alone: leave it out, or make it [\"{}\"]",
+            model.step
+        );
+        found.push(problem(&["model.horizons", "model.step"], message));
+    }
+    let fixed = [
+        ("model.scope", model.scope == usual.scope),
+        ("model.hidden", model.hidden == usual.hidden),
+        ("model.layers", model.layers == usual.layers),
+        ("model.steps", model.steps == usual.steps),
+        ("model.minibatches", model.minibatches == usual.minibatches),
+        ("model.experts", model.experts == usual.experts),
+    ];
+    for (key, _) in fixed.into_iter().filter(|(_, as_usual)| !as_usual) {
+        let message = format!("{key} has no part in model.preset = seed, whose model is fixed: leave {key} out");
+        found.push(problem(&[key, "model.preset"], message));
     }
 }
 

@@ -283,10 +283,23 @@ impl Layers {
         }
     }
 
+    /// Defaults that follow from other keys: the student project's model forecasts one step ahead.
+    fn imply(&mut self) {
+        let is_seed = self.values.get("model.preset").is_some_and(|preset| preset.value.as_str() == Some("seed"));
+        if !is_seed || self.values.contains_key("model.horizons") {
+            return;
+        }
+        let set = self.values.get("model.step").map(|step| step.value.clone());
+        let step = set.or_else(|| KEYS.iter().find(|key| key.name == "model.step").and_then(default_of));
+        let setting = step.map(|step| Setting { value: Value::Array(vec![step]), origin: Origin::Default });
+        self.values.extend(setting.map(|setting| ("model.horizons".to_owned(), setting)));
+    }
+
     fn finish(mut self) -> Result<Settings, ConfigError> {
         if !self.problems.is_empty() {
             return Err(ConfigError { problems: self.problems });
         }
+        self.imply();
         for table in TABLES.iter().filter(|table| table.always) {
             self.on.entry(table.name).or_insert(Origin::Default);
         }

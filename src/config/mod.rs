@@ -204,6 +204,8 @@ pub enum Preset {
     /// Seven layers, the LSTM among them.
     #[default]
     Default,
+    /// The student project's LSTM.
+    Seed,
     /// Windows and features only.
     None,
 }

@@ -67,6 +67,11 @@ impl AdamW {
         self.settings.learning_rate = learning_rate;
     }
 
+    /// Sets what is added to the root in the steps to come.
+    pub fn set_epsilon(&mut self, epsilon: f64) {
+        self.settings.epsilon = epsilon;
+    }
+
     /// Steps made.
     #[must_use]
     pub fn steps(&self) -> u64 {

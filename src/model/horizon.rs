@@ -39,9 +39,9 @@ const WINDOW_RANGE_LABELS: usize = 10_000;
 /// The slow volatility speaks for at most this many times the model's scale.
 pub const SLOW_MAX: f64 = 8.0;
 /// False alarms of the drift detector, as a probability.
-const DRIFT_DELTA: f64 = 0.002;
+pub(super) const DRIFT_DELTA: f64 = 0.002;
 /// Scaled errors beyond this are as good as this to the drift detector.
-const DRIFT_ERROR_MAX: f64 = 4.0;
+pub(super) const DRIFT_ERROR_MAX: f64 = 4.0;
 
 /// One step on the clock, as the layers see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -105,6 +105,6 @@ impl Learner {
 }
 
 /// Uniform in `0..count`, without the bias of a remainder (Lemire 2019, the multiplication alone: the bias is below 2⁻⁴⁰).
-fn below(random: &mut ChaCha8Rng, count: usize) -> usize {
+pub(super) fn below(random: &mut ChaCha8Rng, count: usize) -> usize {
     ((u128::from(random.next_u64()) * count as u128) >> 64) as usize
 }

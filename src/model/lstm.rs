@@ -125,7 +125,7 @@ pub fn dropout_mask(random: &mut ChaCha8Rng, probability: f32, mask: &mut [f32])
 }
 
 /// Uniform in [0, 1) on 2²⁴ points.
-fn uniform(random: &mut ChaCha8Rng) -> f32 {
+pub(super) fn uniform(random: &mut ChaCha8Rng) -> f32 {
     (random.next_u32() >> 8) as f32 / 16_777_216.0
 }
 

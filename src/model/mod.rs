@@ -16,6 +16,7 @@
 //! | [`predictor`] | one sequence through the network, for forecasts |
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
+//! | [`seed`] | another model in whole: the student project's |
 //! | [`activation`], [`lane`], `product` | sigmoid and tanh, sixteen floats at a time, matrix products |
 //!
 //! A minibatch lies with the batch as the fastest dimension, sixteen sequences to a [`lane::Lane`]: each sequence is
@@ -54,6 +55,7 @@ pub mod quantile_window;
 pub mod random_features;
 pub mod scale;
 pub mod scratch;
+pub mod seed;
 pub mod settings;
 pub mod shape;
 pub mod state;

@@ -64,7 +64,7 @@ fn project(matrix: &[f64], x: &[f64], out: &mut [f64; RANDOM_FEATURES]) {
 }
 
 /// A standard normal number (Box and Muller 1958).
-fn normal(random: &mut ChaCha8Rng) -> f64 {
+pub(super) fn normal(random: &mut ChaCha8Rng) -> f64 {
     let mut uniform = || ((random.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     let radius = (-2.0 * libm::log(uniform())).sqrt();
     radius * libm::cos(TAU * uniform())

@@ -6,6 +6,7 @@ pub mod learn;
 pub mod market;
 pub mod panes;
 pub mod pool;
+pub mod seed;
 pub mod sliding;
 pub mod source;
 pub mod stats;

@@ -23,6 +23,15 @@ const WRONG: &[Case] = &[
     (|c| c.model.step = span("2m"), "model.step = 2m does not divide time.epoch: 5m"),
     (|c| c.time.windows = vec![span("10s")], "is shorter than model.step = 1m"),
     (|c| c.model.step = span("5m"), "model.step = 5m does not divide model.horizons: 1m"),
+    (|c| c.model.preset = Preset::Seed, "model.horizons does not fit model.preset = seed"),
+    (
+        |c| {
+            c.model.preset = Preset::Seed;
+            c.model.horizons = vec![c.model.step];
+            c.model.hidden = 64;
+        },
+        "model.hidden has no part in model.preset = seed",
+    ),
     (|c| c.model.horizons = vec![span("90s")], "model.step = 1m does not divide model.horizons: 90s"),
     (
         |c| c.model.horizons = vec![span("3000d")],

@@ -48,6 +48,22 @@ fn one_key_or_an_empty_table_turns_a_table_on() {
 }
 
 #[test]
+fn the_seed_s_horizon_is_its_step_unless_it_is_set() {
+    for (set, expected) in [(&["model.preset=seed"][..], 60_000), (&["model.preset=seed", "model.step=5m"], 300_000)] {
+        let settings = load("", &[], set).unwrap();
+        assert_eq!(settings.config.model.horizons, [Span::from_millis(expected)]);
+        let shown = settings.setting("model.horizons").unwrap();
+        assert_eq!(
+            (shown.value[0].as_str().unwrap().parse(), shown.origin),
+            (Ok(Span::from_millis(expected)), Origin::Default)
+        );
+    }
+    let error = load("", &[], &["model.preset=seed", "model.horizons=5m"]).unwrap_err();
+    assert!(error.contains("leave it out, or make it [\"1m\"] (model.horizons: --set;"), "{error}");
+    assert_eq!(load("", &[], &["model.preset=default"]).unwrap().config.model.horizons.len(), 4);
+}
+
+#[test]
 fn texts_become_every_type() {
     let env = [
         ("TICKCAST_TIME__WINDOWS", "10s, 1m"),

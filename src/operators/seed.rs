@@ -1,0 +1,221 @@
+//! Rows to scores and forecasts by the student project's model, on the worker that owns the symbol.
+//!
+//! ```text
+//!   rows ──Pipeline──> [seed] ── scores, forecasts ──> commit, scoreboard
+//!                         └──> standings (read when the dataflow is over)
+//! ```
+//!
+//! As in [`super::learn`], a step is worked off when the frontier has passed its end, symbol by symbol: take the row, score,
+//! train where an epoch ends, forecast. Where the rows end, each symbol's model is trained once more on its last 400 rows: for
+//! the standings alone, nothing is published of it.
+
+use super::learn::Verdict;
+use super::stats::Stats;
+use super::windows::PaneRows;
+use crate::market::{FeatureRow, Slide, Symbol, Timestamp};
+use crate::model::forecaster::StepResults;
+use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding};
+use crate::model::seed::report::SeedReport;
+use crate::model::shape::ModelError;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+/// The most symbol-steps worked off before what stands behind gets its turn.
+const WORK_PER_ACTIVATION: usize = 256;
+/// A training takes as long as some thousand steps: what stands behind gets its turn after each step that has any.
+const TRAINING_WORK: usize = WORK_PER_ACTIVATION;
+
+/// How far one worker's symbols are; one entry for each of them.
+pub type Standings = Rc<RefCell<BTreeMap<Symbol, SeedStanding>>>;
+
+/// Learns and forecasts; `standings` says how far each symbol is.
+///
+/// # Errors
+/// When the model's initial weights cannot be made: a fault in this program.
+pub fn seed<'scope>(
+    rows: StreamVec<'scope, u64, PaneRows>,
+    slide: Slide,
+    config: SeedConfig,
+    stats: Arc<Stats>,
+    standings: Standings,
+) -> Result<StreamVec<'scope, u64, (u64, Verdict)>, ModelError> {
+    let scope = rows.scope();
+    let mut state = State::new(slide, config, standings)?;
+    Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
+        Pipeline,
+        "Seed",
+        move |capability, info| {
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            move |(input, frontier), output| {
+                input.for_each_stamp(|_, data| {
+                    for batch in data {
+                        batch.drain(..).for_each(|rows| state.stash(rows));
+                    }
+                });
+                let Some(held) = capability.as_mut() else { return };
+                let frontier = frontier.frontier().first().copied();
+                let mut results = StepResults::default();
+                let done = {
+                    let mut session = output.session(&*held);
+                    state.advance(frontier, &mut results, |pane, results| {
+                        stats.add_forecasts(results.forecasts.len() as u64);
+                        session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
+                        session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
+                    })
+                };
+                match (done, frontier) {
+                    (true, None) => capability = None,
+                    (true, Some(time)) => held.downgrade(&time.max(*held.time())),
+                    (false, _) => {
+                        held.downgrade(&state.next_pane().max(*held.time()));
+                        activator.activate();
+                    }
+                }
+            }
+        },
+    ))
+}
+
+struct State {
+    slide: Slide,
+    config: Rc<SeedConfig>,
+    /// By symbol, so that results leave in its order.
+    forecasters: BTreeMap<Symbol, SeedForecaster>,
+    /// Rows at the ends of steps that are not worked off, by step number.
+    pending: BTreeMap<i64, Vec<FeatureRow>>,
+    /// The next step to work off.
+    next: i64,
+    /// The last pane that held a tick of any symbol.
+    last_pane: u64,
+    /// Whether a forecaster waits for a step without a row.
+    awake: bool,
+    scratch: SeedScratch,
+    standings: Standings,
+    /// Symbols whose last model is not trained yet, when the rows have ended.
+    unfinished: Option<Vec<Symbol>>,
+}
+
+impl State {
+    fn new(slide: Slide, config: SeedConfig, standings: Standings) -> Result<Self, ModelError> {
+        Ok(Self {
+            slide,
+            scratch: SeedScratch::new(config.random_seed)?,
+            config: Rc::new(config),
+            forecasters: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            next: 0,
+            last_pane: 0,
+            awake: false,
+            standings,
+            unfinished: None,
+        })
+    }
+
+    fn stash(&mut self, rows: PaneRows) {
+        self.last_pane = self.last_pane.max(rows.pane);
+        let end = self.slide.end_of(rows.pane).millis();
+        if end % self.config.step.millis() == 0 {
+            self.pending.insert(end / self.config.step.millis(), rows.into_rows().collect());
+        }
+    }
+
+    /// End of step number `step`.
+    fn end_of(&self, step: i64) -> Timestamp {
+        Timestamp::from_millis(step * self.config.step.millis())
+    }
+
+    /// The pane that the next step ends with.
+    fn next_pane(&self) -> u64 {
+        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
+    }
+
+    /// Works off the steps that end before the frontier, or with the last pane that held a tick where the rows have ended. False
+    /// when there is more to do.
+    fn advance(
+        &mut self,
+        frontier: Option<u64>,
+        results: &mut StepResults,
+        mut emit: impl FnMut(u64, &mut StepResults),
+    ) -> bool {
+        let Some(closed) = frontier.map_or(Some(self.last_pane), |frontier| frontier.checked_sub(1)) else {
+            return true;
+        };
+        let last = self.slide.end_of(closed).millis().div_euclid(self.config.step.millis());
+        let mut worked = 0;
+        while self.next <= last {
+            if worked >= WORK_PER_ACTIVATION {
+                return false;
+            }
+            if !self.awake {
+                // Nobody waits for a step without rows: on to the next that has some.
+                let first = self.pending.first_key_value().map_or(last + 1, |(&step, _)| step.min(last + 1));
+                self.next = self.next.max(first);
+                if self.next > last {
+                    break;
+                }
+            }
+            worked += self.step(results).max(1);
+            emit(self.next_pane(), results);
+            self.next += 1;
+        }
+        frontier.is_some() || self.finish()
+    }
+
+    /// One step of every symbol that has a row or waits for a score. Gives how much work that was.
+    fn step(&mut self, results: &mut StepResults) -> usize {
+        let at = self.end_of(self.next);
+        let rows = self.pending.remove(&self.next).unwrap_or_default();
+        for row in &rows {
+            if !self.forecasters.contains_key(&row.symbol) {
+                let forecaster = SeedForecaster::new(Rc::clone(&self.config), row.symbol.clone());
+                self.forecasters.insert(row.symbol.clone(), forecaster);
+            }
+        }
+        // Both are ordered by symbol: one walk.
+        let mut rows = rows.iter().peekable();
+        let mut worked = 0;
+        self.awake = false;
+        for (symbol, forecaster) in &mut self.forecasters {
+            let row = rows.next_if(|row| row.symbol == *symbol);
+            if row.is_some() || forecaster.awaits_scores() {
+                let before = forecaster.rows();
+                let report = forecaster.step(at, row, &mut self.scratch, results);
+                worked += if report.is_some() { TRAINING_WORK } else { 1 };
+                if report.is_some() || forecaster.rows() != before {
+                    note(&self.standings, symbol, forecaster.rows(), report.map(|report| (at, report)));
+                }
+            }
+            self.awake |= forecaster.awaits_scores();
+        }
+        worked
+    }
+
+    /// Trains the last model of one symbol, when the rows have ended. False when there are more.
+    fn finish(&mut self) -> bool {
+        let left = self.unfinished.get_or_insert_with(|| self.forecasters.keys().rev().cloned().collect());
+        let Some(symbol) = left.pop() else { return true };
+        let Some(forecaster) = self.forecasters.get_mut(&symbol) else { return left.is_empty() };
+        let at = Timestamp::from_millis((self.next - 1) * self.config.step.millis());
+        if let Some(report) = forecaster.train(at, &mut self.scratch) {
+            note(&self.standings, &symbol, forecaster.rows(), Some((at, report)));
+        }
+        left.is_empty()
+    }
+}
+
+fn note(standings: &Standings, symbol: &Symbol, rows: usize, training: Option<(Timestamp, SeedReport)>) {
+    let mut standings = standings.borrow_mut();
+    let standing = standings.entry(symbol.clone()).or_default();
+    standing.rows = rows;
+    if let Some((at, report)) = training {
+        standing.trained_through = Some(at.to_string());
+        standing.report = Some(report);
+    }
+}

@@ -3,6 +3,7 @@
 //! Structs hold checked values in the types of [`crate::market`]. Where a value came from is [`layers`]' business.
 
 pub mod check;
+mod collect;
 pub mod example;
 mod file;
 pub mod keys;
@@ -12,6 +13,7 @@ pub mod secrets;
 pub mod show;
 
 pub use check::Purpose;
+pub use collect::CollectConfig;
 pub use layers::{ConfigError, Settings};
 
 use crate::market::{Slide, Span};
@@ -305,24 +307,6 @@ pub struct DeadLetterConfig {
     pub file: Option<PathBuf>,
 }
 
-/// `[collect]`
-#[derive(Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CollectConfig {
-    /// Where the API is: scheme, host, and a path in front of the API's own, if any.
-    pub url: String,
-    /// Assets, by the API's names.
-    pub assets: Vec<String>,
-    /// How often each asset is asked for.
-    pub every: Span,
-    /// How long one answer may take.
-    pub timeout: Span,
-    /// The API's key. Never shown.
-    pub key: Option<String>,
-    /// File that holds the key instead.
-    pub key_file: Option<PathBuf>,
-}
-
 impl Default for JobConfig {
     fn default() -> Self {
         Self { id: "btc".to_owned() }
@@ -456,28 +440,6 @@ impl std::fmt::Debug for KafkaSinkConfig {
 impl std::fmt::Debug for MongoSinkConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MongoSinkConfig").field("uri", &"***").field("database", &self.database).finish_non_exhaustive()
-    }
-}
-
-impl Default for CollectConfig {
-    fn default() -> Self {
-        Self {
-            url: "https://data.messari.io".to_owned(),
-            assets: vec!["bitcoin".to_owned()],
-            every: ms(10 * SECOND),
-            timeout: ms(10 * SECOND),
-            key: None,
-            key_file: None,
-        }
-    }
-}
-
-impl std::fmt::Debug for CollectConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, assets, every, timeout, key, key_file } = self;
-        let mut shown = f.debug_struct("CollectConfig");
-        shown.field("url", url).field("assets", assets).field("every", every).field("timeout", timeout);
-        shown.field("key", &key.as_ref().map(|_| secrets::MASK)).field("key_file", key_file).finish()
     }
 }
 

@@ -14,8 +14,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Observations that may wait for the broker; then asking pauses. Some 25 MB, and a day at the default pace.
-pub const UNACKNOWLEDGED_MAX: u64 = 10_000;
 /// How long to wait for the broker at the end.
 pub const FLUSH_WAIT: Duration = Duration::from_secs(10);
 /// The longest time between two looks at what else there is to do.
@@ -112,14 +110,13 @@ impl Collector {
                 continue;
             }
             let Some((asset, due)) = self.pace.next() else { break };
-            let now = self.begun.elapsed();
-            if due <= now && self.unacknowledged() < UNACKNOWLEDGED_MAX {
+            let left = due.saturating_sub(self.begun.elapsed());
+            if left.is_zero() {
                 self.asker.ask(asset)?;
                 asked = true;
             } else {
-                let left = due.saturating_sub(now);
-                // What is due waits for the broker. Whether somebody asked to stop, the loop looks itself.
-                let _ = self.stop.sleep(if left.is_zero() { TICK } else { left.min(TICK) });
+                // Whether somebody asked to stop, the loop looks itself.
+                let _ = self.stop.sleep(left.min(TICK));
             }
         }
         self.finish()
@@ -190,7 +187,8 @@ impl Collector {
         }
         match novelty {
             Novelty::New => {
-                // Waits where the client's queue is full. What was not taken was not seen.
+                // While the broker is away the client's queue fills, up to some 32 MB: then this waits, and nobody is
+                // asked. What was not taken was not seen.
                 self.publisher.send(Some(data.symbol.as_str().as_bytes()), body, &self.stop)?;
                 self.sent += 1;
                 self.seen.note(data);

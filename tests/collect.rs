@@ -48,6 +48,14 @@ fn published(brokers: &str, topic: &str, key: &str) -> Vec<String> {
     messages.map(|message| String::from_utf8(message.value).unwrap()).collect()
 }
 
+/// That these are the same texts in the same order; names the first that differs.
+fn assert_same(found: &[String], expected: &[String]) {
+    if let Some(at) = found.iter().zip(expected).position(|(found, expected)| found != expected) {
+        panic!("record {at}:\n  published {}\n  expected  {}", found[at], expected[at]);
+    }
+    assert_eq!(found.len(), expected.len(), "number of records");
+}
+
 /// Bitcoin's script, and the bodies of it that are distinct observations.
 fn everything(recorded: &str) -> (Vec<Step>, Vec<String>) {
     let new = |n: u64| observation(recorded, "BTC", 10 * n, 10 * n - 5, 30_000.0 + n as f64);
@@ -98,7 +106,7 @@ fn play(brokers: &str, topic: &str, meanwhile: impl FnOnce(&Api, &mut Process)) 
     let finished = process.wait(Duration::from_secs(20)).expect_code(0);
     let slots = begun.elapsed().as_millis() / EVERY.as_millis() + 1;
 
-    assert_eq!(published(brokers, topic, "BTC"), distinct);
+    assert_same(&published(brokers, topic, "BTC"), &distinct);
     let (ethereum, sent) = (published(brokers, topic, "ETH"), api.distinct("ethereum"));
     // The last answer may have come after the signal.
     assert!(ethereum == sent || ethereum == sent[..sent.len() - 1], "{} of {}", ethereum.len(), sent.len());

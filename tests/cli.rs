@@ -169,6 +169,7 @@ fn each_help_holds_an_example_and_says_what_the_command_is_for() {
         "run",
         "backfill",
         "replay",
+        "collect",
         "config",
         "config show",
         "config example",

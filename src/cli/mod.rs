@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod backfill;
+pub mod collect;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -49,6 +50,8 @@ pub enum Command {
     Backfill(backfill::BackfillArgs),
     /// Publishes recorded files to the source's topic.
     Replay(replay::ReplayArgs),
+    /// Asks a market-data API for prices and publishes them to the source's topic.
+    Collect(collect::CollectArgs),
     /// Shows settings: what they are, where they came from, an example file.
     Config(config::ConfigArgs),
     /// Prints a completion script for a shell.
@@ -88,6 +91,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             let settings = load(args.config.path())?;
             settings.check_for(Purpose::Replay)?;
             replay::run(args, &settings)
+        }
+        Command::Collect(args) => {
+            let settings = load(args.config.path())?;
+            settings.check_for(Purpose::Collect)?;
+            collect::run(args, &settings)
         }
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),

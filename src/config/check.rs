@@ -3,6 +3,11 @@
 use super::{Config, Format, ModelConfig, Preset};
 use crate::market::Span;
 
+/// The shortest `collect.every`: an API that is asked more often takes it for an attack.
+pub const COLLECT_EVERY_MIN: Span = Span::from_millis(100);
+/// The longest `collect.timeout`: one asset that does not answer holds up the others for so long.
+pub const COLLECT_TIMEOUT_MAX: Span = Span::from_millis(300_000);
+
 /// The most panes of the longest window: each pane with a tick is kept, per symbol.
 pub const WINDOW_PANES_MAX: i64 = 10_000_000;
 /// The most steps of an epoch.
@@ -19,6 +24,8 @@ pub enum Purpose {
     Backfill,
     /// Publishes recorded files to the source's topic.
     Replay,
+    /// Publishes what an API says to the source's topic.
+    Collect,
 }
 
 /// Something wrong between keys.
@@ -41,6 +48,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     check_topics(config, &mut found);
     check_exclusive(config, &mut found);
     check_mongodb_source(config, &mut found);
+    check_collect(config, &mut found);
     found
 }
 
@@ -75,7 +83,7 @@ pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
                 "no source: give source.kafka, source.files or source.mongodb, as in --set source.files.paths=ticks.csv",
             );
         }
-        (Purpose::Replay, _) if kafka.is_none() => {
+        (Purpose::Replay | Purpose::Collect, _) if kafka.is_none() => {
             say("no topic to publish to: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
         }
         _ => {}
@@ -245,6 +253,24 @@ fn check_mongodb_source(config: &Config, found: &mut Vec<Problem>) {
             source.database, source.collection
         );
         found.push(problem(&["source.mongodb.collection", "sink.mongodb.ticks"], message));
+    }
+}
+
+fn check_collect(config: &Config, found: &mut Vec<Problem>) {
+    let super::CollectConfig { every, timeout, key, key_file, .. } = &config.collect;
+    if *every < COLLECT_EVERY_MIN {
+        let message = format!("collect.every = {every} is too often: write at least {COLLECT_EVERY_MIN}");
+        found.push(problem(&["collect.every"], message));
+    }
+    if *timeout > COLLECT_TIMEOUT_MAX {
+        let message = format!("collect.timeout = {timeout} is too long: write at most {COLLECT_TIMEOUT_MAX}");
+        found.push(problem(&["collect.timeout"], message));
+    }
+    if key.is_some() && key_file.is_some() {
+        found.push(problem(
+            &["collect.key", "collect.key_file"],
+            "collect.key and collect.key_file are both given: leave one of them out",
+        ));
     }
 }
 

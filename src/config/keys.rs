@@ -3,8 +3,8 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Choice, Flag, JobId, MongoUri, Options, Path, Paths, Share, Span, SpanOrZero, Spans, Start, Symbol, Text, Time,
-    Topic, Whole,
+    Assets, Choice, Flag, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span, SpanOrZero, Spans,
+    Start, Symbol, Text, Time, Topic, Whole,
 };
 
 /// A table of the file.
@@ -83,6 +83,7 @@ pub const TABLES: &[Table] = &[
         false,
         "Where records go that cannot be used: a topic or a file. Without it they are counted only.",
     ),
+    table("collect", true, "Where `collect` gets prices from, to publish them to source.kafka.topic."),
 ];
 
 const OPTIONS: &str = "any librdkafka option by its own name (TLS, SASL, …); NAME_file reads NAME from a file";
@@ -218,6 +219,12 @@ pub const KEYS: &[Key] = &[
     key("sink.files.format", Choice(&["jsonl"]), "\"jsonl\"", "JSON, one object a line"),
     optional("dead_letter.topic", Topic, "\"btc.dead\"", "Kafka topic, at the Kafka sink's brokers, else the source's"),
     optional("dead_letter.file", Path, "\"dead.jsonl\"", "file of JSON lines"),
+    key("collect.url", HttpUrl, "\"https://data.messari.io\"", "where Messari's market-data API is"),
+    key("collect.assets", Assets, "[\"bitcoin\"]", "assets to ask for, by the API's names"),
+    key("collect.every", Span, "\"10s\"", "how often each asset is asked for, spread evenly; at least 100ms"),
+    key("collect.timeout", Span, "\"10s\"", "how long one answer may take, connecting included; at most 5m"),
+    optional("collect.key", Secret, "\"your-key\"", "the API's key; better in TICKCAST_COLLECT__KEY or key_file"),
+    optional("collect.key_file", Path, "\"/run/secrets/messari\"", "file that holds the key instead"),
 ];
 
 /// What a dotted name stands for.

@@ -40,12 +40,22 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Any librdkafka option below it.
     Options,
+    /// Where an HTTP API is.
+    HttpUrl,
+    /// Names of assets, each a part of an address.
+    Assets,
+    /// A key that is sent in a header; never shown.
+    Secret,
 }
 
 /// The most items of a list of durations: each window and each horizon costs memory per symbol.
 pub const SPANS_MAX: usize = 32;
 /// The most files of a source: one partition each.
 pub const PATHS_MAX: usize = 10_000;
+/// The most assets of `collect`: they are asked one after the other.
+pub const ASSETS_MAX: usize = 100;
+/// The longest name of an asset in bytes.
+const ASSET_BYTES_MAX: usize = 64;
 /// The longest job id in bytes.
 pub const JOB_ID_BYTES_MAX: usize = 128;
 /// The longest name that Kafka gives a topic (249), less what `.progress` needs.
@@ -84,6 +94,13 @@ impl Kind {
             Self::Choice([others @ .., last]) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
             Self::Choice(words) => words.concat(),
             Self::Options => "a table of librdkafka options, each a text, a number, or true or false".to_owned(),
+            Self::HttpUrl => {
+                "http:// or https://, a host, and no user, query or fragment, as in https://data.messari.io".to_owned()
+            }
+            Self::Assets => format!(
+                "a list of 1 to {ASSETS_MAX} names of letters, digits, dot, underscore and minus, as in [\"bitcoin\", \"ethereum\"]"
+            ),
+            Self::Secret => "a text of printable ASCII characters without spaces".to_owned(),
         }
     }
 
@@ -108,7 +125,7 @@ impl Kind {
                 None => Err(wrong("no number")),
             },
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
-            Self::Spans | Self::Paths => self.read_list(value),
+            Self::Spans | Self::Paths | Self::Assets => self.read_list(value),
             Self::Options => match value {
                 Value::String(text) => Ok(Value::String(text.clone())),
                 Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(Value::String(value.to_string())),
@@ -131,13 +148,13 @@ impl Kind {
             Self::Whole(..) => text.parse().map(Value::Integer).ok(),
             Self::Share => text.parse().map(Value::Float).ok(),
             Self::Flag => text.parse().map(Value::Boolean).ok(),
-            Self::Spans | Self::Paths if text.starts_with('[') => {
+            Self::Spans | Self::Paths | Self::Assets if text.starts_with('[') => {
                 toml::from_str::<toml::Table>(&format!("list = {text}"))
                     .ok()
                     .filter(|table| table.len() == 1)
                     .and_then(|mut table| table.remove("list"))
             }
-            Self::Spans | Self::Paths => Some(Value::Array(
+            Self::Spans | Self::Paths | Self::Assets => Some(Value::Array(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
             )),
             _ => None,
@@ -148,8 +165,17 @@ impl Kind {
     fn read_list(self, value: &Value) -> Result<Value, String> {
         let wrong = |what: &str| format!("{what}: write {}", self.allowed());
         let Value::Array(items) = value else { return Err(wrong("no list")) };
-        let (item_kind, max) =
-            if matches!(self, Self::Spans) { (Self::Span, SPANS_MAX) } else { (Self::Path, PATHS_MAX) };
+        let max = match self {
+            Self::Spans => SPANS_MAX,
+            Self::Assets => ASSETS_MAX,
+            _ => PATHS_MAX,
+        };
+        let check = |text: &str| match self {
+            Self::Spans => Self::Span.check_text(text),
+            Self::Assets if !is_asset(text) => Err(format!("no name of an asset: write {}", self.allowed())),
+            Self::Assets => Ok(()),
+            _ => Self::Path.check_text(text),
+        };
         if items.is_empty() {
             return Err(wrong("an empty list"));
         }
@@ -159,7 +185,7 @@ impl Kind {
         let mut seen = std::collections::BTreeSet::new();
         for item in items {
             let text = item.as_str().ok_or_else(|| wrong(&format!("{item} is no text")))?;
-            item_kind.check_text(text).map_err(|what| format!("{item} is {what}"))?;
+            check(text).map_err(|what| format!("{item} is {what}"))?;
             // Durations are the same when they are as long: 60s and 1m.
             let same = text.parse::<Span>().map_or_else(|_| text.to_owned(), |span| span.to_string());
             if !seen.insert(same) {
@@ -188,6 +214,8 @@ impl Kind {
             Self::MongoUri if !text.starts_with("mongodb://") && !text.starts_with("mongodb+srv://") => {
                 wrong("begins with neither mongodb:// nor mongodb+srv://")
             }
+            Self::HttpUrl if !is_http_url(text) => wrong("no address"),
+            Self::Secret if !text.bytes().all(|b| b.is_ascii_graphic()) => wrong("no key"),
             Self::Start if !is_start(text) => wrong("no beginning"),
             Self::Time if !is_time(text) => wrong("no time"),
             _ => Ok(()),
@@ -202,6 +230,21 @@ fn is_job_id(text: &str) -> bool {
 fn is_topic(text: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     text.len() <= TOPIC_BYTES_MAX && text != "." && text != ".." && text.bytes().all(legal)
+}
+
+fn is_asset(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let dots = text.bytes().all(|b| b == b'.');
+    !dots && text.len() <= ASSET_BYTES_MAX && text.bytes().all(legal)
+}
+
+/// What is asked for is appended to it.
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let bytes_fit = rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'@' | b'?' | b'#' | b'\\'));
+        bytes_fit && !rest.starts_with(['/', ':'])
+    })
 }
 
 fn is_start(text: &str) -> bool {

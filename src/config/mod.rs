@@ -3,6 +3,7 @@
 //! Structs hold checked values in the types of [`crate::market`]. Where a value came from is [`layers`]' business.
 
 pub mod check;
+mod collect;
 pub mod example;
 mod file;
 pub mod keys;
@@ -13,6 +14,7 @@ pub mod secrets;
 pub mod show;
 
 pub use check::Purpose;
+pub use collect::CollectConfig;
 pub use layers::{ConfigError, Settings};
 pub use mongodb_source::MongoSourceConfig;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub sink: SinkConfig,
     /// Where records go that cannot be used.
     pub dead_letter: Option<DeadLetterConfig>,
+    /// What `collect` asks for.
+    pub collect: CollectConfig,
 }
 
 /// `[job]`

@@ -29,14 +29,20 @@ pub fn mask_uri(uri: &str) -> String {
     format!("{scheme}://{user}{host}{options}")
 }
 
+/// Whether a setting may hold a password between `//` and `@`.
+fn is_address(name: &str) -> bool {
+    name.ends_with(".uri") || name.ends_with(".url")
+}
+
 /// A setting's value as it may be shown, in TOML.
 #[must_use]
 pub fn shown(name: &str, value: &Value) -> String {
     let is_option = name.contains(".options.");
     match value {
         _ if is_option && is_secret_option(name) => format!("\"{MASK}\""),
-        Value::String(uri) if name.ends_with(".uri") => Value::from(mask_uri(uri)).to_string(),
-        _ if name.ends_with(".uri") => format!("\"{MASK}\""),
+        _ if name == "collect.key" => format!("\"{MASK}\""),
+        Value::String(uri) if is_address(name) => Value::from(mask_uri(uri)).to_string(),
+        _ if is_address(name) => format!("\"{MASK}\""),
         _ => value.to_string(),
     }
 }
@@ -74,6 +80,8 @@ mod tests {
         for name in ["sasl.password", "ssl.key.password", "sasl.oauthbearer.client.secret", "My.Token", "ssl.key.pem"] {
             assert_eq!(shown(&format!("sink.kafka.options.{name}"), &Value::from("hunter2")), "\"***\"", "{name}");
         }
+        assert_eq!(shown("collect.key", &Value::from("hunter2")), "\"***\"");
+        assert_eq!(shown("collect.url", &Value::from("https://me:hunter2@api")), "\"https://***@api\"");
         assert_eq!(shown("sink.kafka.options.security.protocol", &Value::from("SSL")), "\"SSL\"");
         let options = BTreeMap::from([("sasl.password".to_owned(), "hunter2".to_owned())]);
         assert_eq!(format!("{:?}", MaskedOptions(&options)), r#"{"sasl.password": "***"}"#);

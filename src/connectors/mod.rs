@@ -6,6 +6,7 @@ pub mod files;
 pub mod input;
 pub mod kafka;
 pub mod memory;
+pub mod messari;
 pub mod mongodb;
 pub mod replayer;
 pub mod simulation;

@@ -163,6 +163,8 @@ fn each_command_asks_for_its_source() {
         (Purpose::Replay, config(true, given()), ""),
         (Purpose::Replay, config(false, given()), "no topic to publish to"),
         (Purpose::Replay, history(config(false, None)), "no topic to publish to"),
+        (Purpose::Collect, config(true, None), ""),
+        (Purpose::Collect, config(false, None), "no topic to publish to"),
     ] {
         let said: Vec<String> = check_for(&config, purpose).into_iter().map(|problem| problem.message).collect();
         assert_eq!(said.is_empty(), expected.is_empty(), "{purpose:?}: {said:?}");

@@ -1,4 +1,4 @@
-//! Publishes ticks into the input topic: for `replay` and the demo.
+//! Publishes ticks into the input topic: for `replay`, `collect` and the demo.
 
 use super::channel::Channel;
 use super::connect::{Inquirer, START_WAIT};
@@ -78,6 +78,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// Looks at what was acknowledged, without waiting.
+    ///
+    /// # Errors
+    /// As [`Publisher::send`].
+    pub fn serve(&mut self) -> Result<(), PublishError> {
+        self.unserved = 0;
+        Ok(self.channel.serve()?)
+    }
+
     /// Waits until everything is acknowledged.
     ///
     /// # Errors
@@ -87,7 +96,7 @@ impl Publisher {
         Ok(self.channel.drain(&mut Patience::new(stop))?)
     }
 
-    /// Records that the broker has acknowledged, as far as [`Publisher::send`] and [`Publisher::flush`] have looked.
+    /// Records that the broker has acknowledged, as far as it has looked: see [`Publisher::serve`].
     #[must_use]
     pub fn acknowledged(&self) -> u64 {
         self.channel.acknowledged()

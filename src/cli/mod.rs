@@ -12,6 +12,7 @@ pub mod logging;
 pub mod output;
 pub mod progress;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod signals;
 pub mod summary;
@@ -49,6 +50,8 @@ pub enum Command {
     Backfill(backfill::BackfillArgs),
     /// Publishes recorded files to the source's topic.
     Replay(replay::ReplayArgs),
+    /// Judges stored forecasts: a table, and a page with words and pictures.
+    Report(report::ReportArgs),
     /// Shows settings: what they are, where they came from, an example file.
     Config(config::ConfigArgs),
     /// Prints a completion script for a shell.
@@ -89,6 +92,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Replay)?;
             replay::run(args, &settings)
         }
+        Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),
     }

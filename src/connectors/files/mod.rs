@@ -4,3 +4,4 @@ pub mod dead_letters;
 pub mod input;
 pub mod lines;
 pub mod sink;
+pub mod stored;

@@ -32,33 +32,54 @@ pub(super) fn open(
     job: &str,
     stop: &Stop,
 ) -> Result<Opened, SinkError> {
+    let end = Instant::now() + OPEN_TIME_MAX;
+    let connected = connect(config, end, stop)?;
+    let prepare = async {
+        make_indexes(&connected.session, config, collections).await?;
+        take_generation(&connected.session, job).await
+    };
+    let left = end.saturating_duration_since(Instant::now());
+    let taken = connected.session.run(prepare, left, stop);
+    let (generation, database_id) = taken.map_err(|trouble| connected.explain(&trouble))?;
+    Ok(Opened { session: connected.session, generation, database_id })
+}
+
+/// A client of the database; whether somebody answers shows at the first question.
+pub(super) struct Connected {
+    pub(super) session: Session,
+    uri: Uri,
+    user: Option<String>,
+}
+
+impl Connected {
+    /// What is wrong and what to do, without the password.
+    pub(super) fn explain(&self, trouble: &Trouble) -> SinkError {
+        self.uri.explain(trouble, &self.session.host, self.user.as_deref())
+    }
+}
+
+/// Reads the connection string, finds its servers, makes the client.
+pub(super) fn connect(config: &MongoSinkConfig, end: Instant, stop: &Stop) -> Result<Connected, SinkError> {
     let uri = Uri::of(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| SinkError::Fatal(format!("cannot start the MongoDB client: {error}")))?;
-    let end = Instant::now() + OPEN_TIME_MAX;
-    let left = || end.saturating_duration_since(Instant::now());
-    let options = run(&runtime, async { ClientOptions::parse(&uri.text).await }, left(), stop);
+    let left = end.saturating_duration_since(Instant::now());
+    let options = run(&runtime, async { ClientOptions::parse(&uri.text).await }, left, stop);
     let mut options = options.map_err(|trouble| uri.unreadable(&trouble))?;
     options.server_selection_timeout = at_most(options.server_selection_timeout, SELECTION_TIME_MAX);
     options.connect_timeout = at_most(options.connect_timeout, SELECTION_TIME_MAX);
     options.app_name.get_or_insert_with(|| "tickcast".to_owned());
     let host = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let user = options.credential.as_ref().and_then(|credential| credential.username.clone());
-    let explain = |trouble: Trouble| uri.explain(&trouble, &host, user.as_deref());
     let client = {
         let _inside = runtime.enter();
-        Client::with_options(options).map_err(|error| explain(Trouble::Driver(Box::new(error))))?
+        Client::with_options(options)
+            .map_err(|error| uri.explain(&Trouble::Driver(Box::new(error)), &host, user.as_deref()))?
     };
     let database = client.database(&config.database);
-    let session = Session { runtime, client, database, host: host.clone() };
-    let prepare = async {
-        make_indexes(&session, config, collections).await?;
-        take_generation(&session, job).await
-    };
-    let (generation, database_id) = session.run(prepare, left(), stop).map_err(explain)?;
-    Ok(Opened { session, generation, database_id })
+    Ok(Connected { session: Session { runtime, client, database, host }, uri, user })
 }
 
 fn at_most(given: Option<Duration>, limit: Duration) -> Option<Duration> {

@@ -8,6 +8,7 @@
 mod connect;
 mod documents;
 mod session;
+pub mod stored;
 mod upserts;
 
 use self::upserts::{Target, Upsert, Writer};

@@ -15,3 +15,4 @@ pub mod formats;
 pub mod market;
 pub mod model;
 pub mod operators;
+pub mod report;

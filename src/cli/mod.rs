@@ -13,6 +13,7 @@ pub mod logging;
 pub mod output;
 pub mod progress;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod signals;
 pub mod summary;
@@ -52,6 +53,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Asks a market-data API for prices and publishes them to the source's topic.
     Collect(collect::CollectArgs),
+    /// Judges stored forecasts: a table, and a page with words and pictures.
+    Report(report::ReportArgs),
     /// Shows settings: what they are, where they came from, an example file.
     Config(config::ConfigArgs),
     /// Prints a completion script for a shell.
@@ -97,6 +100,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Collect)?;
             collect::run(args, &settings)
         }
+        Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),
     }

@@ -12,6 +12,7 @@ pub mod replayer;
 pub mod simulation;
 pub mod sink;
 pub mod store;
+pub mod stored;
 
 #[cfg(test)]
 mod test_records;

@@ -3,4 +3,5 @@
 pub mod drift;
 pub mod evidence;
 pub mod pinball;
+pub mod report;
 pub mod skill;

@@ -6,3 +6,4 @@ pub mod lines;
 mod open;
 mod parquet;
 pub mod sink;
+pub mod stored;

@@ -19,6 +19,7 @@ pub mod publisher;
 mod records;
 pub mod sink;
 pub mod source;
+pub mod stored;
 mod topics;
 
 pub use dead_letters::DeadLetterSink;

@@ -167,7 +167,7 @@ pub(super) struct Uri {
 }
 
 impl Uri {
-    fn of_sink(config: &MongoSinkConfig) -> Result<Self, SinkError> {
+    pub(super) fn of_sink(config: &MongoSinkConfig) -> Result<Self, SinkError> {
         Self::of("sink.mongodb", &config.uri, config.uri_file.as_deref(), "read and write")
     }
 

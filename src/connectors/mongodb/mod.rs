@@ -9,6 +9,7 @@ mod connect;
 mod documents;
 mod session;
 pub mod source;
+pub mod stored;
 mod upserts;
 
 use self::upserts::{Target, Upsert, Writer};

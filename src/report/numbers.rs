@@ -1,0 +1,37 @@
+//! Numbers as people read them.
+
+/// What stands for a figure that there is none of.
+pub(super) const NONE: &str = "–";
+
+/// With that many decimals.
+pub(super) fn decimals(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// A share, in per cent.
+pub(super) fn percent(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{:.digits$} %", value * 100.0))
+}
+
+/// An e-value, which may be astronomic.
+pub(super) fn e_value(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{v:.0e}"),
+        v if v >= 100.0 => grouped(v.round() as u64),
+        v if v < 0.01 && v > 0.0 => "below 0.01".to_owned(),
+        v => format!("{v:.2}"),
+    }
+}
+
+/// 1234567 as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

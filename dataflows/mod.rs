@@ -1,4 +1,5 @@
 //! The graphs: who feeds whom, with which exchange. Start reading at [`job`].
 
 pub mod job;
+pub mod model;
 pub mod scoreboard;

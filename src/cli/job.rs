@@ -10,6 +10,7 @@ use crate::connectors::kafka::{self, DeadLetterSink, KafkaInput, KafkaSink, Prog
 use crate::connectors::mongodb::MongoSink;
 use crate::connectors::sink::{Resumed, Sink, Stop};
 use crate::dataflows::job::{self, InputFactory, Job, Summary};
+use crate::dataflows::model::initial_weights;
 use crate::formats::Decoder;
 use crate::market::{Release, Timestamp};
 use crate::operators::stats::Stats;
@@ -52,6 +53,8 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
 /// When something that the configuration names cannot be opened, or cannot go on.
 pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
     check_options(config)?;
+    let initial = initial_weights(config)?;
+    let digest = initial.as_ref().map(|initial| initial.digest());
     let partitions = match &config.source.kafka {
         Some(kafka) => kafka::partition_count(kafka)?,
         None => 1,
@@ -70,6 +73,10 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         sink.reset();
     }
     let progress = progress.filter(|_| !plan.reset);
+    progress.as_ref().map_or(Ok(()), |p| p.check_initial_weights(digest)).map_err(anyhow::Error::msg)?;
+    if let Some(sink) = &mut kafka_sink {
+        sink.set_initial_weights(digest);
+    }
     let input = open_input(config, plan, progress.as_ref(), kafka_sink.as_mut())?;
     tell(config, plan, partitions, progress.as_ref());
     let releases = progress.as_ref().map_or_else(Vec::new, releases);
@@ -82,6 +89,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         sinks,
         range: plan.range,
         releases,
+        initial,
         stop: stop.clone(),
         stats: Arc::clone(stats),
     };

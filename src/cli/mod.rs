@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod job;
 pub mod logging;
+pub mod model;
 pub mod output;
 pub mod progress;
 pub mod replay;
@@ -49,6 +50,8 @@ pub enum Command {
     Backfill(backfill::BackfillArgs),
     /// Publishes recorded files to the source's topic.
     Replay(replay::ReplayArgs),
+    /// Shows, exports and imports the LSTM's weights.
+    Model(model::ModelArgs),
     /// Shows settings: what they are, where they came from, an example file.
     Config(config::ConfigArgs),
     /// Prints a completion script for a shell.
@@ -89,6 +92,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Replay)?;
             replay::run(args, &settings)
         }
+        Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),
     }

@@ -11,6 +11,7 @@ pub mod replayer;
 pub mod simulation;
 pub mod sink;
 pub mod store;
+pub mod weights;
 
 #[cfg(test)]
 mod test_records;

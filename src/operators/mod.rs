@@ -9,4 +9,5 @@ pub mod pool;
 pub mod sliding;
 pub mod source;
 pub mod stats;
+pub mod weights;
 pub mod windows;

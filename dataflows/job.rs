@@ -10,25 +10,26 @@
 //! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
+use super::model::forecaster_config;
 use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
 use super::seed::seed_config;
-use crate::config::{Config, ExpertsConfig, Preset, Scope as ModelScope};
+use crate::config::{Config, Preset};
 use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::sink::{Sink, SinkError, Stop};
+use crate::connectors::weights::{StoreError, WeightsSender, WeightsWriter};
 use crate::market::{Symbol, SymbolTable, Timestamp};
-use crate::model::experts::Parts;
 use crate::model::seed::forecaster::SeedStanding;
-use crate::model::settings::ForecasterConfig;
-use crate::model::settings::LearnerConfig;
+use crate::model::weights::{InitialWeights, Weights};
 use crate::operators::board::Board;
 use crate::operators::commit::{CommitLinks, Item, commit};
-use crate::operators::learn::learn;
+use crate::operators::learn::{Learnt, learn};
 use crate::operators::market::market;
 use crate::operators::panes::panes;
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{SourceConfig, SourceLinks, source};
 use crate::operators::stats::{Records, Stats, Unused};
+use crate::operators::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -62,6 +63,8 @@ pub struct Job {
     pub range: (Option<Timestamp>, Option<Timestamp>),
     /// Idle releases that an earlier run decided, to be replayed.
     pub releases: Vec<crate::market::Release>,
+    /// The weights that the model starts from: [`super::model::initial_weights`].
+    pub initial: Option<Arc<InitialWeights>>,
     /// Ends the job without closing the windows that are open.
     pub stop: Stop,
     /// Counters, readable while the job runs.
@@ -87,7 +90,6 @@ pub struct Summary {
     /// Per symbol, per horizon (`1m`).
     pub scores: BTreeMap<String, BTreeMap<String, ScoreSummary>>,
     /// Per symbol, what the student project's model is worth; none where it does not run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<BTreeMap<String, SeedStanding>>,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -115,6 +117,11 @@ struct Shared {
     scores: Arc<Mutex<Scoreboard>>,
     standings: Arc<Mutex<BTreeMap<Symbol, SeedStanding>>>,
     workers: usize,
+    initial: Option<Arc<InitialWeights>>,
+    /// Where weights go, where they are wanted.
+    weights: Option<WeightsSender>,
+    /// The best of what workers say of a network that all symbols share.
+    shared_weights: Arc<Mutex<Option<Weights>>>,
 }
 
 impl Shared {
@@ -134,7 +141,7 @@ impl Shared {
 /// When the input or a sink cannot go on.
 pub fn run(job: Job) -> Result<Summary, JobError> {
     let started = Instant::now();
-    let Job { config, workers, serialised, input, sinks, range, releases, stop, stats } = job;
+    let Job { config, workers, serialised, input, sinks, range, releases, initial, stop, stats } = job;
     let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
     let rows_wanted = wants(|sink| sink.wants().rows);
     let source = SourceConfig {
@@ -152,6 +159,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         let stats = Arc::clone(&stats);
         Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
     };
+    let trouble = |error: StoreError| JobError(format!("model.weights: {error}"));
+    let writer = config.model.weights.as_deref().map(WeightsWriter::spawn).transpose().map_err(trouble)?;
     let limits = Limits::of(&sinks);
     let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
         .map_err(|error| JobError(format!("cannot start a thread: {error}")))?;
@@ -169,9 +178,13 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         scores: Arc::default(),
         standings: Arc::default(),
         workers,
+        initial,
+        weights: writer.as_ref().map(WeightsWriter::sender),
+        shared_weights: Arc::default(),
     };
     let outcome = execute(&shared, serialised);
     let committed = committer.finish();
+    let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(trouble);
     if let Some(message) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(JobError(message));
     }
@@ -180,7 +193,27 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         Err(SinkError::Fatal(message)) => return Err(JobError(message)),
         Err(SinkError::Stopped) | Ok(()) => {}
     }
+    written?;
     Ok(summary(&shared, started))
+}
+
+/// Writes what workers have left: weights that all symbols share.
+fn finish_weights(writer: WeightsWriter, shared: &Shared) -> Result<(), StoreError> {
+    let weights = shared.shared_weights.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(weights) = weights {
+        writer.sender().send(None, weights.to_bytes());
+    }
+    writer.finish()
+}
+
+/// Which worker's word on shared weights counts, the same for any number of workers: the one that has learnt most, then the one
+/// of the first symbol that has an example.
+fn better(one: Weights, other: Weights) -> Weights {
+    let rank = |weights: &Weights| {
+        let symbol = weights.example.as_ref().map(|example| example.symbol.clone());
+        (std::cmp::Reverse(weights.about.model.version), symbol.is_none(), symbol)
+    };
+    if rank(&other) < rank(&one) { other } else { one }
 }
 
 fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
@@ -212,7 +245,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
     };
     let (boards, standings) = (Boards::default(), Standings::default());
     let dataflow = worker.next_dataflow_index();
-    let published = worker.dataflow(|scope| build(scope, input, shared, &boards, &standings));
+    let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &boards, &standings));
     let mut stopping: Option<Instant> = None;
     // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
     while worker.has_dataflows() {
@@ -235,18 +268,22 @@ fn work(worker: &mut Worker, shared: &Shared) {
         // A source that keeps its capability would hang the exit, and giving it up would close windows.
         worker.drop_dataflow(dataflow);
     }
+    if let Some(weights) = learnt.filter(|_| shared.weights.is_some()).and_then(|learnt| learnt.hand_out()) {
+        let mut best = shared.shared_weights.lock().unwrap_or_else(PoisonError::into_inner);
+        *best = Some(best.take().map_or_else(|| weights.clone(), |known| better(known, weights.clone())));
+    }
     boards.add_to(&mut shared.scores.lock().unwrap_or_else(PoisonError::into_inner));
     shared.standings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut standings.borrow_mut());
 }
 
-/// The graph; gives the probe behind `commit`.
+/// The graph; gives the probe behind `commit`, and what is learnt.
 fn build(
     scope: Scope<'_, u64>,
     input: Box<dyn Input>,
     shared: &Shared,
     boards: &Boards,
     standings: &Standings,
-) -> ProbeHandle<u64> {
+) -> (ProbeHandle<u64>, Option<Learnt>) {
     let config = &shared.config;
     let slide = config.time.slide();
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
@@ -264,18 +301,20 @@ fn build(
         items = items.concat(rows.clone().flat_map(Item::rows));
     }
     let stats = Arc::clone(&shared.stats);
-    let verdicts = match config.model.preset {
+    let (verdicts, learnt) = match config.model.preset {
         Preset::Default => {
-            let model = forecaster_config(config);
+            let model = forecaster_config(config, shared.initial.clone());
             let market =
                 if model.parts.market { market(rows.clone(), slide, model.step, shared.workers) } else { empty(scope) };
-            Some(learn(rows.clone(), market, slide, model, stats))
+            let out = shared.weights.clone().map(WeightsOut::new);
+            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, stats, out);
+            (Some(verdicts), Some(learnt))
         }
         Preset::Seed => {
             let verdicts = seed(rows.clone(), slide, seed_config(config), stats, Rc::clone(standings));
-            verdicts.map_err(|error| shared.fail(&error.to_string())).ok()
+            (verdicts.map_err(|error| shared.fail(&error.to_string())).ok(), None)
         }
-        Preset::None => None,
+        Preset::None => (None, None),
     };
     match verdicts {
         Some(verdicts) => {
@@ -289,7 +328,7 @@ fn build(
     }
     let published = ProbeHandle::new();
     commit(items, slide, shared.commit.clone()).probe_with(&published);
-    published
+    (published, learnt)
 }
 
 fn source_links(shared: &Shared, finished: ProbeHandle<u64>) -> SourceLinks {
@@ -303,60 +342,6 @@ fn source_links(shared: &Shared, finished: ProbeHandle<u64>) -> SourceLinks {
         stopped: Arc::new(move || stop.requested()),
         failed: Arc::new(move |message| failing.fail(&message)),
     }
-}
-
-fn forecaster_config(config: &Config) -> ForecasterConfig {
-    let model = &config.model;
-    ForecasterConfig {
-        job: config.job.id.as_str().into(),
-        step: model.step,
-        epoch: config.time.epoch,
-        horizons: model.horizons.clone(),
-        coverage: model.coverage,
-        parts: parts(&model.experts),
-        pooled: model.scope == ModelScope::Pooled && model.experts.lstm,
-        learner: LearnerConfig {
-            hidden: model.hidden,
-            layers: model.layers,
-            steps: model.steps,
-            minibatches: model.minibatches,
-            epoch_steps: config.time.epoch.in_units_of(model.step).unwrap_or(1).unsigned_abs() as usize,
-            horizons: model.horizons.len(),
-            random_seed: model.random_seed,
-        },
-    }
-}
-
-fn parts(config: &ExpertsConfig) -> Parts {
-    let ExpertsConfig {
-        gaussian,
-        empirical,
-        range_scale,
-        location,
-        window_range,
-        geometric_range,
-        slow,
-        quantile_regression,
-        random_features,
-        lstm,
-        median_gate,
-        interval_control,
-        flow,
-        market,
-    } = *config;
-    let experts = [
-        gaussian,
-        empirical,
-        range_scale,
-        location,
-        window_range,
-        geometric_range,
-        slow,
-        quantile_regression,
-        random_features,
-        lstm,
-    ];
-    Parts { experts, median_gate, interval_control, flow, market }
 }
 
 fn summary(shared: &Shared, started: Instant) -> Summary {

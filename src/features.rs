@@ -21,6 +21,23 @@ pub use statistics::{BarStatistics, clock_inputs};
 
 /// Inputs per step of the LSTM's sequence.
 pub const INPUTS: usize = 14;
+/// Their names, in order: the bar's and its statistics', then the clock's.
+pub const INPUT_NAMES: [&str; INPUTS] = [
+    "return",
+    "log_range",
+    "log_range_10",
+    "log_range_90",
+    "place_in_bar",
+    "log_volume",
+    "above_vwap_10",
+    "abs_return",
+    "present",
+    "sin_day",
+    "cos_day",
+    "hour_end",
+    "quarter_end",
+    "five_minutes_end",
+];
 /// Inputs of the scale: three of presence, eight of range, three of volume, one, six of the time of day, two of the week.
 pub const SCALE_INPUTS: usize = 23;
 /// Inputs of the location: where the price comes from.

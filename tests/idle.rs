@@ -117,6 +117,7 @@ fn a_quiet_partition(workers: Workers) {
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
         range: (None, None),
         releases: Vec::new(),
+        initial: None,
         stop: stop.clone(),
         stats: Arc::clone(&stats),
     };

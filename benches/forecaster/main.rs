@@ -37,6 +37,7 @@ fn config() -> ForecasterConfig {
         coverage: 0.9,
         parts: Parts::default(),
         pooled: false,
+        initial: None,
         learner: LearnerConfig {
             hidden: 32,
             layers: 1,

@@ -11,6 +11,7 @@ use crate::connectors::mongodb::MongoSink;
 use crate::connectors::mongodb::source::MongoSource;
 use crate::connectors::sink::{Resumed, Sink, Stop};
 use crate::dataflows::job::{self, InputFactory, Job, Summary};
+use crate::dataflows::model::initial_weights;
 use crate::formats::Decoder;
 use crate::market::{Release, Timestamp};
 use crate::operators::stats::Stats;
@@ -50,6 +51,8 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
 /// When something that the configuration names cannot be opened, or cannot go on.
 pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
     check_options(config)?;
+    let initial = initial_weights(config)?;
+    let digest = initial.as_ref().map(|initial| initial.digest());
     let partitions = match &config.source.kafka {
         Some(kafka) => kafka::partition_count(kafka)?,
         None => 1,
@@ -68,6 +71,10 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         sink.reset();
     }
     let progress = progress.filter(|_| !plan.reset);
+    progress.as_ref().map_or(Ok(()), |p| p.check_initial_weights(digest)).map_err(anyhow::Error::msg)?;
+    if let Some(sink) = &mut kafka_sink {
+        sink.set_initial_weights(digest);
+    }
     let input = open_input(config, plan, progress.as_ref(), kafka_sink.as_mut(), stop)?;
     tell(config, plan, partitions, progress.as_ref());
     let releases = progress.as_ref().map_or_else(Vec::new, releases);
@@ -80,6 +87,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         sinks,
         range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),
         releases,
+        initial,
         stop: stop.clone(),
         stats: Arc::clone(stats),
     };

@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 pub mod job;
 pub mod logging;
+pub mod model;
 pub mod output;
 pub mod progress;
 pub mod replay;
@@ -55,6 +56,8 @@ pub enum Command {
     Collect(collect::CollectArgs),
     /// Judges stored forecasts: a table, and a page with words and pictures.
     Report(report::ReportArgs),
+    /// Shows, exports and imports the LSTM's weights.
+    Model(model::ModelArgs),
     /// Shows settings: what they are, where they came from, an example file.
     Config(config::ConfigArgs),
     /// Prints a completion script for a shell.
@@ -101,6 +104,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             collect::run(args, &settings)
         }
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
+        Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),
     }

@@ -126,6 +126,11 @@ fn check_model(config: &Config, found: &mut Vec<Problem>) {
     for &horizon in &model.horizons {
         check_multiple(found, step, ("model.horizons", horizon), HORIZON_STEPS_MAX);
     }
+    if model.weights.is_some() && (model.preset != Preset::Default || !model.experts.lstm) {
+        let message = "model.weights names a directory, but there is no LSTM: it needs model.preset = \"default\" and \
+                       model.experts.lstm = true; or leave it out";
+        found.push(problem(&["model.weights", "model.preset", "model.experts.lstm"], message));
+    }
     // Forecasts are issued where there is a row, and a row is there where the longest window holds a tick.
     let longest = config.time.windows.iter().max();
     if let (true, Some(longest)) = (model.preset != Preset::None, longest.filter(|longest| **longest < model.step)) {

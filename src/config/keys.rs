@@ -163,6 +163,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("model.coverage", Share, "0.9", "share of outcomes that the interval is meant to hold"),
     key("model.random_seed", Whole(0, i64::MAX), "42", "seeds initial weights, batches and dropout"),
+    optional(
+        "model.weights",
+        Path,
+        "\"weights\"",
+        "directory that the LSTM's weights are written to; a job starts from what `model import` put there",
+    ),
     key("model.experts.gaussian", Flag, "true", "EWMA volatility (half-life 60 steps), Gaussian quantiles"),
     key("model.experts.empirical", Flag, "true", "the same volatility, empirical quantiles"),
     key("model.experts.range_scale", Flag, "true", "layers 1 and 2: regressed range, empirical quantiles"),

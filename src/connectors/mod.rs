@@ -13,6 +13,7 @@ pub mod simulation;
 pub mod sink;
 pub mod store;
 pub mod stored;
+pub mod weights;
 
 #[cfg(test)]
 mod test_records;

@@ -13,6 +13,7 @@ use super::scratch::LearnerScratch;
 use super::settings::ForecasterConfig;
 use super::shape::ModelError;
 use super::terciles::Terciles;
+use super::weights::{Example, Weights};
 use crate::features::{BarStatistics, FLOW_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures};
 use crate::market::{
     Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, Span, Status, Symbol, Timestamp,
@@ -72,7 +73,7 @@ pub(super) struct State {
 }
 
 impl Forecaster {
-    /// A symbol that has not been seen.
+    /// A symbol that has not been seen, with the configuration's initial weights where it has some for it.
     ///
     /// # Errors
     /// When a size of the LSTM is zero.
@@ -80,6 +81,12 @@ impl Forecaster {
         let horizon_steps = config.horizon_steps();
         let horizon_max = horizon_steps.iter().copied().max().unwrap_or(1);
         let horizon = |(span, steps): (&Span, &usize)| Horizon::new(*span, *steps, config.coverage, &config.parts);
+        let given = config.initial.as_ref().and_then(|initial| initial.of(Some(&symbol)));
+        let (network, model) = match given {
+            _ if config.pooled => (None, ModelInfo::default()),
+            Some(given) => (Some(Network::given(given, &config.learner, &horizon_steps)), given.about.model),
+            None => (Some(Network::new(&config.learner, &horizon_steps, symbol.route())?), ModelInfo::default()),
+        };
         let state = State {
             statistics: BarStatistics::default(),
             recent: VecDeque::new(),
@@ -87,16 +94,12 @@ impl Forecaster {
             history: History::new(config.step, config.learner.steps, horizon_max),
             examples: Examples::new(horizon_steps.len(), horizon_max),
             learner: Learner::new(&config.learner, &horizon_steps, symbol.route()),
-            network: if config.pooled {
-                None
-            } else {
-                Some(Network::new(&config.learner, &horizon_steps, symbol.route())?)
-            },
+            network,
             horizons: config.horizons.iter().zip(&horizon_steps).map(horizon).collect(),
             first_step: None,
             last_step: 0,
             last_price: Fixed::ZERO,
-            model: ModelInfo::default(),
+            model,
             effort_epochs: 0,
         };
         Ok(Self { config, symbol, state })
@@ -279,7 +282,10 @@ impl Forecaster {
         state.effort_epochs = state.effort_epochs.saturating_sub(1);
         let memory = (&state.history, &state.examples);
         match (pool, &mut state.network) {
-            (Some(pool), _) => state.learner.contribute(pool, step, memory, effort, scratch),
+            (Some(pool), _) => {
+                let first = state.first_step.unwrap_or(step);
+                state.learner.contribute(pool, (first, step), memory, effort, scratch);
+            }
             (None, Some(network)) => {
                 if let Some(loss) = state.learner.train(network, step, memory, effort, scratch) {
                     let version = state.model.version + 1;
@@ -361,6 +367,42 @@ impl Forecaster {
                 quantiles,
             });
         }
+    }
+
+    /// The weights that forecasts are made with; none where the LSTM is off, or the network is not the symbol's own.
+    #[must_use]
+    pub fn weights(&self, scratch: &mut LearnerScratch) -> Option<Weights> {
+        let (config, state) = (&self.config, &self.state);
+        let network = state.network.as_ref().filter(|_| config.parts.experts[Expert::Lstm.place()])?;
+        let first = state.first_step.map(|step| Timestamp::from_millis(step * config.step.millis()));
+        let about = config.about(Some(&self.symbol), state.model, first);
+        Some(Weights { about, lstm: network.averaged(), example: self.example_by(network, scratch) })
+    }
+
+    /// What `pool`'s network makes of the symbol's last sequence. Right after an issue that is what the LSTM said there. None
+    /// while no whole sequence is remembered.
+    #[must_use]
+    pub fn example(&self, pool: &Pool, scratch: &mut LearnerScratch) -> Option<Example> {
+        self.example_by(&pool.network, scratch)
+    }
+
+    fn example_by(&self, network: &Network, scratch: &mut LearnerScratch) -> Option<Example> {
+        let (config, state) = (&self.config, &self.state);
+        let now = state.recent.back().filter(|_| state.history.holds_sequence(state.last_step))?;
+        let random_features = scratch.random_features();
+        let opinions: Vec<Opinion> =
+            state.horizons.iter().map(|horizon| horizon.model.consult(now, random_features)).collect();
+        let bases: Vec<[f32; 5]> = opinions.iter().map(|opinion| opinion.base.map(|z| z as f32)).collect();
+        network.correct(&state.history, state.last_step, scratch, &bases);
+        Some(Example {
+            symbol: self.symbol.clone(),
+            issued_at: Timestamp::from_millis(state.last_step * config.step.millis()),
+            last_price: state.last_price.to_f64(),
+            scales: opinions.iter().map(|opinion| opinion.scale).collect(),
+            inputs: scratch.sequence.iter().copied().collect(),
+            bases,
+            quantiles: scratch.corrected().to_vec(),
+        })
     }
 
     fn status(&self, step: i64) -> (Status, Reasons) {

@@ -62,11 +62,11 @@ impl Learner {
     }
 
     /// The same for a network that all symbols share: it gets the gradients of as many minibatches, and learns when it has
-    /// them of all symbols.
+    /// them of all symbols. `first` is the symbol's first step.
     pub fn contribute(
         &mut self,
         pool: &mut Pool,
-        step: i64,
+        (first, step): (i64, i64),
         (history, examples): (&History, &Examples),
         effort: usize,
         scratch: &mut LearnerScratch,
@@ -77,6 +77,7 @@ impl Learner {
             let loss = pool.network.gradient(&mut self.random, scratch);
             pool.sum.add(scratch.gradients.flat(), loss);
         }
+        pool.sum.note_first(first);
     }
 
     /// The examples whose labels are known at `step`, where they are worth a training.

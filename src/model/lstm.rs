@@ -41,6 +41,20 @@ impl Lstm {
         Ok(Self { shape, weights })
     }
 
+    /// Given weights, in the order of [`LstmShape::tensors`].
+    ///
+    /// # Errors
+    /// When a size is zero, or the weights are not as many as the shape has.
+    pub fn of_weights(shape: LstmShape, weights: Vec<f32>) -> Result<Self, ModelError> {
+        shape.check()?;
+        let (expected, found) = (shape.parameters(), weights.len());
+        if expected == found {
+            Ok(Self { shape, weights })
+        } else {
+            Err(ModelError::Length { name: "weights".into(), expected, found })
+        }
+    }
+
     /// The sizes.
     #[must_use]
     pub fn shape(&self) -> &LstmShape {
@@ -140,13 +154,7 @@ impl TryFrom<Written> for Lstm {
     type Error = ModelError;
 
     fn try_from(Written { shape, weights }: Written) -> Result<Self, ModelError> {
-        shape.check()?;
-        let (expected, found) = (shape.parameters(), weights.len());
-        if expected == found {
-            Ok(Self { shape, weights })
-        } else {
-            Err(ModelError::Length { name: "weights".into(), expected, found })
-        }
+        Self::of_weights(shape, weights)
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`mixture`], [`gate`], [`intervals`], [`terciles`] | layers 5 to 7 |
 //! | [`shape`], [`lstm`] | sizes, names and layouts of the weights (PyTorch's), initial weights, gradients |
 //! | [`workspace`], `forward`, `backward` | a minibatch through the network and back, without allocation |
+//! | [`weights`] | weights as files, and those that a job starts from |
 //! | [`predictor`] | one sequence through the network, for forecasts |
 //! | [`head`], [`pinball`] | network outputs to quantiles, the loss and its gradient |
 //! | [`adamw`], [`average`] | gradient clipping, the optimiser, the exponential mean of the weights |
@@ -60,6 +61,7 @@ pub mod settings;
 pub mod shape;
 pub mod state;
 pub mod terciles;
+pub mod weights;
 pub mod workspace;
 
 pub use adamw::{AdamW, AdamWSettings, clip_norm};

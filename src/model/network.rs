@@ -9,6 +9,7 @@ use super::predictor::Predictor;
 use super::scratch::{BATCH, Forecasting, LearnerScratch};
 use super::settings::LearnerConfig;
 use super::shape::ModelError;
+use super::weights::Weights;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,22 +61,39 @@ impl Network {
     /// # Errors
     /// When a size is zero.
     pub fn new(config: &LearnerConfig, horizon_steps: &[usize], salt: u64) -> Result<Self, ModelError> {
-        let lstm = Lstm::new(config.shape(), config.random_seed ^ salt)?;
+        Ok(Self::of(Lstm::new(config.shape(), config.random_seed ^ salt)?, config, horizon_steps))
+    }
+
+    /// A network that starts from weights which fit the configuration. Its optimiser is a new one; the mean of the weights
+    /// starts at them, and looks back as far as after all their trainings.
+    #[must_use]
+    pub fn given(weights: &Weights, config: &LearnerConfig, horizon_steps: &[usize]) -> Self {
+        Self { epochs: weights.about.model.version, ..Self::of(weights.lstm.clone(), config, horizon_steps) }
+    }
+
+    fn of(lstm: Lstm, config: &LearnerConfig, horizon_steps: &[usize]) -> Self {
         let settings =
             AdamWSettings { learning_rate: LEARNING_RATE, weight_decay: WEIGHT_DECAY, ..AdamWSettings::default() };
-        let by_horizon: Vec<(f64, f64)> = horizon_steps.iter().map(|&steps| interpolate(steps as f64)).collect();
-        Ok(Self {
+        Self {
             optimiser: AdamW::new(settings, lstm.flat().len()),
             average: WeightAverage::new(lstm.flat()),
             lstm,
             head: Head {
-                gains: by_horizon.iter().map(|(gain, _)| *gain as f32).collect(),
-                weights: by_horizon.iter().map(|(_, weight)| *weight as f32).collect(),
+                gains: head_gains(horizon_steps),
+                weights: horizon_steps.iter().map(|&steps| interpolate(steps as f64).1 as f32).collect(),
             },
             epoch_steps: config.epoch_steps,
             epochs: 0,
             identity: Identity::default(),
-        })
+        }
+    }
+
+    /// The network that forecasts: with the mean of the weights.
+    #[must_use]
+    pub fn averaged(&self) -> Lstm {
+        let mut averaged = self.lstm.clone();
+        averaged.flat_mut().copy_from_slice(self.average.flat());
+        averaged
     }
 
     /// The loss on the minibatch in `scratch`, where its clipped gradient is then.
@@ -130,6 +148,11 @@ impl Network {
         let outputs = self.predictor(forecasting).predict(sequence.as_slice().unwrap_or_default());
         self.head.quantiles(outputs, bases, corrected);
     }
+}
+
+/// Gains of the head at horizons of so many steps.
+pub(super) fn head_gains(horizon_steps: &[usize]) -> Vec<f32> {
+    horizon_steps.iter().map(|&steps| interpolate(steps as f64).0 as f32).collect()
 }
 
 /// Gain and loss weight at a horizon.

@@ -9,6 +9,7 @@ use super::network::{GRADIENT_NORM_MAX, Network};
 use super::scratch::LearnerScratch;
 use super::settings::ForecasterConfig;
 use super::shape::ModelError;
+use super::weights::Weights;
 use crate::market::{ModelInfo, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct GradientSum {
     /// In units of 2⁻³².
     loss: i64,
     count: u64,
+    /// The first step of the symbols that contributed.
+    first: Option<i64>,
 }
 
 impl GradientSum {
@@ -47,6 +50,11 @@ impl GradientSum {
         self.count += 1;
     }
 
+    /// Notes that a symbol has contributed whose first step is `first`.
+    pub fn note_first(&mut self, first: i64) {
+        self.first = Some(self.first.map_or(first, |known| known.min(first)));
+    }
+
     /// Adds another worker's sum.
     pub fn merge(&mut self, other: &Self) {
         if self.gradients.len() < other.gradients.len() {
@@ -55,6 +63,7 @@ impl GradientSum {
         self.gradients.iter_mut().zip(&other.gradients).for_each(|(sum, more)| *sum += more);
         self.loss += other.loss;
         self.count += other.count;
+        other.first.into_iter().for_each(|first| self.note_first(first));
     }
 
     /// Writes the mean gradient, and gives the mean loss.
@@ -73,19 +82,25 @@ pub struct Pool {
     pub(super) network: Network,
     /// What forecasts tell of it.
     pub(super) model: ModelInfo,
+    /// The first step of all symbols that it has learnt from here.
+    first_step: Option<i64>,
     /// Of this worker's symbols, in the epoch that is ending; empty between steps.
     #[serde(skip)]
     pub(super) sum: GradientSum,
 }
 
 impl Pool {
-    /// An untrained network for all symbols.
+    /// A network for all symbols: the configuration's initial one, or one that is untrained.
     ///
     /// # Errors
     /// When a size of the LSTM is zero.
     pub fn new(config: &ForecasterConfig) -> Result<Self, ModelError> {
-        let network = Network::new(&config.learner, &config.horizon_steps(), 0)?;
-        Ok(Self { network, model: ModelInfo::default(), sum: GradientSum::default() })
+        let horizon_steps = config.horizon_steps();
+        let (network, model) = match config.initial.as_ref().and_then(|initial| initial.of(None)) {
+            Some(given) => (Network::given(given, &config.learner, &horizon_steps), given.about.model),
+            None => (Network::new(&config.learner, &horizon_steps, 0)?, ModelInfo::default()),
+        };
+        Ok(Self { network, model, first_step: None, sum: GradientSum::default() })
     }
 
     /// What this worker's symbols have contributed.
@@ -98,11 +113,19 @@ impl Pool {
         if total.is_empty() {
             return;
         }
+        self.first_step = self.first_step.into_iter().chain(total.first).min();
         let loss = total.mean(scratch.gradients.flat_mut());
         clip_norm(scratch.gradients.flat_mut(), GRADIENT_NORM_MAX);
         self.network.descend(&scratch.gradients);
         self.network.end_epoch();
         self.model = ModelInfo { version: self.model.version + 1, trained_through: Some(at), loss: Some(loss) };
+    }
+
+    /// The weights that forecasts are made with; the example is a symbol's own to give.
+    #[must_use]
+    pub fn weights(&self, config: &ForecasterConfig) -> Weights {
+        let first = self.first_step.map(|step| Timestamp::from_millis(step * config.step.millis()));
+        Weights { about: config.about(None, self.model, first), lstm: self.network.averaged(), example: None }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the learning room is told: sizes, spans, seeds, and which parts are on.
 
 use super::experts::Parts;
+use super::network::head_gains;
 use super::shape::LstmShape;
+use super::weights::{About, InitialWeights};
 use crate::features::INPUTS;
-use crate::market::Span;
+use crate::market::{ModelInfo, Span, Symbol, Timestamp};
 use std::sync::Arc;
 
 /// What all forecasters of a job share.
@@ -25,11 +27,36 @@ pub struct ForecasterConfig {
     pub pooled: bool,
     /// The LSTM.
     pub learner: LearnerConfig,
+    /// The weights that networks start from; others start untrained.
+    pub initial: Option<Arc<InitialWeights>>,
 }
 
 impl ForecasterConfig {
     pub(super) fn horizon_steps(&self) -> Vec<usize> {
         self.horizons.iter().map(|span| span.in_units_of(self.step).unwrap_or(1).max(1) as usize).collect()
+    }
+
+    /// What multiplies the LSTM's outputs of each horizon.
+    pub(super) fn head_gains(&self) -> Vec<f32> {
+        head_gains(&self.horizon_steps())
+    }
+
+    /// What is to be said of weights that a job of this configuration has learnt, from `first` on.
+    pub(super) fn about(&self, symbol: Option<&Symbol>, model: ModelInfo, first: Option<Timestamp>) -> About {
+        let initial = self.initial.as_ref().and_then(|initial| initial.of(symbol));
+        let before = initial.and_then(|weights| weights.about.trained_from);
+        About {
+            symbol: symbol.cloned(),
+            job: self.job.to_string(),
+            step: self.step,
+            horizons: self.horizons.clone(),
+            head_gains: self.head_gains(),
+            model,
+            // What was learnt elsewhere counts, whichever came first.
+            trained_from: first.into_iter().chain(before).min().filter(|_| model.version > 0),
+            random_seed: self.learner.random_seed,
+            tickcast_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 }
 

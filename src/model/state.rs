@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
 /// Of the layout: raised whenever it changes.
-pub const STATE_VERSION: u8 = 3;
+pub const STATE_VERSION: u8 = 4;
 const MAGIC: [u8; 3] = *b"TCF";
 const POOL_MAGIC: [u8; 3] = *b"TCP";
 const FINGERPRINT_BYTES: usize = 16;
@@ -50,8 +50,9 @@ pub enum StateError {
 
 /// Of everything in a configuration that a state depends on; the job's name is not.
 fn fingerprint(config: &ForecasterConfig) -> [u8; FINGERPRINT_BYTES] {
-    let ForecasterConfig { job: _, step, epoch, horizons, coverage, parts, pooled, learner } = config;
-    let text = format!("{step} {epoch} {horizons:?} {:x} {parts:?} {pooled} {learner:?}", coverage.to_bits());
+    let ForecasterConfig { job: _, step, epoch, horizons, coverage, parts, pooled, learner, initial } = config;
+    let text =
+        format!("{step} {epoch} {horizons:?} {:x} {parts:?} {pooled} {learner:?} {initial:?}", coverage.to_bits());
     digest(text.as_bytes())
 }
 

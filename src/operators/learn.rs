@@ -15,6 +15,7 @@
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
 use super::stats::Stats;
+use super::weights::WeightsOut;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
 use crate::market::{FeatureRow, Forecast, Score, Slide, Symbol, Timestamp};
@@ -34,6 +35,9 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+mod hand_out;
+pub use hand_out::Learnt;
+
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
 
@@ -46,7 +50,8 @@ pub enum Verdict {
     Forecast(Forecast),
 }
 
-/// Learns and forecasts. Where `market` is empty, the market's inputs are zeros.
+/// Learns and forecasts. Where `market` is empty, the market's inputs are zeros. `out` is where weights are handed out to now
+/// and then, and at the end by [`Learnt`].
 #[must_use]
 pub fn learn<'scope>(
     rows: StreamVec<'scope, u64, PaneRows>,
@@ -54,9 +59,11 @@ pub fn learn<'scope>(
     slide: Slide,
     config: ForecasterConfig,
     stats: Arc<Stats>,
-) -> StreamVec<'scope, u64, (u64, Verdict)> {
+    out: Option<WeightsOut>,
+) -> (StreamVec<'scope, u64, (u64, Verdict)>, Learnt) {
     let scope = rows.scope();
     let mut builder = OperatorBuilder::new("Learn".to_owned(), scope);
+    let worker = scope.index();
     let address = builder.operator_info().address;
     let (activator, waker) = (scope.activator_for(Rc::clone(&address)), scope.activator_for(address));
     let mut rows = builder.new_input(rows, Pipeline);
@@ -69,11 +76,14 @@ pub fn learn<'scope>(
     let network = if config.pooled { Pool::new(&config).ok() } else { None };
     let totals = network.is_some().then(|| Rc::new(RefCell::new(Totals::default())));
     let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
-    let mut state = State::new(slide, config, pooled);
+    let is_pooled = pooled.is_some();
+    let state = Rc::new(RefCell::new(State { out, ..State::new(slide, config, pooled) }));
+    let learnt = Learnt::new(Rc::clone(&state));
     builder.build(move |mut capabilities| {
-        let mut for_shares = capabilities.pop().filter(|_| state.pooled.is_some());
+        let mut for_shares = capabilities.pop().filter(|_| is_pooled);
         let mut for_verdicts = capabilities.pop();
         move |frontiers| {
+            let state = &mut *state.borrow_mut();
             rows.for_each_stamp(|_, data| {
                 for batch in data {
                     batch.drain(..).for_each(|rows| state.stash(rows));
@@ -97,6 +107,7 @@ pub fn learn<'scope>(
                     session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
                 })
             };
+            state.hand_out(worker);
             if let Some(held) = &for_shares {
                 shares.activate().session(held).give_iterator(state.shares.drain(..));
             }
@@ -113,7 +124,7 @@ pub fn learn<'scope>(
     if let Some(totals) = totals {
         pool(share_stream, totals, waker);
     }
-    verdict_stream
+    (verdict_stream, learnt)
 }
 
 /// Moves a capability on to `time`, or drops it where there is none.
@@ -177,6 +188,10 @@ struct State {
     closed: Option<Vec<FeatureRow>>,
     /// On their way to all workers.
     shares: Vec<Share>,
+    /// Where weights go, where they are wanted.
+    out: Option<WeightsOut>,
+    /// Whether it was said that initial weights know the future.
+    has_warned: bool,
 }
 
 impl State {
@@ -195,6 +210,8 @@ impl State {
             pooled,
             closed: None,
             shares: Vec::new(),
+            out: None,
+            has_warned: false,
         }
     }
 
@@ -284,6 +301,7 @@ impl State {
         let rows = self.pending.remove(&self.next).unwrap_or_default();
         for row in &rows {
             if !self.forecasters.contains_key(&row.symbol) {
+                self.has_warned = self.has_warned || hand_out::warn_of_the_future(&self.config, row);
                 let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
                 // Sizes were checked when the graph was built.
                 self.forecasters.extend(forecaster.ok().map(|f| (row.symbol.clone(), f)));

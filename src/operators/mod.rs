@@ -10,4 +10,5 @@ pub mod seed;
 pub mod sliding;
 pub mod source;
 pub mod stats;
+pub mod weights;
 pub mod windows;

@@ -90,6 +90,7 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
         range: (None, None),
         releases,
+        initial: tickcast::dataflows::model::initial_weights(config).unwrap(),
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     };

@@ -8,6 +8,7 @@ use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, r
 use crate::connectors::sink::{Sink, Stop};
 use crate::connectors::store::EmbeddedStore;
 use crate::dataflows::job::Job;
+use crate::dataflows::model::initial_weights;
 use crate::formats::Decoder;
 use crate::market::Symbol;
 use crate::operators::stats::Stats;
@@ -98,6 +99,7 @@ pub fn job(
         sinks,
         range: (None, None),
         releases: Vec::new(),
+        initial: initial_weights(config)?,
         stop: stop.clone(),
         stats: Arc::new(Stats::default()),
     };

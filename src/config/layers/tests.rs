@@ -58,7 +58,7 @@ fn the_seed_s_horizon_is_its_step_unless_it_is_set() {
             (Ok(Span::from_millis(expected)), Origin::Default)
         );
     }
-    let error = load("", &[], &["model.preset=seed", "model.horizons=5m"]).unwrap_err();
+    let error = load("", &[], &["model.preset=seed", "model.horizons=5m"]).err().unwrap();
     assert!(error.contains("leave it out, or make it [\"1m\"] (model.horizons: --set;"), "{error}");
     assert_eq!(load("", &[], &["model.preset=default"]).unwrap().config.model.horizons.len(), 4);
 }

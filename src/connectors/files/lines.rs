@@ -1,6 +1,6 @@
 //! Lines of a text in flat memory. What is overlong is cut; nothing seeks, so that pipes work.
 
-use super::open::{BUFFER_BYTES, unreadable};
+use super::open::{BUFFER_BYTES, Opened, open, unreadable};
 use crate::connectors::input::InputError;
 use crate::formats::VALUE_BYTES_MAX;
 use std::io::{ErrorKind, Read};
@@ -35,6 +35,17 @@ impl Lines {
     pub(super) fn new(path: &Path, reader: Box<dyn Read + Send>) -> Self {
         let buffer = vec![0; BUFFER_BYTES];
         Self { path: path.to_owned(), reader, buffer, start: 0, end: 0, searched: 0, at_end: false }
+    }
+
+    /// The lines of a file, decompressed where it is.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is Parquet.
+    pub(super) fn open(path: &Path) -> Result<Self, InputError> {
+        match open(path)? {
+            Opened::Lines(reader) => Ok(Self::new(path, reader)),
+            Opened::Parquet(_) => Err(InputError(format!("{} is Parquet; JSON lines are needed", path.display()))),
+        }
     }
 
     /// The next line, without its line feed (and with the carriage return before it, if there is one); none at the end.

@@ -38,6 +38,9 @@ pub struct Progress {
     /// The names of the sinks that `through` holds for.
     #[serde(default)]
     pub covers: Vec<String>,
+    /// Digest of the weights that the job started from; none where it started untrained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<String>,
 }
 
 /// What of a batch is not published yet, and the record that goes with it.
@@ -49,6 +52,30 @@ pub(super) struct Work<'a> {
 }
 
 impl Progress {
+    /// Whether a job that starts from weights of this digest can go on from here: it recomputes what is published, and other
+    /// weights would forecast something else.
+    ///
+    /// # Errors
+    /// What differs, and what to do.
+    pub fn check_initial_weights(&self, digest: Option<&str>) -> Result<(), String> {
+        let recorded = self.initial_weights.as_deref();
+        if self.start.is_empty() || recorded == digest {
+            return Ok(());
+        }
+        let name = |digest: Option<&str>| {
+            digest.map_or("no weights".to_owned(), |digest| format!("weights {}", digest.get(..12).unwrap_or(digest)))
+        };
+        Err(format!(
+            "job `{}` started from {} and has published through {}; now it would start from {}, and what it recomputes would \
+             not be what it has published: restore the directory `initial` of model.weights as it was, or begin anew with \
+             another job.id or with backfill --reset",
+            self.job,
+            name(recorded),
+            self.through,
+            name(digest)
+        ))
+    }
+
     /// What is left of `batch`, or `None` where nothing is and `through` stays. `takes_dead_letters`: whether those are
     /// published at all.
     pub(super) fn work<'a>(&self, batch: &'a Batch, takes_dead_letters: bool) -> Option<Work<'a>> {
@@ -274,6 +301,20 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_has_published_goes_on_from_its_own_initial_weights_alone() {
+        let mut progress = at(200);
+        assert_eq!(progress.check_initial_weights(Some("abc")), Ok(()), "nothing is published yet");
+        progress.start = [(PartitionId(0), 12)].into();
+        assert_eq!(progress.check_initial_weights(None), Ok(()));
+        assert!(progress.check_initial_weights(Some("abc")).unwrap_err().contains("started from no weights"));
+        progress.initial_weights = Some("abc".to_owned());
+        let json = serde_json::to_string(&progress).unwrap();
+        let progress: Progress = serde_json::from_str(&json).unwrap();
+        assert_eq!(progress.check_initial_weights(Some("abc")), Ok(()));
+        assert!(progress.check_initial_weights(None).is_err() && progress.check_initial_weights(Some("abd")).is_err());
+    }
+
+    #[test]
     fn the_record_reads_back() {
         let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
         let progress = Progress {
@@ -286,6 +327,7 @@ mod tests {
             releases: vec![release],
             idle: [(PartitionId(0), release)].into(),
             covers: vec!["kafka".to_owned()],
+            initial_weights: None,
         };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(

@@ -27,7 +27,7 @@ pub struct KafkaSink {
     delivery: Delivery,
     /// `None` after trouble.
     channel: Option<Channel>,
-    /// As committed last; `start` and `covers` as the next transaction will write them.
+    /// As committed last; `start`, `covers` and `initial_weights` as the next transaction will write them.
     progress: Progress,
     limiter: Limiter,
     scratch: Vec<u8>,
@@ -96,6 +96,11 @@ impl KafkaSink {
     /// The offsets that `start` was resolved to. To be told before the first batch, which records them.
     pub fn set_start(&mut self, start: &Offsets) {
         self.progress.start.clone_from(start);
+    }
+
+    /// The digest of the weights that the job starts from. To be told before the first batch, which records it.
+    pub fn set_initial_weights(&mut self, digest: Option<&str>) {
+        self.progress.initial_weights = digest.map(str::to_owned);
     }
 
     /// The names of the sinks that `through` holds for.

@@ -38,7 +38,7 @@ impl MarketData {
         let mut out = Vec::new();
         let mut decoder = Decoder::json(Format::Messari, None, None);
         match decoder.decode(None, body, &mut symbols, &mut out).map_err(|error| error.to_string())? {
-            Decoded::Used => {}
+            Decoded::Used | Decoded::Partly(_) => {}
             Decoded::Ignored(kind) => return Err(format!("no price in it ({kind})")),
         }
         let Some(Observation { symbol, at, quote, .. }) = out.pop() else { return Err("no price in it".to_owned()) };

@@ -11,7 +11,7 @@ fn config() -> ForecasterConfig {
     let learner =
         LearnerConfig { hidden: 4, layers: 1, steps: 2, minibatches: 1, epoch_steps: 5, horizons: 1, random_seed: 1 };
     let (job, horizons, parts) = ("test".into(), vec![step], Parts::default());
-    ForecasterConfig { job, step, epoch, horizons, coverage: 0.9, parts, pooled: true, learner }
+    ForecasterConfig { job, step, epoch, horizons, coverage: 0.9, parts, pooled: true, learner, initial: None }
 }
 
 /// A worker whose first symbol comes late waits for the epochs that others have learnt before, and learns them.

@@ -1,0 +1,95 @@
+//! The thread that writes weights, so that workers never wait for a disk. While it is behind, the job hands out none.
+
+use super::files::{StoreError, path, write};
+use crate::market::Symbol;
+use crossbeam_channel::{Receiver, Sender};
+use std::path::Path;
+use std::thread::JoinHandle;
+
+/// The most files that wait: the largest network that the settings allow takes 119 MB.
+pub const QUEUE_FILES_MAX: usize = 8;
+
+/// What travels to the thread.
+enum Message {
+    File(Option<Symbol>, Vec<u8>),
+    /// Nothing comes after it, whoever still holds a sender.
+    Close,
+}
+
+/// The running thread, for the one that ends it.
+pub struct WeightsWriter {
+    sender: Sender<Message>,
+    thread: JoinHandle<Result<(), StoreError>>,
+}
+
+/// The dataflow's end.
+#[derive(Clone)]
+pub struct WeightsSender(Sender<Message>);
+
+impl WeightsWriter {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, or the system refuses another thread.
+    pub fn spawn(dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| StoreError(format!("cannot create the directory {}: {error}", dir.display())))?;
+        let (sender, receiver) = crossbeam_channel::bounded(QUEUE_FILES_MAX);
+        let dir = dir.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("weights".to_owned())
+            .spawn(move || work(&dir, &receiver))
+            .map_err(|error| StoreError(format!("cannot start a thread: {error}")))?;
+        Ok(Self { sender, thread })
+    }
+
+    /// An end for a worker.
+    #[must_use]
+    pub fn sender(&self) -> WeightsSender {
+        WeightsSender(self.sender.clone())
+    }
+
+    /// Waits until all is written.
+    ///
+    /// # Errors
+    /// Of the file that was written last, where that failed: trouble that passed is in the log.
+    pub fn finish(self) -> Result<(), StoreError> {
+        // Refused only where the thread has ended already.
+        let _ = self.sender.send(Message::Close);
+        let panicked = || StoreError("writing weights panicked: this is a defect of tickcast, please report it".into());
+        self.thread.join().unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+impl WeightsSender {
+    /// Whether a file is taken at once.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.0.is_full()
+    }
+
+    /// Hands a file over where there is room. False where there is none.
+    #[must_use]
+    pub fn try_send(&self, symbol: Option<Symbol>, bytes: Vec<u8>) -> bool {
+        self.0.try_send(Message::File(symbol, bytes)).is_ok()
+    }
+
+    /// Hands a file over; waits for room.
+    pub fn send(&self, symbol: Option<Symbol>, bytes: Vec<u8>) {
+        // Refused only where the thread has ended, which `finish` tells.
+        let _ = self.0.send(Message::File(symbol, bytes));
+    }
+}
+
+/// Forecasts do not stop for want of a disk: trouble is told when it begins, and at the end when it lasts.
+fn work(dir: &Path, receiver: &Receiver<Message>) -> Result<(), StoreError> {
+    let mut last = Ok(());
+    while let Ok(Message::File(symbol, bytes)) = receiver.recv() {
+        let written = write(&path(dir, symbol.as_ref()), &bytes);
+        if let (Err(error), Ok(())) = (&written, &last) {
+            tracing::warn!("{error}; the job goes on");
+        }
+        last = written;
+    }
+    last
+}

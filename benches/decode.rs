@@ -245,7 +245,8 @@ fn main() {
 
     let messari = records(|r| messari(&r.stamp(), r));
     let theirs = serde_ns::<Messari>(&messari);
-    show("messari, auto", &messari, decode_ns(auto(), &messari), theirs);
+    show("messari, auto", &messari, decode_ns(auto().with_reported(false), &messari), theirs);
+    show("messari, auto, with its hourly bar", &messari, decode_ns(auto(), &messari), theirs);
 }
 
 /// Messages of exchanges, each with one trade.

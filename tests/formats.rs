@@ -224,6 +224,10 @@ fn messari_in_every_shape() {
         let reported = seen.reported.expect("the bar of the last hour");
         assert_eq!((reported.open, reported.high, reported.volume), (Some(1.5), None, Some(7.0)));
         assert_eq!(decode_with(Format::Messari, None, value.as_bytes()).expect("forced").0.at, seen.at);
+        let (mut symbols, mut out) = (SymbolTable::default(), Vec::new());
+        let mut brief = Decoder::json(Format::Auto, None, None).with_reported(false);
+        assert_eq!(brief.decode(None, value.as_bytes(), &mut symbols, &mut out), Ok(Decoded::Used));
+        assert_eq!((&out[0].quote, out[0].at, &out[0].reported), (&seen.quote, seen.at, &None));
     }
     for (value, expected) in [
         (

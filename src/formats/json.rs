@@ -54,6 +54,10 @@ impl<'a> Cursor<'a> {
     /// Goes past white space.
     #[inline(always)]
     pub fn space(&mut self) {
+        // Nearly always there is none: one comparison instead of four.
+        if self.peek().is_some_and(|byte| byte > b' ') {
+            return;
+        }
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
             self.at += 1;
         }

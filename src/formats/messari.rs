@@ -7,7 +7,7 @@
 //!
 //! A leading `+` is passed over; `timestamp` may stand beside `status` instead of in it, and `data` in `status` instead
 //! of beside it. The price is `market_data.price_usd`, the symbol `data.symbol` as it is spelled there, the size unknown;
-//! the bar of the last hour is kept as what the record reports. An error body of the API (it has a
+//! the bar of the last hour is kept as what the record reports, where anybody wants it. An error body of the API (it has a
 //! `status.error_code`, and no price) is ignored, as `error_body`.
 //!
 //! ```
@@ -140,6 +140,7 @@ fn read_bar<'a>(slot: &mut Option<[Raw<'a>; 5]>, cursor: &mut Cursor<'a>) -> Res
 pub(super) fn observe(
     record: &Fields<'_>,
     payload: &Payload<'_>,
+    with_reported: bool,
     names: &mut Names<'_>,
     out: &mut Vec<Observation>,
 ) -> Result<Decoded, DecodeError> {
@@ -155,7 +156,8 @@ pub(super) fn observe(
     let at = fields::timestamp("status.timestamp", stamp)?;
     let symbol = names.resolve("data.symbol", data.map_or(Raw::Absent, |data| data.symbol))?;
     let quote = Quote::Tick { price, size: Fixed::ZERO, side: None };
-    let reported = market.and_then(|market| market.hour).and_then(|hour| reported(&hour));
+    let hour = market.filter(|_| with_reported).and_then(|market| market.hour.as_ref());
+    let reported = hour.and_then(reported);
     out.push(Observation { symbol, at, quote, reported });
     Ok(Decoded::Used)
 }

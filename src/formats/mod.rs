@@ -54,6 +54,8 @@ pub struct Decoder {
     symbol: Option<Symbol>,
     /// Of candles that do not say.
     interval: Span,
+    /// Whether what a record reports beside its price is wanted.
+    with_reported: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -81,7 +83,8 @@ impl Decoder {
     /// default one minute.
     #[must_use]
     pub fn json(format: Format, symbol: Option<Symbol>, interval: Option<Span>) -> Self {
-        Self { shape: Shape::Json(format), symbol, interval: interval.unwrap_or(candle::INTERVAL_DEFAULT) }
+        let interval = interval.unwrap_or(candle::INTERVAL_DEFAULT);
+        Self { shape: Shape::Json(format), symbol, interval, with_reported: true }
     }
 
     /// A decoder of the lines of a CSV file that begins with this header, or with this record of an archive that has no
@@ -97,13 +100,20 @@ impl Decoder {
             return Err(HeaderError::NoSymbol);
         }
         let interval = interval.unwrap_or(candle::INTERVAL_DEFAULT);
-        Ok(Self { shape: Shape::Csv(columns), symbol, interval })
+        Ok(Self { shape: Shape::Csv(columns), symbol, interval, with_reported: true })
+    }
+
+    /// Whether what a record reports beside its price ([`Observation::reported`]) is wanted, as it is at first: where it
+    /// is not, its numbers need not be read.
+    #[must_use]
+    pub fn with_reported(self, with_reported: bool) -> Self {
+        Self { with_reported, ..self }
     }
 
     /// A decoder of documents of the `data` collection, written as JSON; `symbol` stands in where they have none.
     #[must_use]
     pub fn documents(symbol: Option<Symbol>) -> Self {
-        Self { shape: Shape::Document, symbol, interval: candle::INTERVAL_DEFAULT }
+        Self { shape: Shape::Document, symbol, interval: candle::INTERVAL_DEFAULT, with_reported: true }
     }
 
     /// What it reads: of JSON as configured, of CSV as the header says.
@@ -163,7 +173,7 @@ impl Decoder {
                 out.push(document::observe(value, &mut names)?);
                 Ok(Decoded::Used)
             }
-            Shape::Json(format) => decode_json(*format, value, self.interval, &mut names, out),
+            Shape::Json(format) => decode_json(*format, value, self.interval, self.with_reported, &mut names, out),
         }
     }
 }
@@ -191,6 +201,7 @@ fn decode_json(
     format: Format,
     value: &[u8],
     interval: Span,
+    with_reported: bool,
     names: &mut Names<'_>,
     out: &mut Vec<Observation>,
 ) -> Result<Decoded, DecodeError> {
@@ -223,7 +234,7 @@ fn decode_json(
         return Err(DecodeError::new("not_json", format_args!("not JSON: it begins with `+`")));
     }
     match kind {
-        Kind::Messari => return messari::observe(&record.fields, &record.payload, names, out),
+        Kind::Messari => return messari::observe(&record.fields, &record.payload, with_reported, names, out),
         Kind::Candle => out.push(candle::observe(&record.fields, interval, names)?),
         Kind::Tick => out.push(tick::observe(&record.fields, names)?),
         Kind::Venue(venue) => {

@@ -58,9 +58,10 @@ impl Partition {
             id,
             standing: Standing::Active,
             capabilities: Some(initial),
+            // Only the `data` collection holds what records report.
+            decoder: decoder.with_reported(config.stored_ticks),
             config,
             topic,
-            decoder,
             state: PartitionState::Behind,
             empty: false,
             next_offset: 0,

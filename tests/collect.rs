@@ -31,6 +31,7 @@ fn collect(api: &Api, brokers: &str, topic: &str, assets: &str, more: &[&str]) -
         format!("source.kafka.topic={topic}"),
     ];
     let mut command = tickcast(["collect", "--json"]);
+    command.env("NO_PROXY", "127.0.0.1");
     for set in &sets {
         command.args(["--set", set]);
     }

@@ -39,7 +39,9 @@ impl Setup {
     }
 
     fn command(&self, name: &str, more: &[&str]) -> std::process::Command {
-        tickcast([&[name, "-c", self.config.path().to_str().unwrap()], more].concat())
+        let mut command = tickcast([&[name, "-c", self.config.path().to_str().unwrap()], more].concat());
+        command.env("NO_PROXY", "127.0.0.1");
+        command
     }
 
     fn documents(&self) -> Vec<Document> {

@@ -58,7 +58,7 @@ fn the_seed_s_horizon_is_its_step_unless_it_is_set() {
             (Ok(Span::from_millis(expected)), Origin::Default)
         );
     }
-    let error = load("", &[], &["model.preset=seed", "model.horizons=5m"]).unwrap_err();
+    let error = load("", &[], &["model.preset=seed", "model.horizons=5m"]).err().unwrap();
     assert!(error.contains("leave it out, or make it [\"1m\"] (model.horizons: --set;"), "{error}");
     assert_eq!(load("", &[], &["model.preset=default"]).unwrap().config.model.horizons.len(), 4);
 }
@@ -146,7 +146,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[model]\nhorizons = []", &[], "model.horizons = []: an empty list"),
     ("[model]\nhorizons = [\"1m\", \"1m\"]", &[], "\"1m\" is there twice"),
     ("[model]\nhorizons = [1]", &[], "1 is no text"),
-    ("[model]\npreset = \"seed\"", &[], "model.preset = \"seed\": not allowed: write default or none"),
+    ("[model]\npreset = \"keras\"", &[], "model.preset = \"keras\": not allowed: write default, seed or none"),
     ("[model]\nscope = \"all\"", &[], "model.scope = \"all\": not allowed: write symbol or pooled"),
     ("[time]\nlate = \"correct\"", &[], "time.late = \"correct\": not allowed: write dead_letter or drop"),
     (

@@ -156,7 +156,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[model]\nhorizons = []", &[], "model.horizons = []: an empty list"),
     ("[model]\nhorizons = [\"1m\", \"1m\"]", &[], "\"1m\" is there twice"),
     ("[model]\nhorizons = [1]", &[], "1 is no text"),
-    ("[model]\npreset = \"seed\"", &[], "model.preset = \"seed\": not allowed: write default or none"),
+    ("[model]\npreset = \"keras\"", &[], "model.preset = \"keras\": not allowed: write default, seed or none"),
     ("[model]\nscope = \"all\"", &[], "model.scope = \"all\": not allowed: write symbol or pooled"),
     (
         "[time]\nlate = \"correct\"",

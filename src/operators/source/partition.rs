@@ -240,7 +240,7 @@ impl Partition {
     fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>) {
         if outcomes.contains(&Outcome::Used) {
             self.counted.used += 1;
-            if let Some((_, reason)) = outcomes.iter().find_map(|outcome| outcome.words()) {
+            if let Some((_, reason)) = outcomes.iter().find_map(Outcome::words) {
                 self.unused.add("partly", reason);
             }
             return;

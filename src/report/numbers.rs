@@ -1,11 +1,13 @@
-//! Numbers as people read them.
+//! Numbers and names as people read them.
 
 /// What stands for a figure that there is none of.
 pub(super) const NONE: &str = "–";
 
 /// With that many decimals.
 pub(super) fn decimals(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.digits$}"))
+    let text = value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.digits$}"));
+    // Nothing is less than nothing.
+    if text.starts_with('-') && text.bytes().all(|b| b"-0.".contains(&b)) { text[1..].to_owned() } else { text }
 }
 
 /// A share, in per cent.
@@ -34,4 +36,14 @@ pub(super) fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A name without what would turn, hide or break the text around it: controls, marks of direction, non-characters. No
+/// document may hold some of them, escaped or not.
+pub(super) fn printable(text: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FFFE}' | '\u{FFFF}')
+    };
+    text.chars().map(|c| if harmful(c) { '\u{FFFD}' } else { c }).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! Drawn at twice the size that it is shown at, since the backend knows whole points only.
 
+use super::numbers::printable;
 use super::style::{AXIS, GRID, MUTED, PAPER, TEXT, dark_pictures};
 use plotters::chart::ChartContext;
 use plotters::coord::Shift;
@@ -17,8 +18,9 @@ use plotters::style::{Color as _, FontTransform, RGBColor, TextStyle};
 const SIZE: (u32, u32) = (1040, 640);
 /// The backend writes text smaller by this factor than it is told.
 const TEXT_FACTOR: f64 = 1.24;
-const TITLE_TEXT: f64 = 30.0;
-const LABEL_TEXT: f64 = 25.0;
+/// Of a title that is not too long for its line.
+const TITLE_TEXT: f64 = 33.0;
+const LABEL_TEXT: f64 = 29.0;
 /// Width of a character, as a share of the text's size: an estimate on the safe side.
 const CHARACTER: f64 = 0.56;
 const LINE: u32 = 4;
@@ -76,15 +78,16 @@ pub(super) fn draw(frame: &Frame<'_>, content: impl FnOnce(&mut Chart<'_>) -> Dr
 fn draw_into(svg: &mut String, frame: &Frame<'_>, content: impl FnOnce(&mut Chart<'_>) -> Drawn) -> Drawn {
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     root.fill(&PAPER).map_err(failed)?;
-    let title = Text::new(frame.title.clone(), (28, 32), text(TITLE_TEXT, TEXT, HPos::Left));
+    let fitting = f64::from(SIZE.0 - 56) / (frame.title.chars().count().max(1) as f64 * CHARACTER);
+    let title = Text::new(frame.title.clone(), (28, 32), text(TITLE_TEXT.min(fitting), TEXT, HPos::Left));
     root.draw(&title).map_err(failed)?;
     legend(&root, frame.legend).map_err(failed)?;
     let mut chart = ChartBuilder::on(&root)
-        .margin_top(if frame.legend.is_empty() { 64 } else { 108 })
+        .margin_top(if frame.legend.is_empty() { 68 } else { 114 })
         .margin_right(36)
         .margin_bottom(10)
         .margin_left(10)
-        .x_label_area_size(84)
+        .x_label_area_size(92)
         .y_label_area_size(y_label_width(frame))
         .build_cartesian_2d(frame.x.0..frame.x.1, frame.y.0..frame.y.1)
         .map_err(failed)?;
@@ -119,7 +122,7 @@ fn y_label_width(frame: &Frame<'_>) -> u32 {
 }
 
 fn legend(root: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor, Mark)]) -> Drawn {
-    let (mut x, y) = (28, 78);
+    let (mut x, y) = (28, 82);
     for (name, color, mark) in entries {
         let stroke = color.stroke_width(LINE + 1);
         match mark {
@@ -137,6 +140,12 @@ fn legend(root: &DrawingArea<SVGBackend<'_>, Shift>, entries: &[(&str, RGBColor,
 /// A line through points.
 pub(super) fn line(chart: &mut Chart<'_>, points: Vec<(f64, f64)>, color: RGBColor) -> Drawn {
     let style = color.stroke_width(LINE);
+    chart.draw_series(std::iter::once(PathElement::new(points, style))).map(drop).map_err(failed)
+}
+
+/// A broad line through points, to be seen on both sides of one that lies on it.
+pub(super) fn under(chart: &mut Chart<'_>, points: Vec<(f64, f64)>, color: RGBColor) -> Drawn {
+    let style = color.stroke_width(LINE * 5 / 2);
     chart.draw_series(std::iter::once(PathElement::new(points, style))).map(drop).map_err(failed)
 }
 
@@ -190,15 +199,13 @@ pub(super) fn inline(svg: &str, description: &str) -> String {
 /// Text that may stand in HTML and XML, in attributes too.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // No document may hold these, escaped or not.
-            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => out.push('\u{FFFD}'),
             c => out.push(c),
         }
     }

@@ -1,6 +1,6 @@
 //! The figures as a table for a terminal.
 
-use super::numbers::{NONE, decimals, e_value, grouped, percent};
+use super::numbers::{NONE, decimals, e_value, grouped, percent, printable};
 use crate::evaluation::report::figures::{Figures, SeriesFigures};
 use std::fmt::Write as _;
 
@@ -11,7 +11,10 @@ pub(super) const COLUMNS: [(&str, fn(&SeriesFigures) -> String); 13] = [
     ("MAE ratio", |s| decimals(s.mae_ratio, 4)),
     ("RMSE ratio", |s| decimals(s.rmse_ratio, 4)),
     ("R²", |s| decimals(s.r2, 4)),
-    ("direction", |s| percent(s.direction, 1)),
+    ("direction", |s| match s.direction {
+        Some(share) => format!("{} of {}", percent(Some(share), 1), grouped(s.directed)),
+        None => NONE.to_owned(),
+    }),
     ("pinball", |s| decimals(s.pinball_ratio, 4)),
     ("coverage", |s| percent(s.coverage, 1)),
     ("worst day", |s| percent(s.days.worst, 1)),
@@ -27,7 +30,7 @@ pub fn table(figures: &Figures) -> String {
     let mut rows: Vec<Vec<String>> =
         vec![["symbol", "horizon"].into_iter().chain(COLUMNS.map(|c| c.0)).map(str::to_owned).collect()];
     for s in &figures.series {
-        let symbol: String = s.symbol.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+        let symbol = printable(&s.symbol);
         rows.push([symbol, s.horizon.clone()].into_iter().chain(COLUMNS.map(|c| (c.1)(s))).collect());
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

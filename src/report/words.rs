@@ -80,7 +80,13 @@ pub(super) fn words(s: &SeriesFigures) -> Words {
         decimals(s.naive_mae_bps, 3),
         grouped(s.scored)
     );
-    let sentences = [errors, evidence].into_iter().chain(interval(s)).chain(quantiles(s)).chain(trading(s)).collect();
+    let sentences = [errors, evidence]
+        .into_iter()
+        .chain(squares(s))
+        .chain(interval(s))
+        .chain(quantiles(s))
+        .chain(trading(s))
+        .collect();
     Words { verdict, headline, sentences }
 }
 
@@ -100,6 +106,12 @@ fn too_few(s: &SeriesFigures) -> Words {
         )
     };
     Words { verdict: Verdict::Unknown, headline: "too little to say".to_owned(), sentences: vec![why] }
+}
+
+/// Where large errors tell another story than small ones.
+fn squares(s: &SeriesFigures) -> Option<String> {
+    let r2 = s.r2.filter(|r2| *r2 < 0.0 && s.mae_ratio.is_some_and(|ratio| ratio < 1.0 - EQUAL))?;
+    Some(format!("Measured by squared errors, where the few large ones count most, it is not better: R² {r2:.4}."))
 }
 
 fn interval(s: &SeriesFigures) -> Option<String> {

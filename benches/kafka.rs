@@ -94,6 +94,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
         sinks: Vec::new(),
         range: (None, None),
         releases: Vec::new(),
+        initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     })

@@ -135,6 +135,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
         sinks: Vec::new(),
         range: (None, None),
         releases: Vec::new(),
+        initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     });

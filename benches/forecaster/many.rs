@@ -158,6 +158,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         sinks: vec![Box::new(sink)],
         range: (None, None),
         releases: Vec::new(),
+        initial: None,
         stop,
         stats: Arc::new(Stats::default()),
     })

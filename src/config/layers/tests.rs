@@ -108,7 +108,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ),
     ("[http]\nlisten = \"x\"", &[], "unknown key http"),
     ("[collect]\nurl = \"x\"", &[], "unknown key collect"),
-    ("[source.mongodb]\nuri = \"x\"", &[], "unknown key source.mongodb"),
+    ("[source.mongodbs]\nuri = \"x\"", &[], "unknown key source.mongodbs, did you mean source.mongodb?"),
     ("", &["source.kafka.broker=x"], "--set: unknown key source.kafka.broker, did you mean source.kafka.brokers?"),
     ("", &["model.zzz=1"], "--set: unknown key model.zzz; allowed there: experts, preset, scope, hidden"),
     ("", &["time.slide"], "--set time.slide: write key=value"),

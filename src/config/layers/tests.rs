@@ -134,7 +134,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[collect]\nevery = \"99ms\"", &[], "collect.every = 99ms is too often: write at least 100ms"),
     ("[collect]\ntimeout = \"6m\"", &[], "collect.timeout = 6m is too long: write at most 5m"),
     ("[collect]\nkey = \"hunter2\"\nkey_file = \"x\"", &[], "collect.key and collect.key_file are both given"),
-    ("[source.mongodb]\nuri = \"x\"", &[], "unknown key source.mongodb"),
+    ("[source.mongodbs]\nuri = \"x\"", &[], "unknown key source.mongodbs, did you mean source.mongodb?"),
     ("", &["source.kafka.broker=x"], "--set: unknown key source.kafka.broker, did you mean source.kafka.brokers?"),
     ("", &["model.zzz=1"], "--set: unknown key model.zzz; allowed there: experts, preset, scope, hidden"),
     ("", &["time.slide"], "--set time.slide: write key=value"),

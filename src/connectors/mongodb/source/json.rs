@@ -98,6 +98,8 @@ mod tests {
         assert!(out.iter().all(|observation| observation.at.millis() == 1_611_239_671_964));
         assert_eq!(out[0].quote.price().to_string(), "31571.74281822");
         assert_eq!(out[0].reported.as_ref().unwrap().volume, Some(806_986_987.75));
+        // What the market traded in an hour is not the size of this tick.
+        assert!(matches!(out[0].quote, crate::market::Quote::Tick { size, .. } if size.raw() == 0));
         let crate::market::Quote::Tick { size, side, .. } = out[1].quote else { panic!("a tick") };
         assert_eq!((size.to_string().as_str(), side), ("3", Some(crate::market::Side::Sell)));
         for (change, reason) in [

@@ -28,6 +28,8 @@ const STREAMS: u64 = 12;
 enum Kind {
     /// A price at this event time; what is held against the broker's stamp begins there.
     Price { at: i64, begins: i64 },
+    /// Two trades in one message, at these event times; and whether a third cannot be read.
+    Trades { at: [i64; 2], and_a_wrong_one: bool },
     /// Cannot be used, whenever it comes.
     Unusable(&'static str, &'static str),
 }
@@ -48,7 +50,7 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
     let mut broker_time = now;
     let tick = |at: i64| format!("{{\"symbol\":\"{symbol}\",\"timestamp\":{at},\"price\":{price},\"size\":1}}");
     let priced = |at: i64| Kind::Price { at, begins: at };
-    let (text, kind) = match below(rng, 24) {
+    let (text, kind) = match below(rng, 28) {
         // Out of order by less and by more than the lateness.
         0..=8 => (tick(now), priced(now)),
         9 => {
@@ -99,6 +101,27 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
             format!(r#"{{"symbol":"{symbol}","timestamp":{now},"price":-{price}}}"#),
             Kind::Unusable("undecodable", "wrong_field"),
         ),
+        23 => {
+            let text = format!(r#"{{"e":"bookTicker","u":1,"s":"{symbol}","b":"1","B":"1","a":"2","A":"2"}}"#);
+            (text, Kind::Unusable("ignored", "bookTicker"))
+        }
+        24 => (r#"{"channel":"heartbeat"}"#.to_owned(), Kind::Unusable("ignored", "heartbeat")),
+        25 | 26 => {
+            let at = [now - below(rng, 8 * LATENESS as u64) as i64, now - below(rng, 8 * LATENESS as u64) as i64];
+            let and_a_wrong_one = below(rng, 3) == 0;
+            let trade = |at: i64, price: u64| {
+                format!(
+                    r#"{{"symbol":"{symbol}","side":"buy","price":{price},"qty":1.5,"ord_type":"limit","trade_id":1,"timestamp":"{}"}}"#,
+                    Timestamp::from_millis(at)
+                )
+            };
+            let mut trades = vec![trade(at[0], price), trade(at[1], price + 1)];
+            if and_a_wrong_one {
+                trades.push(trade(now, 0));
+            }
+            let text = format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, trades.join(","));
+            (text, Kind::Trades { at, and_a_wrong_one })
+        }
         22 => (tick(946_684_799_999), Kind::Unusable("undecodable", "wrong_field")),
         _ => {
             let value = vec![b'{', 0xff, 0xfe, b'}'];
@@ -119,6 +142,14 @@ struct Account {
     letters: BTreeSet<(u32, u64)>,
 }
 
+/// Whether the pane of an event time had ended at or before the watermark; from then on it counts for the watermark.
+fn is_late(latest: &mut Option<i64>, at: i64) -> bool {
+    let pane_end = (at.div_euclid(SLIDE) + 1) * SLIDE;
+    let late = latest.is_some_and(|latest| pane_end <= latest - LATENESS);
+    *latest = (*latest).max(Some(at));
+    late
+}
+
 /// The contract, read word by word.
 fn expected(partitions: &[Vec<Made>]) -> Account {
     let mut account = Account::default();
@@ -130,11 +161,23 @@ fn expected(partitions: &[Vec<Made>]) -> Account {
                 Kind::Unusable(outcome, reason) => (outcome, reason),
                 Kind::Price { begins, .. } if begins > broker + MAX_AHEAD => ("quarantined", "ahead"),
                 Kind::Price { at, .. } => {
-                    let pane_end = (at.div_euclid(SLIDE) + 1) * SLIDE;
-                    let late = latest.is_some_and(|latest| pane_end <= latest - LATENESS);
-                    latest = latest.max(Some(at));
-                    if !late {
+                    if !is_late(&mut latest, at) {
                         account.used += 1;
+                        continue;
+                    }
+                    ("late", "late")
+                }
+                Kind::Trades { at, and_a_wrong_one } => {
+                    let late = at.map(|at| is_late(&mut latest, at));
+                    let mut partly = |reason| *account.unused.entry(("partly", reason, partition)).or_default() += 1;
+                    if and_a_wrong_one {
+                        partly("wrong_field");
+                    }
+                    if late.contains(&false) {
+                        account.used += 1;
+                        if late.contains(&true) {
+                            partly("late");
+                        }
                         continue;
                     }
                     ("late", "late")
@@ -202,7 +245,8 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
             assert_eq!((account.used, &account.unused), (expected.used, &expected.unused), "{at}");
             assert!(account.letters == expected.letters, "{at}");
             assert_eq!(published.batch.dead_letters.len(), account.letters.len(), "{at}: each once");
-            assert_eq!(account.unused.values().sum::<u64>() + account.used, total, "{at}");
+            let whole = account.unused.iter().filter(|((outcome, ..), _)| *outcome != "partly");
+            assert_eq!(whole.map(|(_, n)| n).sum::<u64>() + account.used, total, "{at}");
             for letter in &published.batch.dead_letters {
                 let made = &partitions[letter.partition.0 as usize][letter.offset as usize];
                 assert!(letter.value == made.record.value, "{at}: the original bytes");
@@ -214,5 +258,5 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
         println!("seed {seed}: {total} records in {} partitions, {} used", partitions.len(), expected.used);
     }
     println!("{seen:?}");
-    assert!(seen.len() >= 9, "{seen:?}");
+    assert!(seen.len() >= 13, "{seen:?}");
 }

@@ -121,7 +121,7 @@ fn wandering(seed: u64, steps: usize, count: usize) -> Vec<Case> {
     }
     let case = |n: usize| {
         let (last, actual) = (prices[n], prices[n + steps]);
-        let silent = n % 7 == 0;
+        let silent = n.is_multiple_of(7);
         let price = if silent { last } else { last + 0.2 * (actual - last) + 2.0 * noise(seed + 1_000_000 + n as u64) };
         let wild = 1.0 + 4.0 * ((n / 200) % 3) as f64;
         Case { last, price, actual, half_width: 5.0 * wild * (steps as f64).sqrt(), void: n % 50 == 49 }

@@ -4,8 +4,11 @@ use super::numbers::{NONE, decimals, e_value, grouped, percent, printable};
 use crate::evaluation::report::figures::{Figures, SeriesFigures};
 use std::fmt::Write as _;
 
-/// Names of the columns, and what each says of a series.
-pub(super) const COLUMNS: [(&str, fn(&SeriesFigures) -> String); 13] = [
+/// A column's name, and what it says of a series.
+type Column = (&'static str, fn(&SeriesFigures) -> String);
+
+/// All columns but symbol and horizon.
+pub(super) const COLUMNS: [Column; 13] = [
     ("scores", |s| grouped(s.scored)),
     ("MAE bps", |s| decimals(s.mae_bps, 2)),
     ("MAE ratio", |s| decimals(s.mae_ratio, 4)),

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 /// A column's name, and what it says of a series.
 type Column = (&'static str, fn(&SeriesFigures) -> String);
 
+/// All columns but symbol and horizon.
 pub(super) const COLUMNS: [Column; 13] = [
     ("scores", |s| grouped(s.scored)),
     ("MAE bps", |s| decimals(s.mae_bps, 2)),

@@ -71,18 +71,26 @@ fn wrong_configuration_exits_with_2_and_says_what_to_do() {
         );
         refuses("[http]\nlisten = \"x\"", &args, 2, &["unknown key http"]);
         refuses("[time]\nlate = \"correct\"", &args, 2, &["time.late", "planned, but not there yet"]);
-        refuses(
-            "[source.kafka]\noptions = { \"enable.auto.commit\" = true }",
-            &args,
-            2,
-            &["source.kafka.options.enable.auto.commit", "exactness rests on it: remove it"],
-        );
     }
     refuses("[source.files]\npaths = [\"a.csv\"]", &["run"], 2, &["use backfill"]);
     refuses("", &["run"], 2, &["no source", "source.kafka"]);
     refuses("", &["replay", "a.csv"], 2, &["source.kafka"]);
     let range = ["backfill", "--from", "2021-01-02T00:00:00Z", "--to", "2021-01-01T00:00:00Z"];
     refuses("[source.files]\npaths = [\"a.csv\"]", &range, 2, &["--from", "is not before --to"]);
+}
+
+/// `config show` shows what there is all the same, so that one sees where it came from.
+#[test]
+fn what_exactness_rests_on_cannot_be_set() {
+    let toml = "[source.kafka]\noptions = { \"enable.auto.commit\" = true }";
+    let parts = ["source.kafka.options.enable.auto.commit", "exactness rests on it: remove it"];
+    refuses(toml, &["run"], 2, &parts);
+    refuses(toml, &["backfill"], 2, &parts);
+    let file = File::new(toml);
+    let output = tickcast(&["config", "show", "-c", file.path().to_str().unwrap()], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains("config.toml:2"), "{}", text(&output.stdout));
+    assert!(parts.iter().all(|part| text(&output.stderr).contains(part)), "{}", text(&output.stderr));
 }
 
 #[test]

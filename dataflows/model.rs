@@ -2,7 +2,8 @@
 
 use super::job::JobError;
 use crate::config::{Config, ExpertsConfig, Scope};
-use crate::connectors::weights::{INITIAL, path, read_all};
+use crate::connectors::weights::{INITIAL, names, path, read_all};
+use crate::market::Symbol;
 use crate::model::experts::Parts;
 use crate::model::settings::{ForecasterConfig, LearnerConfig};
 use crate::model::weights::{FILE_BYTES_MAX, InitialWeights};
@@ -15,8 +16,12 @@ use std::sync::Arc;
 pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, JobError> {
     let Some(dir) = &config.model.weights else { return Ok(None) };
     let (dir, settings) = (dir.join(INITIAL), forecaster_config(config, None));
-    let files = read_all(&dir, FILE_BYTES_MAX, |symbol| symbol.is_none() == settings.pooled)
-        .map_err(|error| JobError(error.to_string()))?;
+    let wanted = |symbol: Option<&Symbol>| symbol.is_none() == settings.pooled;
+    for other in names(&dir).map_err(|error| JobError(error.to_string()))?.iter().filter(|s| !wanted(s.as_ref())) {
+        let scope = if settings.pooled { "pooled" } else { "symbol" };
+        tracing::warn!("{} is not used: model.scope is {scope}", path(&dir, other.as_ref()).display());
+    }
+    let files = read_all(&dir, FILE_BYTES_MAX, wanted).map_err(|error| JobError(error.to_string()))?;
     let initial = InitialWeights::read(&files, &settings).map_err(|(symbol, error)| {
         let file = path(&dir, symbol.as_ref());
         JobError(format!("{}: {error}; take the file away to start untrained", file.display()))

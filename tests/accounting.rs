@@ -168,15 +168,12 @@ fn expected(partitions: &[Vec<Made>]) -> Account {
                     ("late", "late")
                 }
                 Kind::Trades { at, and_a_wrong_one } => {
-                    let late = at.map(|at| is_late(&mut latest, at));
-                    let mut partly = |reason| *account.unused.entry(("partly", reason, partition)).or_default() += 1;
-                    if and_a_wrong_one {
-                        partly("wrong_field");
-                    }
+                    let late = [at[0].min(at[1]), at[0].max(at[1])].map(|at| is_late(&mut latest, at));
                     if late.contains(&false) {
                         account.used += 1;
-                        if late.contains(&true) {
-                            partly("late");
+                        if and_a_wrong_one || late.contains(&true) {
+                            let reason = if and_a_wrong_one { "wrong_field" } else { "late" };
+                            *account.unused.entry(("partly", reason, partition)).or_default() += 1;
                         }
                         continue;
                     }

@@ -299,7 +299,11 @@ fn what_is_missing_is_said() {
     let pairs: Vec<_> = wandering(5, 1, 300).iter().enumerate().map(|(n, case)| pair("A", 1, n, case)).collect();
     write(dir.path(), &pairs);
     refuses(&["--forecasts", path, "--symbol", "B"], 1, "none fits");
-    refuses(&["--forecasts", path, "--from", "2021-06-11", "--to", "2021-06-11"], 2, "");
+    refuses(
+        &["--forecasts", path, "--from", "2021-06-11T00:00:00Z", "--to", "2021-06-11T00:00:00Z"],
+        2,
+        "is not before --to",
+    );
     let forecasts = dir.path().join("forecasts.jsonl");
     let text = fs::read_to_string(&forecasts).unwrap();
     fs::write(&forecasts, text.replacen("trial/A", "other/A", 5)).unwrap();

@@ -8,9 +8,12 @@ mod support;
 use harness::{ONE, Workers, run_files};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::rc::Rc;
 use tickcast::config::{Config, Preset};
-use tickcast::market::{Status, Timestamp};
+use tickcast::market::{FeatureRow, Fixed, Ohlcv, Status, Symbol, Timestamp};
 use tickcast::model::Lstm;
+use tickcast::model::forecaster::StepResults;
+use tickcast::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch};
 use tickcast::model::seed::report::{Better, SeedReport, train};
 use tickcast::model::seed::training::Minibatch;
 use tickcast::model::seed::windows::{Windows, scaled};
@@ -160,4 +163,26 @@ fn the_job_forecasts_the_next_row_by_the_model_of_the_last_400() {
         assert_eq!((&other.summary.seed, &other.summary.scores), (&published.summary.seed, &published.summary.scores));
         assert!(other.everything(&config) == published.everything(&config), "{count} workers");
     }
+}
+
+/// The end of an epoch may lie in a hole, longer than there are rows: the next row makes up for it.
+#[test]
+fn an_epoch_that_ends_in_a_hole_is_trained_with_the_next_row() {
+    let (step, epoch) = ("1m".parse().unwrap(), "1d".parse().unwrap());
+    let config = SeedConfig { job: "test".into(), step, epoch, coverage: 0.9, random_seed: 1 };
+    let symbol = Symbol::new("AAA").unwrap();
+    let mut forecaster = SeedForecaster::new(Rc::new(config), symbol.clone());
+    let (mut scratch, mut results) = (SeedScratch::new(1).unwrap(), StepResults::default());
+    let day = 1_700_006_400_000_i64;
+    assert_eq!(day % 86_400_000, 0);
+    let mut row = |minute: i64| {
+        let last_price = Fixed::from_raw((100.0 + price(minute)) as i64 * 100_000_000);
+        let bar = Some(Ohlcv::of_tick(last_price, Fixed::from_raw(1), None));
+        let end = Timestamp::from_millis(day + minute * MINUTE_MS);
+        let row = FeatureRow { symbol: symbol.clone(), end, windows: Box::new([bar]), bar, last_price };
+        forecaster.step(end, Some(&row), &mut scratch, &mut results).is_some()
+    };
+    assert!((-500..-90).all(|minute| !row(minute)), "no epoch has ended");
+    assert!(row(95), "midnight has passed");
+    assert!((96..120).all(|minute| !row(minute)));
 }

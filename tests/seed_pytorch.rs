@@ -109,6 +109,7 @@ fn forecasts_are_pytorch_s() {
     let worst = outputs.iter().zip(&expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
     println!("forward: at most {worst:.1e} off");
     assert_eq!(expected.len(), 32);
+    assert!(outputs.iter().all(|output| output.is_finite()));
     assert!(worst <= 1e-4 * 0.02, "1e-4 of outputs of 0.02 and more: {worst}");
 }
 
@@ -125,6 +126,7 @@ fn one_step_of_training_ends_at_pytorch_s_weights() {
     let found: Vec<f32> = learnt.into_iter().step_by(STRIDE).collect();
     let expected = golden().one_step;
     assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|weight| weight.is_finite()));
     let worst = found.iter().zip(&expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
     println!("one step: weights moved by up to {moved:.1e}, at most {worst:.1e} off");
     // A step moves weights by up to 1e-3: what is off must be small beside that, too.
@@ -150,6 +152,7 @@ fn the_loss_curves_of_20_epochs_are_pytorch_s_and_keras() {
         ("Keras, test", &test_loss, keras_test_loss),
     ] {
         assert_eq!(found.len(), expected.len());
+        assert!(found.iter().all(|loss| loss.is_finite()));
         let off = found.iter().zip(&expected).map(|(found, expected)| (found / expected - 1.0).abs());
         let worst = off.fold(0.0_f64, f64::max);
         println!("{name}: from {:.2e} to {:.2e}, at most {worst:.1e} off", expected[0], expected[EPOCHS - 1]);

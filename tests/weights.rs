@@ -241,7 +241,7 @@ fn weights_are_shown_exported_and_imported() {
     said(&tickcast(&["model", "show"], &sets), 2, &["--symbol", "AAA, a/b, pooled"]);
     let shown = said(&tickcast(&["model", "show", "--symbol", "a/b"], &sets), 0, &["weight_ih_l0", "[16, 14]"]);
     assert!(shown.contains("symbol      a/b") && shown.contains("2023-11-15T00:01:00.000Z .. "), "{shown}");
-    said(&tickcast(&["model", "show", "--symbol", "ZZZ"], &sets), 1, &["ZZZ.safetensors", "No such file"]);
+    said(&tickcast(&["model", "show", "--symbol", "ZZZ"], &sets), 1, &["ZZZ.safetensors is not there", "once an hour"]);
     let out = at("aaa.safetensors");
     said(&tickcast(&["model", "export", "--symbol", "AAA", "--out", &out], &sets), 0, &[&out]);
     let json = said(&tickcast(&["model", "show", &out, "--json"], &[]), 0, &[]);

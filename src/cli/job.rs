@@ -58,7 +58,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
         None => 1,
     };
     if let (true, false, Some(sink)) = (plan.bounded, plan.reset, &config.sink.kafka)
-        && KafkaSink::published(sink, &config.job.id, stop)?.is_some_and(|p| !p.start.is_empty())
+        && KafkaSink::published(sink, &config.job.id, stop)?.is_some_and(|p| p.through > Timestamp::default())
     {
         anyhow::bail!(
             "job `{}` has published to {} before: a backfill would end the live job and publish anew; give --reset to do so, or another job.id",

@@ -120,7 +120,13 @@ fn find(config: &Config, symbol: Option<&Symbol>) -> anyhow::Result<PathBuf> {
         return Err(Usage(format!("--symbol {symbol}: model.scope is pooled, all symbols share one network")).into());
     }
     if pooled || symbol.is_some() {
-        return Ok(path(dir, symbol));
+        let file = path(dir, symbol);
+        anyhow::ensure!(
+            file.exists(),
+            "{} is not there: the job writes weights once an hour of event time and at its end",
+            file.display()
+        );
+        return Ok(file);
     }
     let found: Vec<Symbol> = names(dir)?.into_iter().flatten().collect();
     match found.as_slice() {

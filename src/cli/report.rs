@@ -130,7 +130,11 @@ fn judge(args: &ReportArgs, config: &Config) -> anyhow::Result<Figures> {
         }
         Source::Files => {
             let dir = &sink.files.as_ref().ok_or_else(|| missing("sink.files"))?.dir;
-            read_files(std::slice::from_ref(dir), &[], &mut judge)?;
+            let file = dir.join("forecasts.jsonl");
+            if !file.exists() {
+                return Err(Usage(format!("{} is not there: the job has written none yet", file.display())).into());
+            }
+            read_files(&[file], &[], &mut judge)?;
         }
     }
     Ok(judge.finish())

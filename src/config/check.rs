@@ -235,6 +235,10 @@ fn check_exclusive(config: &Config, found: &mut Vec<Problem>) {
 
 fn check_mongodb_source(config: &Config, found: &mut Vec<Problem>) {
     let Some(source) = &config.source.mongodb else { return };
+    if !matches!(config.source.format, Format::Auto | Format::Tick) {
+        let message = "documents of source.mongodb are ticks: leave source.format out, or make it auto";
+        found.push(problem(&["source.format", "source.mongodb.collection"], message));
+    }
     if source.uri_file.is_some() && source.uri != super::MongoSourceConfig::default().uri {
         found.push(problem(
             &["source.mongodb.uri", "source.mongodb.uri_file"],

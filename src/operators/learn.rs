@@ -63,7 +63,6 @@ pub fn learn<'scope>(
 ) -> (StreamVec<'scope, u64, (u64, Verdict)>, Learnt) {
     let scope = rows.scope();
     let mut builder = OperatorBuilder::new("Learn".to_owned(), scope);
-    let worker = scope.index();
     let address = builder.operator_info().address;
     let (activator, waker) = (scope.activator_for(Rc::clone(&address)), scope.activator_for(address));
     let mut rows = builder.new_input(rows, Pipeline);
@@ -107,7 +106,7 @@ pub fn learn<'scope>(
                     session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
                 })
             };
-            state.hand_out(worker);
+            state.hand_out();
             if let Some(held) = &for_shares {
                 shares.activate().session(held).give_iterator(state.shares.drain(..));
             }

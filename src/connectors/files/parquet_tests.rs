@@ -2,8 +2,8 @@ use super::super::open::{Opened, open};
 use super::*;
 use parquet::basic::Compression;
 use parquet::data_type::{
-    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
-    Int64Type, Int96, Int96Type,
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
+    Int32Type, Int64Type, Int96, Int96Type,
 };
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
@@ -54,6 +54,44 @@ fn rows_of(bytes: &[u8]) -> Result<Vec<String>, InputError> {
         all.push(String::from_utf8_lossy(row).into_owned());
     }
     Ok(all)
+}
+
+/// As dataframes hold the archives' columns.
+#[test]
+fn archives_have_flags_and_times() {
+    let schema =
+        "optional int64 time (timestamp(millis, true)); optional double price; optional boolean is_buyer_maker;";
+    let bytes = file(schema, |group| {
+        column::<Int64Type>(group, &[Some(1_611_239_671_964), None]);
+        column::<DoubleType>(group, &[Some(31571.74), Some(2.0)]);
+        column::<BoolType>(group, &[Some(true), Some(false)]);
+    });
+    assert_eq!(
+        rows_of(&bytes).unwrap(),
+        [
+            r#"{"timestamp":1611239671964,"price":31571.74,"is_buyer_maker":true}"#,
+            r#"{"price":2.0,"is_buyer_maker":false}"#
+        ]
+    );
+    let stamp = "int64 open_time (timestamp(millis, true)); optional int64 close_time (timestamp(millis, true))";
+    let prices = "optional double open; optional double high; optional double low; optional double close";
+    let bytes = file(&format!("optional {stamp}; {prices}; optional double volume;"), |group| {
+        column::<Int64Type>(group, &[Some(1_611_239_640_000)]);
+        column::<Int64Type>(group, &[Some(1_611_239_699_999)]);
+        (0..5).for_each(|_| column::<DoubleType>(group, &[Some(1.5)]));
+    });
+    assert_eq!(
+        rows_of(&bytes).unwrap(),
+        [
+            r#"{"timestamp":1611239640000,"close_time":1611239699999,"open":1.5,"high":1.5,"low":1.5,"close":1.5,"volume":1.5}"#
+        ]
+    );
+    let numbers = file("optional int64 ts; optional double price; optional int64 is_buyer_maker;", |group| {
+        column::<Int64Type>(group, &[Some(1)]);
+        column::<DoubleType>(group, &[Some(1.0)]);
+        column::<Int64Type>(group, &[Some(1)]);
+    });
+    assert!(rows_of(&numbers).unwrap_err().0.contains("is_buyer_maker holds numbers"));
 }
 
 #[test]

@@ -110,7 +110,8 @@ impl Server {
         if matches!(key, "bootstrap.servers" | "metadata.broker.list") {
             return Err(OptionError(format!("`{table}.options.{key}`: use `{table}.brokers` instead")));
         }
-        if self.fixed.contains(&key) {
+        // Of the sink everywhere: `collect` and `replay` write by the source's options, and a reader has no use for them.
+        if self.fixed.contains(&key) || SINK_FIXED.contains(&key) {
             let message = format!("`{table}.options.{key}` is set by tickcast, and exactness rests on it: remove it");
             return Err(OptionError(message));
         }

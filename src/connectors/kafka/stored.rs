@@ -62,8 +62,11 @@ pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
     let config = server.consumer("tickcast-report", parts.len());
     let consumer: BaseConsumer<Context> =
         config.create_with_context(Context::default()).map_err(|error| InputError(server.explain(&error).0))?;
-    consumer.assign(&list).map_err(|error| wrong(&server, &error))?;
     let consumer = Arc::new(consumer);
+    // Before, so that no record can take the common queue; and again, since assigning may undo it.
+    let early = parts.iter().map(|part| split(&consumer, part)).collect::<Result<Vec<_>, _>>()?;
+    consumer.assign(&list).map_err(|error| wrong(&server, &error))?;
+    drop(early);
     let (mut forecasts, mut scores): (Vec<Stream<'static, Issued>>, Vec<Stream<'static, Settled>>) = Default::default();
     for part in parts {
         if part.topic == topics.forecasts {
@@ -73,6 +76,13 @@ pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
         }
     }
     Ok(StoredTopics { forecasts, scores })
+}
+
+fn split(consumer: &Arc<BaseConsumer<Context>>, part: &Part) -> Result<PartitionQueue<Context>, InputError> {
+    let Part { topic, partition, .. } = part;
+    let number = i32::try_from(*partition).map_err(|error| InputError(error.to_string()))?;
+    let queue = consumer.split_partition_queue(topic, number);
+    queue.ok_or_else(|| InputError(format!("cannot read {topic}/{partition}")))
 }
 
 fn wrong(server: &Server, error: &KafkaError) -> InputError {
@@ -93,9 +103,7 @@ impl<T> Records<T> {
         part: Part,
         read: fn(&[u8]) -> Result<T, String>,
     ) -> Result<Self, InputError> {
-        let number = i32::try_from(part.partition).map_err(|error| InputError(error.to_string()))?;
-        let queue = consumer.split_partition_queue(&part.topic, number);
-        let queue = queue.ok_or_else(|| InputError(format!("cannot read {}/{}", part.topic, part.partition)))?;
+        let queue = split(consumer, &part)?;
         Ok(Self { consumer: Arc::clone(consumer), queue, part, at_end: false, read })
     }
 
@@ -104,7 +112,10 @@ impl<T> Records<T> {
         let heard = Instant::now();
         while !self.at_end {
             // Serves the client's own events.
-            let _ = self.consumer.poll(Duration::ZERO);
+            if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
+                let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+                return Err(InputError(format!("record {offset} of {topic}/{partition} left its queue")));
+            }
             match self.queue.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     // A marker of a transaction may be the last that is committed: then the partition's end says so.

@@ -33,8 +33,11 @@ pub fn judge_all(config: &MongoSinkConfig, judge: &mut Judge) -> Result<(), Inpu
     let connected = connect(Uri::of_sink(config).map_err(said)?, &config.database, &stop).map_err(said)?;
     let store = Store { connected, stop };
     let symbols = store.distinct(&names.forecasts, "symbol", doc! {})?;
-    for symbol in symbols {
-        for horizon in store.distinct(&names.forecasts, "horizon", doc! { "symbol": &symbol })? {
+    for symbol in symbols.into_iter().filter(|symbol| judge.wants_symbol(symbol)).collect::<Vec<_>>() {
+        let horizons = store.distinct(&names.forecasts, "horizon", doc! { "symbol": &symbol })?;
+        // What is no duration is read, and then refused by name.
+        let wanted = |text: &String| text.parse().map_or(true, |horizon| judge.wants_horizon(horizon));
+        for horizon in horizons.into_iter().filter(wanted).collect::<Vec<_>>() {
             let filter = doc! { "symbol": &symbol, "horizon": &horizon };
             let forecasts = store.records(&names.forecasts, &filter, forecast)?;
             let scores = store.records(&names.scores, &filter, score)?;

@@ -76,7 +76,10 @@ pub fn names(dir: &Path) -> Result<Vec<Option<Symbol>>, StoreError> {
         let name = entry.map_err(trouble)?.file_name();
         match name.to_str().and_then(|name| name.strip_suffix(EXTENSION)) {
             Some(POOLED) => found.push(None),
-            Some(name) => found.extend(unescape(name).map(Some)),
+            Some(name) => match unescape(name) {
+                Some(symbol) => found.push(Some(symbol)),
+                None => tracing::warn!("{} is not used: its name is no symbol's", dir.join(name).display()),
+            },
             None => {}
         }
     }

@@ -75,10 +75,22 @@ impl Judge {
         Self { filter, ..Self::default() }
     }
 
+    /// Whether forecasts of this symbol can be among those to be judged.
+    #[must_use]
+    pub fn wants_symbol(&self, symbol: &str) -> bool {
+        self.filter.symbols.is_empty() || self.filter.symbols.iter().any(|name| name == symbol)
+    }
+
+    /// The same of a horizon.
+    #[must_use]
+    pub fn wants_horizon(&self, horizon: Span) -> bool {
+        self.filter.horizons.is_empty() || self.filter.horizons.contains(&horizon)
+    }
+
     fn wants(&mut self, job: &Arc<str>, symbol: &Symbol, horizon: Span, at: Timestamp) -> Result<bool, JudgeError> {
-        let Filter { job: wanted, symbols, horizons, from, to } = &self.filter;
-        let fits = (symbols.is_empty() || symbols.iter().any(|name| name == symbol.as_str()))
-            && (horizons.is_empty() || horizons.contains(&horizon))
+        let Filter { job: wanted, symbols: _, horizons: _, from, to } = &self.filter;
+        let fits = self.wants_symbol(symbol.as_str())
+            && self.wants_horizon(horizon)
             && from.is_none_or(|from| at >= from)
             && to.is_none_or(|to| at < to)
             && wanted.as_ref().is_none_or(|wanted| **wanted == **job);

@@ -155,6 +155,11 @@ impl Series {
             self.move_on(libm::log(f.last_price / price));
         }
         self.last = Some((f.issued_at, f.last_price));
+        // Of those, no score will come any more, though scores of other series do.
+        while self.pending.front().is_some_and(|first| floor.is_none_or(|floor| first.target_at < floor)) {
+            self.pending.pop_front();
+            self.counts.unscored += 1;
+        }
         if floor.is_none_or(|floor| f.target_at < floor) {
             self.counts.unscored += 1;
             return true;

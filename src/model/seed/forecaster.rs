@@ -179,6 +179,9 @@ impl SeedForecaster {
             self.rows.push_back(Row { step, price: bar.close.to_f64() });
             self.rows_seen += 1;
         }
+        // The end of an epoch may lie among steps that were left out.
+        let epoch_of = |step: i64| (step * self.config.step.millis()).div_euclid(self.config.epoch.millis());
+        let is_epoch = epoch_of(step) > self.last_step.map_or_else(|| epoch_of(step - 1), epoch_of);
         let absent = self.last_step.map_or(0, |last| step - last - 1);
         if absent > 0 {
             self.statistics.pass(absent);
@@ -186,7 +189,6 @@ impl SeedForecaster {
         self.last_step = Some(step);
         let volatility = self.statistics.step(at, bar).volatility;
         self.settle(step, at, bar.is_some(), results);
-        let is_epoch = at.millis() % self.config.epoch.millis() == 0;
         let report = if is_epoch { self.train(at, scratch) } else { None };
         if row.is_some() {
             self.issue(at, step, bar.is_some(), volatility, scratch, results);

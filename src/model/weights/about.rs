@@ -14,6 +14,8 @@ const HIDDEN_MAX: usize = 1024;
 const LAYERS_MAX: usize = 4;
 const STEPS_MAX: usize = 1024;
 const HORIZONS_MAX: usize = 32;
+/// Trainings of a file: far more than there can be, and counting on overflows nothing.
+const VERSION_MAX: u64 = 1 << 53;
 /// The most characters of a wrong value that an error shows.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -96,9 +98,15 @@ impl About {
             outputs: OUTPUTS * horizons.len(),
         };
         let model = ModelInfo {
-            version: texts.parsed("version")?,
+            version: texts.parsed("version").and_then(|version| {
+                if version <= VERSION_MAX {
+                    Ok(version)
+                } else {
+                    Err(wrong("version", format!("is above {VERSION_MAX}")))
+                }
+            })?,
             trained_through: texts.time("trained_through")?,
-            loss: texts.0.contains_key("loss").then(|| texts.parsed("loss")).transpose()?,
+            loss: texts.0.contains_key("loss").then(|| texts.finite("loss")).transpose()?,
         };
         let about = Self {
             symbol,
@@ -126,6 +134,11 @@ impl Texts<'_> {
     fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, WeightsError> {
         let text = self.text(name)?;
         text.parse().map_err(|_| wrong_value(name, text, "another kind of value"))
+    }
+
+    fn finite(&self, name: &'static str) -> Result<f64, WeightsError> {
+        let number: f64 = self.parsed(name)?;
+        if number.is_finite() { Ok(number) } else { Err(wrong(name, format!("is {number}, no finite number"))) }
     }
 
     fn size(&self, name: &'static str, max: usize) -> Result<usize, WeightsError> {

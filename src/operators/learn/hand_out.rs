@@ -34,14 +34,14 @@ impl Learnt {
 
 impl State {
     /// Hands out some weights where it is time to, and where no step is half done.
-    pub(super) fn hand_out(&mut self, worker: usize) {
+    pub(super) fn hand_out(&mut self) {
         if self.out.is_none() || self.forecasters.is_empty() || self.closed.is_some() {
             return;
         }
         let at = self.end_of(self.next - 1);
         let Some(after) = self.out.as_mut().and_then(|out| out.round(at)) else { return };
-        // All workers have the same shared network: one tells.
-        let shared = if worker == 0 { self.shared_weights() } else { None };
+        // All workers have the same shared network, and any of them may have no symbol: each that has one tells.
+        let shared = self.shared_weights();
         let Some(out) = &mut self.out else { return };
         if self.pooled.is_some() {
             let symbol = self.forecasters.first_key_value().map(|(symbol, _)| symbol);

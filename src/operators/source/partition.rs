@@ -147,22 +147,30 @@ impl Partition {
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
-        if let Ok(Decoded::Partly(reason)) = result {
-            // The record counts as whatever becomes of its other trades.
-            self.unused.add("partly", reason);
-        }
         match result {
-            Ok(Decoded::Used | Decoded::Partly(_)) if decoded.len() == 1 => {
+            Ok(Decoded::Used) if decoded.len() == 1 => {
                 if let Some(observation) = decoded.pop() {
                     let outcome = self.place(observation, &read, 0, symbols);
                     self.count(&[outcome], &read);
                 }
             }
-            Ok(Decoded::Used | Decoded::Partly(_)) => {
+            Ok(used @ (Decoded::Used | Decoded::Partly(_))) => {
+                // Some exchanges list the newest trade first: it must not make the others late. Of one stamp, their order stays.
+                if !decoded.is_sorted_by_key(|observation| observation.at) {
+                    decoded.sort_by_key(|observation| observation.at);
+                }
                 let mut outcomes = std::mem::take(&mut self.outcomes);
                 let placed = decoded.drain(..).zip(0_u32..);
                 outcomes.extend(placed.map(|(o, index)| self.place(o, &read, index, symbols)));
                 self.count(&outcomes, &read);
+                // Beside an outcome of its own, a record may say once that it was not used as a whole.
+                if outcomes.contains(&Outcome::Used) {
+                    let left_out = match used {
+                        Decoded::Partly(reason) => Some(reason),
+                        _ => outcomes.iter().find_map(Outcome::words).map(|(_, reason)| reason),
+                    };
+                    left_out.into_iter().for_each(|reason| self.unused.add("partly", reason));
+                }
                 outcomes.clear();
                 self.outcomes = outcomes;
             }
@@ -240,13 +248,11 @@ impl Partition {
     fn count(&mut self, outcomes: &[Outcome], read: &Read<'_>) {
         if outcomes.contains(&Outcome::Used) {
             self.counted.used += 1;
-            if let Some((_, reason)) = outcomes.iter().find_map(Outcome::words) {
-                self.unused.add("partly", reason);
-            }
             return;
         }
-        let Some((outcome, (name, reason))) = outcomes.first().and_then(|outcome| Some((outcome, outcome.words()?)))
-        else {
+        // What lies outside of the range was not asked for: another fate says more.
+        let telling = outcomes.iter().find(|outcome| **outcome != Outcome::Outside).or(outcomes.first());
+        let Some((outcome, (name, reason))) = telling.and_then(|outcome| Some((outcome, outcome.words()?))) else {
             return;
         };
         let counter = match outcome {

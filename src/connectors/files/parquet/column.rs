@@ -4,8 +4,8 @@ use super::value::{self, Meaning};
 use parquet::basic::Type as Physical;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{
-    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType, Int32Type,
-    Int64Type, Int96, Int96Type,
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType,
+    Int32Type, Int64Type, Int96, Int96Type,
 };
 use parquet::errors::ParquetError;
 use parquet::file::reader::RowGroupReader;
@@ -39,6 +39,7 @@ enum Values {
     Double(Typed<DoubleType>, Vec<f64>),
     Bytes(Typed<ByteArrayType>, Vec<ByteArray>),
     Fixed(Typed<FixedLenByteArrayType>, Vec<FixedLenByteArray>),
+    Flag(Typed<BoolType>, Vec<bool>),
 }
 
 /// A reader of the current row group.
@@ -59,7 +60,7 @@ impl Column {
             Physical::DOUBLE => Values::Double(None, Vec::new()),
             Physical::BYTE_ARRAY => Values::Bytes(None, Vec::new()),
             Physical::FIXED_LEN_BYTE_ARRAY => Values::Fixed(None, Vec::new()),
-            Physical::BOOLEAN => return Err("is true or false".to_owned()),
+            Physical::BOOLEAN => Values::Flag(None, Vec::new()),
         };
         Ok(Self {
             at,
@@ -85,6 +86,7 @@ impl Column {
             Values::Double(typed, _) => *typed = typed_reader(reader)?,
             Values::Bytes(typed, _) => *typed = typed_reader(reader)?,
             Values::Fixed(typed, _) => *typed = typed_reader(reader)?,
+            Values::Flag(typed, _) => *typed = typed_reader(reader)?,
         }
         Ok(())
     }
@@ -103,6 +105,7 @@ impl Column {
             Values::Double(reader, values) => fill(reader, values, levels, rows),
             Values::Bytes(reader, values) => fill(reader, values, levels, rows),
             Values::Fixed(reader, values) => fill(reader, values, levels, rows),
+            Values::Flag(reader, values) => fill(reader, values, levels, rows),
         }
     }
 
@@ -124,6 +127,7 @@ impl Column {
                 Values::Double(_, values) => value::double(values[at], meaning, out),
                 Values::Bytes(_, values) => value::bytes(values[at].data(), meaning, out),
                 Values::Fixed(_, values) => value::bytes(values[at].data(), meaning, out),
+                Values::Flag(_, values) => value::flag(values[at], out),
             };
         }
         if written {

@@ -12,6 +12,8 @@ const DECIMAL_BYTES_MAX: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Text,
+    /// True or false.
+    Flag,
     Integer,
     Unsigned32,
     Unsigned64,
@@ -47,8 +49,11 @@ impl Meaning {
         let is_stamp = matches!(meaning, Self::Stamp(_));
         match field {
             "symbol" | "side" | "interval" if !is_text => Err("holds numbers; it must hold texts".to_owned()),
-            "timestamp" if meaning == Self::Float => Ok(Self::EpochFloat),
-            "timestamp" | "symbol" | "side" | "interval" => Ok(meaning),
+            "is_buyer_maker" if meaning == Self::Flag || is_text => Ok(meaning),
+            "is_buyer_maker" => Err("holds numbers; it must hold true or false".to_owned()),
+            _ if meaning == Self::Flag => Err(format!("is of the type {kind}, which cannot be read as {field}")),
+            "timestamp" | "close_time" if meaning == Self::Float => Ok(Self::EpochFloat),
+            "timestamp" | "close_time" | "symbol" | "side" | "interval" => Ok(meaning),
             _ if is_stamp => Err("holds times; it must hold numbers".to_owned()),
             _ => Ok(meaning),
         }
@@ -80,7 +85,8 @@ impl Meaning {
                 Physical::INT96 => Some(MICROS),
                 Physical::FLOAT | Physical::DOUBLE => Some(Self::Float),
                 Physical::BYTE_ARRAY => Some(Self::Text),
-                Physical::BOOLEAN | Physical::FIXED_LEN_BYTE_ARRAY => None,
+                Physical::BOOLEAN => Some(Self::Flag),
+                Physical::FIXED_LEN_BYTE_ARRAY => None,
             },
             ConvertedType::UTF8 | ConvertedType::ENUM => Some(Self::Text),
             ConvertedType::DECIMAL => Self::decimal(column.type_scale(), kind, column),
@@ -153,6 +159,12 @@ pub(super) fn float(value: f32, meaning: Meaning, out: &mut Vec<u8>) -> bool {
         return double(f64::from(value), meaning, out);
     }
     out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+    true
+}
+
+/// Appends `true` or `false`.
+pub(super) fn flag(value: bool, out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
     true
 }
 

@@ -18,7 +18,7 @@ use crate::market::{PartitionId, Symbol, SymbolTable, Timestamp};
 use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf};
 use parts::Part;
-use reader::{Batch, Message, Reader};
+use reader::{Batch, BatchSize, Message, Reader};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
@@ -67,13 +67,14 @@ impl MongoSource {
         let mut readers = Vec::new();
         let mut partitions = Vec::new();
         let session = connect_to(&self.config, stop)?.session;
+        let size = BatchSize::of(self.parts.len());
         let documents: Collection<RawDocumentBuf> = session.database.collection(collection);
         for (number, part) in self.parts.iter().enumerate().skip(worker).step_by(workers.max(1)) {
             let id = u32::try_from(number).map_err(|_| too_many(self.parts.len()))?;
             let (sender, receiver) = channel(BATCHES_AHEAD);
             let slash = if part.name.is_empty() { "" } else { "/" };
             let topic = format!("{database}.{collection}{slash}{}", part.name).into();
-            readers.push(Reader::new(documents.clone(), part.clone(), sender));
+            readers.push(Reader::new(documents.clone(), part.clone(), sender, size));
             let (batch, at, next, ended) = (Batch::default(), 0, 0, false);
             partitions.push(Partition { id: PartitionId(id), topic, receiver, batch, at, next, ended });
         }

@@ -11,12 +11,15 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
-/// Documents that the server sends at once. It keeps a cursor only for ten minutes, in which so many are soon used.
-const CURSOR_BATCH: u32 = 1000;
-/// Records are handed on in batches of at most so many …
+/// Records are handed on in batches of at most so many, …
 const BATCH_RECORDS: usize = 1000;
-/// … or of about so many bytes.
+/// … or of about so many bytes. The server sends as many documents at once: it keeps a cursor only for ten minutes, in which
+/// so many are soon used.
 const BATCH_BYTES: usize = 1 << 20;
+/// Batches of all parts together hold no more than so many of those.
+const WHOLE_BATCHES: usize = 32;
+/// However many parts there are.
+const BATCH_RECORDS_MIN: usize = 64;
 /// The most documents that may say that they were one record. An exchange puts a few hundred trades into a message.
 const RECORD_DOCUMENTS_MAX: usize = 100_000;
 /// How long the first answer of a cursor may take: without an index the server sorts first.
@@ -54,8 +57,23 @@ impl Batch {
         self.ends.push(self.bytes.len());
     }
 
-    fn is_full(&self) -> bool {
-        self.ends.len() >= BATCH_RECORDS || self.bytes.len() >= BATCH_BYTES
+    fn is_full(&self, size: BatchSize) -> bool {
+        self.ends.len() >= size.records || self.bytes.len() >= size.bytes
+    }
+}
+
+/// How much a batch holds where so many parts are read at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchSize {
+    records: usize,
+    bytes: usize,
+}
+
+impl BatchSize {
+    /// The more parts, the less for each.
+    pub(super) fn of(parts: usize) -> Self {
+        let share = |whole: usize| (whole * WHOLE_BATCHES / parts.max(1)).min(whole);
+        Self { records: share(BATCH_RECORDS).max(BATCH_RECORDS_MIN), bytes: share(BATCH_BYTES) }
     }
 }
 
@@ -87,12 +105,18 @@ pub(super) struct Reader {
     /// Documents of the record that is being read, each with its index and its JSON.
     record: Vec<(u64, Vec<u8>)>,
     batch: Batch,
+    size: BatchSize,
 }
 
 impl Reader {
-    pub(super) fn new(collection: Collection<RawDocumentBuf>, part: Part, sender: Sender<Message>) -> Self {
+    pub(super) fn new(
+        collection: Collection<RawDocumentBuf>,
+        part: Part,
+        sender: Sender<Message>,
+        size: BatchSize,
+    ) -> Self {
         let (place, record, batch) = (Place::default(), Vec::new(), Batch::default());
-        Self { collection, part, sender, place, record, batch }
+        Self { collection, part, sender, place, record, batch, size }
     }
 
     /// Reads, and waits for a database that is away, until the end of the part or until nobody listens.
@@ -141,12 +165,13 @@ impl Reader {
     async fn read_on(&mut self) -> Result<(), Halt> {
         let (filter, skip) = self.part.rest(&self.place);
         let collection = self.collection.clone();
-        let find = collection.find(filter).sort(self.part.sort()).skip(skip).batch_size(CURSOR_BATCH);
+        let cursor_batch = u32::try_from(self.size.records).unwrap_or(u32::MAX);
+        let find = collection.find(filter).sort(self.part.sort()).skip(skip).batch_size(cursor_batch);
         let find = async { find.allow_disk_use(true).await };
         let mut cursor = self.timed(find, FIRST_TIME_MAX).await?;
         while self.timed(cursor.advance(), NEXT_TIME_MAX).await? {
             self.take(cursor.current())?;
-            if self.batch.is_full() {
+            if self.batch.is_full(self.size) {
                 self.hand_on().await?;
             }
         }

@@ -1,8 +1,7 @@
 //! From the configuration to what the learning room is told, and the weights that it starts from.
 
-use super::job::JobError;
 use crate::config::{Config, ExpertsConfig, Scope};
-use crate::connectors::weights::{INITIAL, names, path, read_all};
+use crate::connectors::weights::{INITIAL, StoreError, names, path, read_all};
 use crate::market::Symbol;
 use crate::model::experts::Parts;
 use crate::model::settings::{ForecasterConfig, LearnerConfig};
@@ -13,18 +12,18 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When a file of `model.weights` cannot be read, or does not fit.
-pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, JobError> {
+pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, StoreError> {
     let Some(dir) = &config.model.weights else { return Ok(None) };
     let (dir, settings) = (dir.join(INITIAL), forecaster_config(config, None));
     let wanted = |symbol: Option<&Symbol>| symbol.is_none() == settings.pooled;
-    for other in names(&dir).map_err(|error| JobError(error.to_string()))?.iter().filter(|s| !wanted(s.as_ref())) {
+    for other in names(&dir)?.iter().filter(|s| !wanted(s.as_ref())) {
         let scope = if settings.pooled { "pooled" } else { "symbol" };
         tracing::warn!("{} is not used: model.scope is {scope}", path(&dir, other.as_ref()).display());
     }
-    let files = read_all(&dir, FILE_BYTES_MAX, wanted).map_err(|error| JobError(error.to_string()))?;
-    let initial = InitialWeights::read(&files, &settings).map_err(|(symbol, error)| {
+    let files = read_all(&dir, FILE_BYTES_MAX, wanted)?;
+    let initial = InitialWeights::read(&files, |weights| settings.check_fits(weights)).map_err(|(symbol, error)| {
         let file = path(&dir, symbol.as_ref());
-        JobError(format!("{}: {error}; take the file away to start untrained", file.display()))
+        StoreError(format!("{}: {error}; take the file away to start untrained", file.display()))
     })?;
     if let Some(initial) = &initial {
         tracing::info!("starts from {} files of weights in {}", initial.all().count(), dir.display());

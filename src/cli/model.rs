@@ -155,7 +155,7 @@ fn import(file: &Path, config: &Config, symbol: Option<&Symbol>) -> anyhow::Resu
     let initial = dir(config)?.join(INITIAL);
     let settings = forecaster_config(config, None);
     let (bytes, weights) = open(file)?;
-    weights.check_fits(&settings).with_context(|| file.display().to_string())?;
+    settings.check_fits(&weights).with_context(|| file.display().to_string())?;
     let symbol = match (settings.pooled, symbol, &weights.about.symbol) {
         (true, Some(symbol), _) => {
             return Err(

@@ -8,7 +8,7 @@
 //!
 //! Stamps are in ms, or since 2025 in µs; each is judged by its own size.
 
-use super::csv::cell;
+use super::cell::cell;
 use super::fields::Field;
 use super::stamp;
 use crate::config::Format;

@@ -58,3 +58,14 @@ pub(super) fn shown(text: &[u8]) -> String {
     let cut = String::from_utf8_lossy(&text[..SHOWN_BYTES]);
     format!("{}…", cut.trim_end_matches(char::REPLACEMENT_CHARACTER))
 }
+
+/// JSON, but no record that is known.
+#[cold]
+pub(super) fn unknown(why: std::fmt::Arguments<'_>) -> DecodeError {
+    DecodeError::new(
+        "unknown_format",
+        format_args!(
+            "{why}; understood are tick (symbol, timestamp, price), messari (status, data.market_data), candle (symbol, timestamp, open, high, low, close, volume) and trade (messages of Binance, Coinbase and Kraken)"
+        ),
+    )
+}

@@ -9,6 +9,7 @@
 
 mod archive;
 pub mod candle;
+mod cell;
 pub mod columns;
 pub mod csv;
 pub mod document;
@@ -227,7 +228,7 @@ fn decode_json(
         Format::Candle if record.is_bar() => Kind::Candle,
         Format::Candle => record.venue().map_or(Kind::Candle, Kind::Venue),
         Format::Trade => Kind::Venue(record.venue().ok_or_else(|| {
-            record::unknown(format_args!("the object is no message of an exchange, and source.format is trade"))
+            error::unknown(format_args!("the object is no message of an exchange, and source.format is trade"))
         })?),
     };
     if plus && kind != Kind::Messari {
@@ -259,7 +260,7 @@ fn decode_array(
     let value = cursor.value()?;
     cursor.end()?;
     let Raw::Array(text) = value else {
-        return Err(record::unknown(format_args!("the value is {}", value.kind())));
+        return Err(error::unknown(format_args!("the value is {}", value.kind())));
     };
     trade::observe_array(text, &mut Sink { wanted: wanted(format), interval, names, out })
 }

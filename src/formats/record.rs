@@ -1,5 +1,6 @@
 //! One pass over a JSON object: the fields of every format, and which format they are. The order of keys never matters.
 
+use super::error::unknown;
 use super::fields::{Field, Fields};
 use super::json::{Cursor, Syntax};
 use super::messari::{Data, Payload, Status};
@@ -178,15 +179,4 @@ fn not_an_object(mut cursor: Cursor<'_>) -> DecodeError {
         Err(error) => DecodeError::from(error),
         Ok(value) => unknown(format_args!("the value is {}, not an object", value.kind())),
     }
-}
-
-/// JSON, but no record that is known.
-#[cold]
-pub(super) fn unknown(why: std::fmt::Arguments<'_>) -> DecodeError {
-    DecodeError::new(
-        "unknown_format",
-        format_args!(
-            "{why}; understood are tick (symbol, timestamp, price), messari (status, data.market_data), candle (symbol, timestamp, open, high, low, close, volume) and trade (messages of Binance, Coinbase and Kraken)"
-        ),
-    )
 }

@@ -14,6 +14,9 @@ pub const WIDEN_LIMIT: f32 = 1.5;
 /// How much an output that belongs to a single quantile moves it.
 const SINGLE: f32 = 0.5;
 
+/// Gain of the head and weight in the loss at horizons of these many steps; between them by power laws.
+const BY_HORIZON: [(f64, f64, f64); 4] = [(1.0, 1.0, 1.0), (5.0, 0.1, 0.3), (15.0, 0.03, 0.1), (60.0, 0.01, 0.05)];
+
 /// Gains and weights of the horizons, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
@@ -112,6 +115,32 @@ impl Corrected {
     }
 }
 
+/// Gains of the head at horizons of so many steps.
+pub(super) fn head_gains(horizon_steps: &[usize]) -> Vec<f32> {
+    horizon_steps.iter().map(|&steps| interpolate(steps as f64).0 as f32).collect()
+}
+
+/// Weights in the loss of horizons of so many steps.
+pub(super) fn horizon_weights(horizon_steps: &[usize]) -> Vec<f32> {
+    horizon_steps.iter().map(|&steps| interpolate(steps as f64).1 as f32).collect()
+}
+
+/// Gain and loss weight at a horizon.
+fn interpolate(steps: f64) -> (f64, f64) {
+    let steps = steps.clamp(BY_HORIZON[0].0, BY_HORIZON[3].0);
+    let mut result = (BY_HORIZON[3].1, BY_HORIZON[3].2);
+    for pair in BY_HORIZON.windows(2) {
+        let ((from, gain, weight), (to, next_gain, next_weight)) = (pair[0], pair[1]);
+        if (from..=to).contains(&steps) {
+            let share = libm::log(steps / from) / libm::log(to / from);
+            let between = |a: f64, b: f64| a * libm::pow(b / a, share);
+            result = (between(gain, next_gain), between(weight, next_weight));
+            break;
+        }
+    }
+    result
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +191,16 @@ mod tests {
         }
         assert!(gradient[21..28].iter().all(|value| *value == 0.0), "an unknown label teaches nothing");
         assert_eq!(gradient[14], 0.0, "beyond its limit the widening has no slope");
+    }
+
+    #[test]
+    fn gains_and_weights_meet_the_recipe_at_its_horizons() {
+        for (steps, gain, weight) in BY_HORIZON {
+            let (g, w) = interpolate(steps);
+            assert!((g - gain).abs() < 1e-12 && (w - weight).abs() < 1e-12, "{steps}: {g} {w}");
+        }
+        assert_eq!(interpolate(240.0), (0.01, 0.05));
+        let (gain, _) = interpolate(30.0);
+        assert!((0.01..0.03).contains(&gain));
     }
 }

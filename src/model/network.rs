@@ -2,7 +2,7 @@
 
 use super::adamw::{AdamW, AdamWSettings, clip_norm};
 use super::average::WeightAverage;
-use super::head::Head;
+use super::head::{Head, head_gains, horizon_weights};
 use super::history::History;
 use super::lstm::{Gradients, Lstm, dropout_mask};
 use super::predictor::Predictor;
@@ -21,8 +21,6 @@ pub(super) const GRADIENT_NORM_MAX: f64 = 1.0;
 const DROPOUT: f32 = 0.5;
 /// The weights' mean looks back this many steps, or a quarter of those since the first training where that is less.
 const AVERAGE_STEPS: f64 = 2880.0;
-/// Gain of the head and weight in the loss at horizons of these many steps; between them by power laws.
-const BY_HORIZON: [(f64, f64, f64); 4] = [(1.0, 1.0, 1.0), (5.0, 0.1, 0.3), (15.0, 0.03, 0.1), (60.0, 0.01, 0.05)];
 
 /// Weights that learn, and their mean, which forecasts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,10 +76,7 @@ impl Network {
             optimiser: AdamW::new(settings, lstm.flat().len()),
             average: WeightAverage::new(lstm.flat()),
             lstm,
-            head: Head {
-                gains: head_gains(horizon_steps),
-                weights: horizon_steps.iter().map(|&steps| interpolate(steps as f64).1 as f32).collect(),
-            },
+            head: Head { gains: head_gains(horizon_steps), weights: horizon_weights(horizon_steps) },
             epoch_steps: config.epoch_steps,
             epochs: 0,
             identity: Identity::default(),
@@ -147,42 +142,5 @@ impl Network {
         // Made in one piece by `zeros`, so it is a slice.
         let outputs = self.predictor(forecasting).predict(sequence.as_slice().unwrap_or_default());
         self.head.quantiles(outputs, bases, corrected);
-    }
-}
-
-/// Gains of the head at horizons of so many steps.
-pub(super) fn head_gains(horizon_steps: &[usize]) -> Vec<f32> {
-    horizon_steps.iter().map(|&steps| interpolate(steps as f64).0 as f32).collect()
-}
-
-/// Gain and loss weight at a horizon.
-fn interpolate(steps: f64) -> (f64, f64) {
-    let steps = steps.clamp(BY_HORIZON[0].0, BY_HORIZON[3].0);
-    let mut result = (BY_HORIZON[3].1, BY_HORIZON[3].2);
-    for pair in BY_HORIZON.windows(2) {
-        let ((from, gain, weight), (to, next_gain, next_weight)) = (pair[0], pair[1]);
-        if (from..=to).contains(&steps) {
-            let share = libm::log(steps / from) / libm::log(to / from);
-            let between = |a: f64, b: f64| a * libm::pow(b / a, share);
-            result = (between(gain, next_gain), between(weight, next_weight));
-            break;
-        }
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gains_and_weights_meet_the_recipe_at_its_horizons() {
-        for (steps, gain, weight) in BY_HORIZON {
-            let (g, w) = interpolate(steps);
-            assert!((g - gain).abs() < 1e-12 && (w - weight).abs() < 1e-12, "{steps}: {g} {w}");
-        }
-        assert_eq!(interpolate(240.0), (0.01, 0.05));
-        let (gain, _) = interpolate(30.0);
-        assert!((0.01..0.03).contains(&gain));
     }
 }

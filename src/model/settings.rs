@@ -1,9 +1,9 @@
 //! What the learning room is told: sizes, spans, seeds, and which parts are on.
 
 use super::experts::Parts;
-use super::network::head_gains;
+use super::head::head_gains;
 use super::shape::LstmShape;
-use super::weights::{About, InitialWeights};
+use super::weights::{About, InitialWeights, Weights, WeightsError};
 use crate::features::INPUTS;
 use crate::market::{ModelInfo, Span, Symbol, Timestamp};
 use std::sync::Arc;
@@ -39,6 +39,30 @@ impl ForecasterConfig {
     /// What multiplies the LSTM's outputs of each horizon.
     pub(super) fn head_gains(&self) -> Vec<f32> {
         head_gains(&self.horizon_steps())
+    }
+
+    /// Whether a job of this configuration can start from these weights.
+    ///
+    /// # Errors
+    /// [`WeightsError::Unfit`] names each setting that differs.
+    pub fn check_fits(&self, weights: &Weights) -> Result<(), WeightsError> {
+        let (theirs, ours) = (weights.lstm.shape(), self.learner.shape());
+        let mut found = Vec::new();
+        let mut compare = |key: &str, theirs: String, ours: String| {
+            if theirs != ours {
+                found.push(format!("they were learnt with {key} = {theirs}, and it is {ours}"));
+            }
+        };
+        compare("model.hidden", theirs.hidden.to_string(), ours.hidden.to_string());
+        compare("model.layers", theirs.layers.to_string(), ours.layers.to_string());
+        compare("model.steps", theirs.steps.to_string(), ours.steps.to_string());
+        compare("model.step", weights.about.step.to_string(), self.step.to_string());
+        let spans = |spans: &[Span]| format!("{spans:?}");
+        compare("model.horizons", spans(&weights.about.horizons), spans(&self.horizons));
+        if weights.about.head_gains != self.head_gains() {
+            found.push("the head's gains are those of another version of tickcast".to_owned());
+        }
+        if found.is_empty() { Ok(()) } else { Err(WeightsError::Unfit(found)) }
     }
 
     /// What is to be said of weights that a job of this configuration has learnt, from `first` on.

@@ -9,10 +9,10 @@
 //! `T` is the time of the trade, in ms or (where a client asks for it) µs. A kline's interval is that from `t` to `T`, so
 //! that weeks and months need no names.
 
+use super::super::error::unknown;
 use super::super::fields::{self, Field, Fields};
 use super::super::json::{Cursor, Syntax};
 use super::super::raw::Raw;
-use super::super::record::unknown;
 use super::super::{DecodeError, Decoded, candle};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};

@@ -8,10 +8,10 @@
 //!
 //! Sides are the taker's. `ticker` is ignored: it tells of no trade that `trade` does not.
 
+use super::super::error::unknown;
 use super::super::fields;
 use super::super::json::{Cursor, Syntax};
 use super::super::raw::Raw;
-use super::super::record::unknown;
 use super::super::{DecodeError, Decoded};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};

@@ -49,8 +49,8 @@ pub(super) mod kraken;
 pub(super) use binance::Event;
 pub(super) use feed::{Feed, Venue};
 
+use super::error::unknown;
 use super::fields::Names;
-use super::record::unknown;
 use super::{DecodeError, Decoded, candle};
 use crate::market::{Observation, Span};
 

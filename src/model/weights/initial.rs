@@ -3,7 +3,6 @@
 
 use super::{Weights, WeightsError};
 use crate::market::Symbol;
-use crate::model::settings::ForecasterConfig;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,19 +16,19 @@ pub struct InitialWeights {
 }
 
 impl InitialWeights {
-    /// From the bytes of files, each of a symbol or of all, of which every one has to fit the configuration. None where there
+    /// From the bytes of files, each of a symbol or of all, of which every one has to fit. None where there
     /// are no files.
     ///
     /// # Errors
     /// Whose file cannot be used, and why.
     pub fn read(
         files: &BTreeMap<Option<Symbol>, Vec<u8>>,
-        config: &ForecasterConfig,
+        fits: impl Fn(&Weights) -> Result<(), WeightsError>,
     ) -> Result<Option<Self>, (Option<Symbol>, WeightsError)> {
         let mut hash = Sha256::new();
         let mut by_symbol = BTreeMap::new();
         for (symbol, bytes) in files {
-            let weights = Weights::read(bytes).and_then(|weights| weights.check_fits(config).map(|()| weights));
+            let weights = Weights::read(bytes).and_then(|weights| fits(&weights).map(|()| weights));
             by_symbol.insert(symbol.clone(), weights.map_err(|error| (symbol.clone(), error))?);
             // Lengths before the parts: no two sets of files are the same bytes.
             let name = symbol.as_ref().map_or("", Symbol::as_str);

@@ -19,7 +19,6 @@ pub use about::About;
 pub use initial::InitialWeights;
 
 use super::lstm::Lstm;
-use super::settings::ForecasterConfig;
 use crate::market::{Symbol, Timestamp};
 
 /// Of the layout of a file: raised whenever a reader would have to know.
@@ -90,30 +89,4 @@ pub enum WeightsError {
     /// They belong to another model.
     #[error("these weights do not fit the configuration: {}", .0.join("; "))]
     Unfit(Vec<String>),
-}
-
-impl Weights {
-    /// Whether a job of this configuration can start from them.
-    ///
-    /// # Errors
-    /// [`WeightsError::Unfit`] names each setting that differs.
-    pub fn check_fits(&self, config: &ForecasterConfig) -> Result<(), WeightsError> {
-        let (theirs, ours) = (self.lstm.shape(), config.learner.shape());
-        let mut found = Vec::new();
-        let mut compare = |key: &str, theirs: String, ours: String| {
-            if theirs != ours {
-                found.push(format!("they were learnt with {key} = {theirs}, and it is {ours}"));
-            }
-        };
-        compare("model.hidden", theirs.hidden.to_string(), ours.hidden.to_string());
-        compare("model.layers", theirs.layers.to_string(), ours.layers.to_string());
-        compare("model.steps", theirs.steps.to_string(), ours.steps.to_string());
-        compare("model.step", self.about.step.to_string(), config.step.to_string());
-        let spans = |spans: &[crate::market::Span]| format!("{spans:?}");
-        compare("model.horizons", spans(&self.about.horizons), spans(&config.horizons));
-        if self.about.head_gains != config.head_gains() {
-            found.push("the head's gains are those of another version of tickcast".to_owned());
-        }
-        if found.is_empty() { Ok(()) } else { Err(WeightsError::Unfit(found)) }
-    }
 }

@@ -32,7 +32,7 @@ pub enum JudgeError {
     /// Two jobs.
     #[error("there are forecasts of job `{0}` and of job `{1}`: choose one with --job")]
     TwoJobs(String, String),
-    /// More than [`SERIES_MAX`] series.
+    /// more series than are judged at once.
     #[error("there are more than {SERIES_MAX} symbols times horizons: choose with --symbol or --horizon")]
     TooMany,
 }

@@ -2,7 +2,7 @@
 //!
 //! | exchange | messages with trades or prices | symbol |
 //! |---|---|---|
-//! | Binance | `trade`, `aggTrade`, and closed `kline`s, which are [`candle`](super::candle)s; bare or in `{"stream","data"}` | `BTCUSDT` |
+//! | Binance | `trade`, `aggTrade`, and closed `kline`s, which are candles (see `candle`); bare or in `{"stream","data"}` | `BTCUSDT` |
 //! | Coinbase Exchange | `match`, `last_match`, `ticker` | `BTC-USD` |
 //! | Coinbase Advanced Trade | `market_trades`, `ticker` | `BTC-USD` |
 //! | Kraken | `trade` of v2, and arrays with `trade` of v1 | v2 `BTC/USD`, v1 `XBT/USD` |

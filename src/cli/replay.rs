@@ -1,7 +1,6 @@
 //! `tickcast replay`: recorded files into the source's topic.
 
 use super::args::{ConfigFile, Speed};
-use super::summary::grouped;
 use super::{output, signals};
 use crate::config::{Config, Settings};
 use crate::connectors::kafka::Publisher;
@@ -11,6 +10,7 @@ use crate::connectors::replayer::{
 };
 use crate::connectors::sink::Stop;
 use crate::market::Symbol;
+use crate::report::grouped;
 use anyhow::Context;
 use clap::Args;
 use console::Term;

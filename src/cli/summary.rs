@@ -8,6 +8,7 @@ use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
 use crate::market::forecast::EXPERT_NAMES;
 use crate::operators::stats::{Records, Unused};
+use crate::report::grouped;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -127,19 +128,6 @@ fn by_length(horizons: &BTreeMap<String, ScoreSummary>) -> Vec<(&String, &ScoreS
     let mut ordered: Vec<_> = horizons.iter().collect();
     ordered.sort_by_key(|(name, _)| name.parse::<Span>().map_or(i64::MAX, Span::millis));
     ordered
-}
-
-/// 1234567 as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A summary whose horizons are written in ascending length.

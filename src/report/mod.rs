@@ -11,6 +11,7 @@ mod table;
 mod words;
 
 pub use html::page;
+pub use numbers::grouped;
 pub use plots::{Plot, PlotError, SeriesPlots, plots};
 pub use table::table;
 

@@ -1,9 +1,9 @@
 //! What the student project's model is worth, symbol by symbol, and which one is better in plain words.
 
-use super::grouped;
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::seed::report::{Better, Errors, SeedReport, recipe};
 use crate::model::seed::{PARAMETERS, ROWS};
+use crate::report::grouped;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -1,7 +1,8 @@
 //! Forecasts and scores from their JSON.
 //!
 //! Numbers are read from their text by the standard library: `serde_json` alone may miss the last bit, and the same
-//! forecasts in a database would give other figures.
+//! forecasts in a database would give other figures. (Its feature `float_roundtrip` would make every reader of the crate
+//! slower, and the one that decoding is measured against.)
 
 use crate::evaluation::report::{Issued, Outcome, Settled};
 use crate::market::{Span, Status, Symbol, Timestamp};

@@ -38,31 +38,31 @@ pub struct Figures {
 /// One symbol and horizon. Ratios are to repeating the last price, but for pinball: below 1 is better.
 #[derive(Clone, Debug, Serialize)]
 pub struct SeriesFigures {
-    #[allow(missing_docs)]
+    /// Of which symbol.
     pub symbol: String,
-    #[allow(missing_docs)]
+    /// How far ahead, as in `5m`.
     pub horizon: String,
     /// Whether the symbol is of the simulated market.
     pub simulated: bool,
     /// Seconds between forecasts, the shortest distance.
     pub step_seconds: Option<f64>,
-    /// First and last issue time.
+    /// The first issue time.
     #[serde(serialize_with = "stamp")]
     pub from: Option<Timestamp>,
-    #[allow(missing_docs)]
+    /// The last issue time.
     #[serde(serialize_with = "stamp")]
     pub to: Option<Timestamp>,
-    #[allow(missing_docs)]
+    /// Forecasts, whatever their status.
     pub forecasts: u64,
-    #[allow(missing_docs)]
+    /// Of these, with the status `ok`.
     pub ok: u64,
-    #[allow(missing_docs)]
+    /// Of these, `warming`.
     pub warming: u64,
-    #[allow(missing_docs)]
+    /// Of these, `abstain`.
     pub abstain: u64,
     /// With a score that is not void: what all below is of.
     pub scored: u64,
-    #[allow(missing_docs)]
+    /// With a void score: no tick came in the steps before the target.
     pub void: u64,
     /// Without a score: mostly not due yet.
     pub unscored: u64,
@@ -70,9 +70,9 @@ pub struct SeriesFigures {
     pub mae_bps: Option<f64>,
     /// The same of repeating the last price.
     pub naive_mae_bps: Option<f64>,
-    /// In units of price, as is the next.
+    /// Of mean absolute errors in units of price.
     pub mae_ratio: Option<f64>,
-    #[allow(missing_docs)]
+    /// Root of the mean squared error, in units of price.
     pub rmse_ratio: Option<f64>,
     /// Out of sample, against the last price: `1 - sum of squared errors / sum of squared naive errors`.
     pub r2: Option<f64>,
@@ -92,11 +92,11 @@ pub struct SeriesFigures {
     pub width_bps: Option<f64>,
     /// As last published: it counts from the job's first score on.
     pub e_value: f64,
-    #[allow(missing_docs)]
+    /// Whether the difference to the last price is more than chance; none without a score.
     pub diebold_mariano: Option<DieboldMariano>,
-    #[allow(missing_docs)]
+    /// What acting on the forecasts may cost.
     pub break_even: BreakEven,
-    #[allow(missing_docs)]
+    /// Coverage day by day.
     pub days: Days,
     /// Observed shares at the published levels.
     pub calibration: Vec<Level>,
@@ -136,9 +136,9 @@ pub struct BreakEven {
 /// Coverage of days (UTC) with at least [`DAY_SCORES_MIN`] scores.
 #[derive(Clone, Debug, Serialize)]
 pub struct Days {
-    #[allow(missing_docs)]
+    /// How many.
     pub count: u64,
-    #[allow(missing_docs)]
+    /// Coverage of the day in the middle.
     pub median: Option<f64>,
     /// The lowest of a day.
     pub worst: Option<f64>,
@@ -149,9 +149,9 @@ pub struct Days {
 /// A quantile level and the share of outcomes at or below that quantile.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Level {
-    #[allow(missing_docs)]
+    /// The level, as in 0.95.
     pub nominal: f64,
-    #[allow(missing_docs)]
+    /// The share; none without a score.
     pub observed: Option<f64>,
 }
 
@@ -176,24 +176,24 @@ pub struct Part {
     /// Where it begins.
     #[serde(skip)]
     pub start_ms: i64,
-    #[allow(missing_docs)]
+    /// Scores in it.
     pub count: u64,
-    #[allow(missing_docs)]
+    /// Mean absolute error in basis points of the last price.
     pub mae_bps: Option<f64>,
-    #[allow(missing_docs)]
+    /// The same of repeating the last price.
     pub naive_mae_bps: Option<f64>,
     /// Of both in basis points.
     pub mae_ratio: Option<f64>,
-    #[allow(missing_docs)]
+    /// Share of outcomes inside of the interval.
     pub coverage: Option<f64>,
-    #[allow(missing_docs)]
+    /// To EWMA-volatility Gaussian quantiles.
     pub pinball_ratio: Option<f64>,
 }
 
 /// Training of a symbol's model.
 #[derive(Clone, Debug, Serialize)]
 pub struct Training {
-    #[allow(missing_docs)]
+    /// Of which symbol.
     pub symbol: String,
     /// Trainings behind the last forecast's weights.
     pub versions: u64,

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use tickcast::config::{Config, Format, KafkaSourceConfig, Preset};
 use tickcast::connectors::input::Input;
 use tickcast::connectors::kafka::{KafkaInput, Publisher, Reading, end_offsets, resolve_start};
-use tickcast::connectors::sink::Stop;
 use tickcast::dataflows::job::{self, Job};
+use tickcast::delivery::Stop;
 use tickcast::formats::Decoder;
-use tickcast::operators::stats::Stats;
+use tickcast::operators::support::stats::Stats;
 
 const TICKS: u64 = 2_000_000;
 const PARTITIONS: u32 = 4;

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use tickcast::config::{Config, Preset};
 use tickcast::connectors::input::Input;
 use tickcast::connectors::memory::{MemoryInput, MemoryRecord};
-use tickcast::connectors::sink::Stop;
 use tickcast::dataflows::job::{self, Job};
+use tickcast::delivery::Stop;
 use tickcast::market::{Fixed, Observation, Ohlcv, Quote, Side, Symbol, SymbolId, Timestamp};
-use tickcast::operators::sliding::SlidingWindow;
-use tickcast::operators::stats::Stats;
+use tickcast::operators::support::sliding::SlidingWindow;
+use tickcast::operators::support::stats::Stats;
 
 const TICKS: usize = 2_000_000;
 const SYMBOLS: usize = 64;

@@ -14,22 +14,22 @@ use super::model::forecaster_config;
 use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
 use super::seed::seed_config;
 use crate::config::{Config, Preset};
-use crate::connectors::committer::{Committer, Limits, OnCommit};
 use crate::connectors::input::{Input, InputError};
-use crate::connectors::sink::{Sink, SinkError, Stop};
-use crate::connectors::weights::{StoreError, WeightsSender, WeightsWriter};
+use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
+use crate::delivery::committer::{Committer, Limits, OnCommit};
+use crate::delivery::{Sink, SinkError, Stop};
 use crate::market::{Symbol, SymbolTable, Timestamp};
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::weights::{InitialWeights, Weights};
-use crate::operators::board::Board;
 use crate::operators::commit::{CommitLinks, Item, commit};
 use crate::operators::learn::{Learnt, learn};
 use crate::operators::market::market;
 use crate::operators::panes::panes;
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{SourceConfig, SourceLinks, source};
-use crate::operators::stats::{Records, Stats, Unused};
-use crate::operators::weights::WeightsOut;
+use crate::operators::support::board::Board;
+use crate::operators::support::stats::{Records, Stats, Unused};
+use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -99,8 +99,6 @@ pub struct Summary {
 
 /// How long a worker parks when it has nothing to do: wake-ups can get lost.
 const PARK: Duration = Duration::from_millis(20);
-/// After a stop, what is closed may take this long to be published; the rest is recomputed next time.
-const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// What the workers of a job share.
 #[derive(Clone)]
@@ -159,7 +157,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         let stats = Arc::clone(&stats);
         Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
     };
-    let trouble = |error: StoreError| JobError(format!("model.weights: {error}"));
+    let trouble = |error: WeightsFileError| JobError(format!("model.weights: {error}"));
     let writer = config.model.weights.as_deref().map(WeightsWriter::spawn).transpose().map_err(trouble)?;
     let limits = Limits::of(&sinks);
     let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
@@ -198,7 +196,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
 }
 
 /// Writes what workers have left: weights that all symbols share.
-fn finish_weights(writer: WeightsWriter, shared: &Shared) -> Result<(), StoreError> {
+fn finish_weights(writer: WeightsWriter, shared: &Shared) -> Result<(), WeightsFileError> {
     let weights = shared.shared_weights.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(weights) = weights {
         writer.sender().send(None, weights.to_bytes());
@@ -246,7 +244,6 @@ fn work(worker: &mut Worker, shared: &Shared) {
     let (boards, standings) = (Boards::default(), Standings::default());
     let dataflow = worker.next_dataflow_index();
     let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &boards, &standings));
-    let mut stopping: Option<Instant> = None;
     // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
     while worker.has_dataflows() {
         worker.step_or_park(Some(PARK));
@@ -254,12 +251,11 @@ fn work(worker: &mut Worker, shared: &Shared) {
             shared.fail(&message);
         }
         if shared.stop.requested() {
-            let since = *stopping.get_or_insert_with(Instant::now);
             let closed = match shared.board.least_pane() {
                 Some(open) => !published.less_than(&open),
                 None => published.done(),
             };
-            if shared.failed() || closed || since.elapsed() >= STOP_GRACE {
+            if shared.failed() || closed || shared.stop.leaves_the_rest() {
                 break;
             }
         }

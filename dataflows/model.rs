@@ -1,7 +1,7 @@
 //! From the configuration to what the learning room is told, and the weights that it starts from.
 
 use crate::config::{Config, ExpertsConfig, Scope};
-use crate::connectors::weights::{INITIAL, StoreError, names, path, read_all};
+use crate::connectors::weights::{INITIAL, WeightsFileError, names, path, read_all};
 use crate::market::Symbol;
 use crate::model::experts::Parts;
 use crate::model::settings::{ForecasterConfig, LearnerConfig};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When a file of `model.weights` cannot be read, or does not fit.
-pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, StoreError> {
+pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, WeightsFileError> {
     let Some(dir) = &config.model.weights else { return Ok(None) };
     let (dir, settings) = (dir.join(INITIAL), forecaster_config(config, None));
     let wanted = |symbol: Option<&Symbol>| symbol.is_none() == settings.pooled;
@@ -23,7 +23,7 @@ pub fn initial_weights(config: &Config) -> Result<Option<Arc<InitialWeights>>, S
     let files = read_all(&dir, FILE_BYTES_MAX, wanted)?;
     let initial = InitialWeights::read(&files, |weights| settings.check_fits(weights)).map_err(|(symbol, error)| {
         let file = path(&dir, symbol.as_ref());
-        StoreError(format!("{}: {error}; take the file away to start untrained", file.display()))
+        WeightsFileError(format!("{}: {error}; take the file away to start untrained", file.display()))
     })?;
     if let Some(initial) = &initial {
         tracing::info!("starts from {} files of weights in {}", initial.all().count(), dir.display());

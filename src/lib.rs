@@ -9,10 +9,14 @@ pub mod config;
 pub mod connectors;
 #[path = "../dataflows/mod.rs"]
 pub mod dataflows;
+pub mod delivery;
 pub mod evaluation;
 pub mod features;
+pub mod feeds;
 pub mod formats;
 pub mod market;
 pub mod model;
 pub mod operators;
+pub mod replay;
 pub mod report;
+pub mod simulation;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use support::{Process, Service, Services, Signal, eventually, read_committed, run_to_end, tickcast};
 use tickcast::config::CollectConfig;
 use tickcast::connectors::kafka::EmbeddedBroker;
-use tickcast::connectors::messari::Client;
-use tickcast::connectors::messari::client::FailureKind;
+use tickcast::feeds::messari::Client;
+use tickcast::feeds::messari::client::FailureKind;
 use tickcast::market::Span;
 
 const WITHIN: Duration = Duration::from_secs(120);

@@ -13,11 +13,11 @@ use support::eventually;
 use tickcast::config::{Config, Format, Preset};
 use tickcast::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use tickcast::connectors::memory::{MemoryBytes, MemoryInput, MemoryRecord};
-use tickcast::connectors::sink::{Batch, Stop};
 use tickcast::dataflows::job::{self, Job};
+use tickcast::delivery::{Batch, Stop};
 use tickcast::formats::Decoder;
 use tickcast::market::{FeatureRow, PartitionId, Release, SymbolTable};
-use tickcast::operators::stats::Stats;
+use tickcast::operators::support::stats::Stats;
 
 const BASE: i64 = 1_700_000_100_000;
 const WITHIN: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tickcast::config::{Delivery, KafkaSinkConfig};
 use tickcast::connectors::kafka::*;
-use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop};
+use tickcast::delivery::{Batch, Sink, SinkError, Stop};
 
 #[test]
 fn a_batch_is_written_whole_with_its_progress() {

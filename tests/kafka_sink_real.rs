@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use support::{Service, Services};
 use tickcast::config::KafkaSinkConfig;
 use tickcast::connectors::kafka::*;
-use tickcast::connectors::sink::{Sink, SinkError, Stop};
+use tickcast::delivery::{Sink, SinkError, Stop};
 
 fn real() -> String {
     std::env::var("TICKCAST_TEST_KAFKA").expect("TICKCAST_TEST_KAFKA = host:port")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tickcast::config::KafkaSourceConfig;
 use tickcast::connectors::input::{Flow, Input, PartitionState, Payload};
 use tickcast::connectors::kafka::*;
-use tickcast::connectors::sink::Stop;
+use tickcast::delivery::Stop;
 use tickcast::formats::Decoder;
 use tickcast::market::{PartitionId, SymbolTable};
 
@@ -36,7 +36,7 @@ type Seen = BTreeMap<PartitionId, Vec<(u64, String)>>;
 /// Reads up to `limit` records of one partition.
 fn read_some(input: &mut KafkaInput, partition: PartitionId, limit: usize, seen: &mut Seen) -> PartitionState {
     let mut symbols = SymbolTable::default();
-    input.tend().unwrap();
+    input.serve_events().unwrap();
     let visit = &mut |record: tickcast::connectors::input::Record<'_>, _: &mut SymbolTable| {
         let Payload::Bytes(bytes) = record.value else { panic!("bytes") };
         assert!(record.broker_time.is_some() && record.key.is_some());
@@ -203,7 +203,7 @@ fn offsets_that_are_gone_are_an_error_that_says_so() {
     let deadline = Instant::now() + WAIT;
     let error = loop {
         assert!(Instant::now() < deadline, "no error");
-        input.tend().unwrap();
+        input.serve_events().unwrap();
         let visit = &mut |_: tickcast::connectors::input::Record<'_>, _: &mut SymbolTable| panic!("a record");
         if let Err(error) = input.read(PartitionId(0), 10, &mut SymbolTable::default(), visit) {
             break error.0;

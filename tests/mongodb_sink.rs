@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tickcast::config::MongoSinkConfig;
 use tickcast::connectors::mongodb::MongoSink;
-use tickcast::connectors::sink::{Batch, Sink as _, SinkError, Stop};
+use tickcast::delivery::{Batch, Sink as _, SinkError, Stop};
 use tickcast::market::{
     FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, PartitionId, Reasons, Reported, Score, ScoreOutcome, Side,
     Skill, Span, Status, StoredTick, Symbol, Timestamp,

@@ -17,7 +17,7 @@ use support::{Finished, Services, run_to_end, tickcast, unique};
 use tickcast::config::MongoSourceConfig;
 use tickcast::connectors::input::{Flow, Input as _, PartitionState, Payload};
 use tickcast::connectors::mongodb::source::MongoSource;
-use tickcast::connectors::sink::Stop;
+use tickcast::delivery::Stop;
 use tickcast::market::{PartitionId, SymbolTable, Timestamp};
 
 const WITHIN: Duration = Duration::from_secs(600);

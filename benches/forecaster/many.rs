@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickcast::config::{Config, Format};
 use tickcast::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
-use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop};
 use tickcast::dataflows::job::{self, Job};
+use tickcast::delivery::{Batch, Sink, SinkError, Stop};
 use tickcast::formats::Decoder;
 use tickcast::market::{Fixed, Observation, PartitionId, Quote, Side, Symbol, SymbolId, SymbolTable, Timestamp};
-use tickcast::operators::stats::Stats;
+use tickcast::operators::support::stats::Stats;
 
 const WORKERS: usize = 2;
 const TICKS_PER_MINUTE: usize = 4;

@@ -9,12 +9,12 @@ use crate::connectors::input::Input;
 use crate::connectors::kafka::{self, DeadLetterSink, KafkaInput, KafkaSink, Progress, Reading};
 use crate::connectors::mongodb::MongoSink;
 use crate::connectors::mongodb::source::MongoSource;
-use crate::connectors::sink::{Resumed, Sink, Stop};
 use crate::dataflows::job::{self, InputFactory, Job, Summary};
 use crate::dataflows::model::initial_weights;
+use crate::delivery::{Resumed, Sink, Stop};
 use crate::formats::Decoder;
 use crate::market::{Release, Timestamp};
-use crate::operators::stats::Stats;
+use crate::operators::support::stats::Stats;
 use anyhow::Context as _;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
     let stats = Arc::new(Stats::default());
-    let shown = progress::Progress::show(&stats, None);
+    let shown = progress::JobBar::show(&stats, None);
     let outcome = run(config, plan, &stop, &stats);
     drop(shown);
     summary::print(&outcome?, json)

@@ -1,7 +1,7 @@
 //! How far a job is, on the terminal while it runs: a bar where the end is known, a line where it is not.
 
 use crate::market::Timestamp;
-use crate::operators::stats::Stats;
+use crate::operators::support::stats::Stats;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,12 +12,12 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(250);
 
 /// A bar on stderr; shows nothing where stderr is no terminal. Ends when it is dropped.
-pub struct Progress {
+pub struct JobBar {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Progress {
+impl JobBar {
     /// Shows `stats` until it is dropped; `total` records where the end is known.
     #[must_use]
     pub fn show(stats: &Arc<Stats>, total: Option<u64>) -> Self {
@@ -47,7 +47,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for JobBar {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {

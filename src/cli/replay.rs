@@ -4,12 +4,10 @@ use super::args::{ConfigFile, Speed};
 use super::{output, signals};
 use crate::config::{Config, Settings};
 use crate::connectors::kafka::Publisher;
-use crate::connectors::replayer::files::FileReport;
-use crate::connectors::replayer::{
-    Ended, FileSource, Merge, Pace, Replayed, Replayer, SystemClock, TopicPublisher, Until,
-};
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use crate::market::Symbol;
+use crate::replay::files::FileReport;
+use crate::replay::{Ended, FileSource, Merge, Pace, Replayed, Replayer, SystemClock, TopicPublisher, Until};
 use crate::report::grouped;
 use anyhow::Context;
 use clap::Args;

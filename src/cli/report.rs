@@ -3,7 +3,7 @@
 use super::args::{ConfigFile, parse_time};
 use super::{Usage, output};
 use crate::config::Config;
-use crate::connectors::{files, kafka, mongodb, stored};
+use crate::connectors::{files, kafka, mongodb, published};
 use crate::evaluation::report::{Figures, Filter, Judge};
 use crate::market::{Span, Timestamp};
 use crate::report;
@@ -121,12 +121,12 @@ fn judge(args: &ReportArgs, config: &Config) -> anyhow::Result<Figures> {
     match source {
         Source::Mongodb => {
             let mongodb = sink.mongodb.as_ref().ok_or_else(|| missing("sink.mongodb"))?;
-            mongodb::stored::judge_all(mongodb, &mut judge)?;
+            mongodb::published::judge_all(mongodb, &mut judge)?;
         }
         Source::Kafka => {
             let kafka = sink.kafka.as_ref().ok_or_else(|| missing("sink.kafka"))?;
-            let topics = kafka::stored::open(kafka)?;
-            stored::judge_all(&mut judge, topics.forecasts, topics.scores)?;
+            let topics = kafka::published::open(kafka)?;
+            published::judge_all(&mut judge, topics.forecasts, topics.scores)?;
         }
         Source::Files => {
             let dir = &sink.files.as_ref().ok_or_else(|| missing("sink.files"))?.dir;
@@ -148,9 +148,9 @@ fn read_files(forecasts: &[PathBuf], scores: &[PathBuf], judge: &mut Judge) -> a
     } else {
         scores.to_vec()
     };
-    let forecasts = forecasts.iter().map(|path| files::stored::forecasts(path)).collect::<Result<_, _>>()?;
-    let scores = scores.iter().map(|path| files::stored::scores(path)).collect::<Result<_, _>>()?;
-    Ok(stored::judge_all(judge, forecasts, scores)?)
+    let forecasts = forecasts.iter().map(|path| files::published::forecasts(path)).collect::<Result<_, _>>()?;
+    let scores = scores.iter().map(|path| files::published::scores(path)).collect::<Result<_, _>>()?;
+    Ok(published::judge_all(judge, forecasts, scores)?)
 }
 
 /// The file of scores that belongs to a file of forecasts: the same name, compressed or not.

@@ -1,6 +1,6 @@
 //! SIGTERM and Ctrl-C: the first asks the job to stop, the second ends the process.
 
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;

@@ -7,7 +7,7 @@ use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
 use crate::market::forecast::EXPERT_NAMES;
-use crate::operators::stats::{Records, Unused};
+use crate::operators::support::stats::{Records, Unused};
 use crate::report::grouped;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;

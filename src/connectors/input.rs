@@ -88,7 +88,7 @@ pub trait Input {
     ///
     /// # Errors
     /// As [`Input::read`].
-    fn tend(&mut self) -> Result<(), InputError> {
+    fn serve_events(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 }

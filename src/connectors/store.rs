@@ -1,6 +1,6 @@
 //! The embedded store: the latest results in memory, for the demo's table and whatever shows results in this process.
 
-use super::sink::{Batch, Sink, SinkError, Stop};
+use crate::delivery::{Batch, Sink, SinkError, Stop};
 use crate::market::{Forecast, Score, Span, Symbol, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,7 +127,7 @@ impl Sink for EmbeddedStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_records::{forecast, score};
+    use crate::delivery::test_records::{forecast, score};
 
     #[test]
     fn keeps_the_latest_in_order_and_no_more_than_it_may() {

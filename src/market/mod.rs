@@ -3,6 +3,7 @@
 //! Everything above speaks in these types; nothing here knows Kafka, timely or a model. Prices and sizes
 //! are integers of 1e-8, so that sums are exact, associative and the same on any number of workers.
 
+pub mod encode;
 pub mod fixed;
 pub mod forecast;
 pub mod json;
@@ -18,4 +19,4 @@ pub use ohlcv::{FeatureRow, Ohlcv, Partial};
 pub use record::{DeadLetter, Order, PartitionId, Release};
 pub use symbol::{Symbol, SymbolId, SymbolTable};
 pub use tick::{Observation, Quote, Reported, Side, StoredTick};
-pub use time::{Slide, Span, Timestamp};
+pub use time::{Slide, Span, Step, Timestamp};

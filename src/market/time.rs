@@ -83,16 +83,16 @@ impl Timestamp {
         if (TIMESTAMP_MIN..TIMESTAMP_END).contains(&self) { Ok(self) } else { Err(TimeError::OutOfRange) }
     }
 
-    /// This stamp and `span` later.
+    /// This stamp and `span` later; a broker's stamp may be any number, so the last one there is stays itself.
     #[must_use]
     pub const fn plus(self, span: Span) -> Self {
-        Self(self.0 + span.0)
+        Self(self.0.saturating_add(span.0))
     }
 
-    /// This stamp and `span` earlier.
+    /// This stamp and `span` earlier, the first one there is at the most.
     #[must_use]
     pub const fn minus(self, span: Span) -> Self {
-        Self(self.0 - span.0)
+        Self(self.0.saturating_sub(span.0))
     }
 }
 
@@ -227,6 +227,55 @@ impl Slide {
     }
 }
 
+/// Number of a step: step `n` ends at `n` times its length since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Step(i64);
+
+impl Step {
+    /// From its number.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The step of `length` that ends at `end`, where one does.
+    #[must_use]
+    pub const fn ending_at(end: Timestamp, length: Span) -> Option<Self> {
+        if end.0 % length.0 == 0 { Some(Self(end.0 / length.0)) } else { None }
+    }
+
+    /// The last step of `length` that ends at or before `at`.
+    #[must_use]
+    pub const fn before(at: Timestamp, length: Span) -> Self {
+        Self(at.0.div_euclid(length.0))
+    }
+
+    /// Its end, where steps have this length.
+    #[must_use]
+    pub const fn end(self, length: Span) -> Timestamp {
+        Timestamp(self.0.saturating_mul(length.0))
+    }
+
+    /// The step after it.
+    #[must_use]
+    pub const fn following(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The step before it.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0 - 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +324,23 @@ mod tests {
         for text in ["", "5", "s", "5 s", "-5s", "1.5s", "5w", "99999999999d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+    }
+
+    /// A broker's stamp is whatever its producer wrote.
+    #[test]
+    fn sums_stay_within_what_there_is() {
+        let (last, first, hour) = (Timestamp(i64::MAX), Timestamp(i64::MIN), Span(3_600_000));
+        assert_eq!((last.plus(hour), first.minus(hour)), (last, first));
+    }
+
+    #[test]
+    fn steps_end_at_multiples_of_their_length() {
+        let minute = Span(60_000);
+        assert_eq!(Step::ending_at(Timestamp(120_000), minute), Some(Step(2)));
+        assert_eq!(Step::ending_at(Timestamp(120_001), minute), None);
+        assert_eq!(Step::before(Timestamp(179_999), minute), Step(2));
+        assert_eq!(Step(2).end(minute), Timestamp(120_000));
+        assert_eq!(Step(2).following().previous(), Step(2));
     }
 
     #[test]

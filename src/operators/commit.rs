@@ -8,12 +8,12 @@
 //! capability until the sinks have acknowledged: the frontier behind it says how far everything is published. It never
 //! waits: the queue takes a batch, or gives it back until the committer wakes us.
 
-use super::board::Board;
 use super::learn::Verdict;
 use super::source::Aside;
+use super::support::board::Board;
 use super::windows::PaneRows;
-use crate::connectors::committer::BatchSender;
-use crate::connectors::sink::{Batch, Stop};
+use crate::delivery::committer::BatchSender;
+use crate::delivery::{Batch, Stop};
 use crate::market::{FeatureRow, Forecast, Score, Slide, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks)
                 }));
             }
             let mut state =
-                State { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
+                CommitState { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
             move |(input, frontier), _output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
@@ -95,7 +95,7 @@ pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks)
     )
 }
 
-struct State {
+struct CommitState {
     slide: Slide,
     links: CommitLinks,
     /// Results of panes that are not closed.
@@ -115,7 +115,7 @@ struct Pane {
     rows: Vec<FeatureRow>,
 }
 
-impl State {
+impl CommitState {
     fn stash(&mut self, item: Item) {
         match item {
             Item::Verdict(pane, Verdict::Score(score)) => self.panes.entry(pane).or_default().scores.push(score),

@@ -14,11 +14,12 @@
 
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
-use super::stats::Stats;
-use super::weights::WeightsOut;
+use super::support::stats::Stats;
+use super::support::steps::Stepper;
+use super::support::weights::WeightsOut;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
-use crate::market::{FeatureRow, Forecast, Score, Slide, Symbol, Timestamp};
+use crate::market::{FeatureRow, Forecast, Score, Slide, Step, Symbol, Timestamp};
 use crate::model::forecaster::{Forecaster, StepResults};
 use crate::model::pool::Pool;
 use crate::model::scratch::LearnerScratch;
@@ -76,7 +77,7 @@ pub fn learn<'scope>(
     let totals = network.is_some().then(|| Rc::new(RefCell::new(Totals::default())));
     let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
     let is_pooled = pooled.is_some();
-    let state = Rc::new(RefCell::new(State { out, ..State::new(slide, config, pooled) }));
+    let state = Rc::new(RefCell::new(LearnState { out, ..LearnState::new(slide, config, pooled) }));
     let learnt = Learnt::new(Rc::clone(&state));
     builder.build(move |mut capabilities| {
         let mut for_shares = capabilities.pop().filter(|_| is_pooled);
@@ -85,7 +86,7 @@ pub fn learn<'scope>(
             let state = &mut *state.borrow_mut();
             rows.for_each_stamp(|_, data| {
                 for batch in data {
-                    batch.drain(..).for_each(|rows| state.stash(rows));
+                    batch.drain(..).for_each(|rows| state.steps.stash(rows));
                 }
             });
             market.for_each_stamp(|_, data| {
@@ -110,7 +111,7 @@ pub fn learn<'scope>(
             if let Some(held) = &for_shares {
                 shares.activate().session(held).give_iterator(state.shares.drain(..));
             }
-            let next = state.next_pane();
+            let next = state.steps.next_pane();
             downgrade(&mut for_verdicts, if pause == Pause::Done { frontiers.least() } else { Some(next) });
             // Of a step that is closed there is nothing more to share: what it waits for is the others.
             let shared = next + u64::from(state.closed.is_some());
@@ -134,7 +135,7 @@ fn downgrade(held: &mut Option<Capability<u64>>, time: Option<u64>) {
     }
 }
 
-/// Why [`State::advance`] came back.
+/// Why [`LearnState::advance`] came back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pause {
     /// There is nothing left to do.
@@ -165,21 +166,13 @@ impl Frontiers {
     }
 }
 
-struct State {
-    slide: Slide,
+struct LearnState {
     config: Rc<ForecasterConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, Forecaster>,
-    /// Rows at the ends of steps that are not worked off, by step number.
-    pending: BTreeMap<i64, Vec<FeatureRow>>,
+    steps: Stepper,
     /// The market's inputs at steps that are not worked off.
-    market: BTreeMap<i64, MarketInputs>,
-    /// The next step to work off.
-    next: i64,
-    /// The last pane that held a tick of any symbol.
-    last_pane: u64,
-    /// Whether a forecaster waits for a step without a row.
-    awake: bool,
+    market: BTreeMap<Step, MarketInputs>,
     scratch: LearnerScratch,
     /// The network, where all symbols share one.
     pooled: Option<Pooled>,
@@ -193,18 +186,14 @@ struct State {
     has_warned: bool,
 }
 
-impl State {
+impl LearnState {
     fn new(slide: Slide, config: ForecasterConfig, pooled: Option<Pooled>) -> Self {
         let scratch = LearnerScratch::new(&config.learner);
         Self {
-            slide,
+            steps: Stepper::new(slide, config.step),
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
-            pending: BTreeMap::new(),
             market: BTreeMap::new(),
-            next: 0,
-            last_pane: 0,
-            awake: false,
             scratch,
             pooled,
             closed: None,
@@ -214,29 +203,11 @@ impl State {
         }
     }
 
-    fn stash(&mut self, rows: PaneRows) {
-        self.last_pane = self.last_pane.max(rows.pane);
-        let end = self.slide.end_of(rows.pane).millis();
-        if end % self.config.step.millis() == 0 {
-            self.pending.insert(end / self.config.step.millis(), rows.into_rows().collect());
-        }
-    }
-
     fn stash_market(&mut self, of: MarketStep) {
         // This worker may have nothing to do at the step, or be past it.
-        if of.step >= self.next {
+        if of.step >= self.steps.next() {
             self.market.insert(of.step, of.inputs);
         }
-    }
-
-    /// End of step number `step`.
-    fn end_of(&self, step: i64) -> Timestamp {
-        Timestamp::from_millis(step * self.config.step.millis())
-    }
-
-    /// The pane that the next step ends with.
-    fn next_pane(&self) -> u64 {
-        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
     }
 
     /// Works off the steps that end before the frontiers, or with the last pane that held a tick where the rows have ended.
@@ -246,31 +217,23 @@ impl State {
         results: &mut StepResults,
         mut emit: impl FnMut(u64, &mut StepResults),
     ) -> Pause {
-        // The end of the last closed pane: steps up to it are complete.
-        let Some(closed) = frontiers.closed(self.last_pane) else { return Pause::Done };
-        let last = self.slide.end_of(closed).millis().div_euclid(self.config.step.millis());
+        let Some(closed) = frontiers.closed(self.steps.last_pane()) else { return Pause::Done };
+        let last = self.steps.last_complete(closed);
         let mut worked = 0;
-        while self.next <= last {
+        // A step that is half done is not passed over.
+        while self.closed.is_some() || self.steps.seek(last) {
             if worked >= STEPS_PER_ACTIVATION {
                 return Pause::Busy;
             }
-            if !self.awake && self.closed.is_none() {
-                // Nobody waits for a step without rows: on to the next that has some.
-                let first = self.pending.first_key_value().map_or(last + 1, |(&step, _)| step.min(last + 1));
-                self.next = self.next.max(first);
-                if self.next > last {
-                    break;
-                }
-            }
             let done = if self.pooled.is_some() { self.step_pooled(results) } else { Some(self.step(results)) };
-            emit(self.next_pane(), results);
+            emit(self.steps.next_pane(), results);
             let Some(done) = done else { return Pause::Waiting };
             worked += done.max(1);
-            self.next += 1;
+            self.steps.advance();
         }
         // Of steps that were passed over.
-        self.market = self.market.split_off(&self.next);
-        let next_pane = self.next_pane();
+        self.market = self.market.split_off(&self.steps.next());
+        let next_pane = self.steps.next_pane();
         if let Some(pooled) = &mut self.pooled {
             pooled.catch_up(next_pane, &mut self.scratch);
         }
@@ -283,21 +246,21 @@ impl State {
         // Both are ordered by symbol: one walk.
         let mut rows = rows.iter().peekable();
         let mut worked = 0;
-        self.awake = false;
+        self.steps.awake = false;
         for (symbol, forecaster) in &mut self.forecasters {
             let row = rows.next_if(|row| row.symbol == *symbol);
             if row.is_some() || forecaster.awaits_scores() {
                 forecaster.step(at, row, &market, &mut self.scratch, results);
                 worked += 1;
             }
-            self.awake |= forecaster.awaits_scores();
+            self.steps.awake |= forecaster.awaits_scores();
         }
         worked
     }
 
     /// The end of the next step, its rows, whose symbols have forecasters now, and the market's inputs.
     fn begin(&mut self) -> (Timestamp, Vec<FeatureRow>, MarketInputs) {
-        let rows = self.pending.remove(&self.next).unwrap_or_default();
+        let rows = self.steps.take_rows();
         for row in &rows {
             if !self.forecasters.contains_key(&row.symbol) {
                 self.has_warned = self.has_warned || hand_out::warn_of_the_future(&self.config, row);
@@ -306,24 +269,25 @@ impl State {
                 self.forecasters.extend(forecaster.ok().map(|f| (row.symbol.clone(), f)));
             }
         }
-        (self.end_of(self.next), rows, self.market.remove(&self.next).unwrap_or_default())
+        let step = self.steps.next();
+        (self.steps.end_of(step), rows, self.market.remove(&step).unwrap_or_default())
     }
 
     /// The same where all symbols share a network; none while parts of its gradient are missing.
     fn step_pooled(&mut self, results: &mut StepResults) -> Option<usize> {
         if self.closed.is_none() {
             // Other workers may have gone through epochs that this one had nothing to do in.
-            self.join(self.next - 1)?;
+            self.join(self.steps.next().previous())?;
             self.close(results);
         }
-        self.join(self.next)?;
+        self.join(self.steps.next())?;
         Some(self.issue(results))
     }
 
-    /// Learns the epochs that end up to step number `step`.
-    fn join(&mut self, step: i64) -> Option<()> {
+    /// Learns the epochs that end up to `step`.
+    fn join(&mut self, step: Step) -> Option<()> {
         let epoch = self.config.epoch.millis();
-        let end = Timestamp::from_millis(self.end_of(step).millis().div_euclid(epoch) * epoch);
+        let end = Timestamp::from_millis(self.steps.end_of(step).millis().div_euclid(epoch) * epoch);
         let joined = self.pooled.as_mut().is_none_or(|pooled| pooled.join(end, &mut self.scratch));
         joined.then_some(())
     }
@@ -338,7 +302,7 @@ impl State {
                 forecaster.close(at, row, &market, &mut self.scratch, pool, results);
             }
         }
-        let pane = self.next_pane();
+        let pane = self.steps.next_pane();
         if let Some(pooled) = &mut self.pooled {
             self.shares.extend(pooled.shares(pane));
         }
@@ -346,7 +310,7 @@ impl State {
     }
 
     fn issue(&mut self, results: &mut StepResults) -> usize {
-        let at = self.end_of(self.next);
+        let at = self.steps.end_of(self.steps.next());
         let rows = self.closed.take().unwrap_or_default();
         for row in &rows {
             if let Some(forecaster) = self.forecasters.get_mut(&row.symbol) {
@@ -354,7 +318,7 @@ impl State {
                 forecaster.issue(at, &mut self.scratch, pool, results);
             }
         }
-        self.awake = self.forecasters.values().any(Forecaster::awaits_scores);
+        self.steps.awake = self.forecasters.values().any(Forecaster::awaits_scores);
         rows.len()
     }
 }

@@ -10,7 +10,7 @@
 
 use super::windows::PaneRows;
 use crate::features::{Market, MarketInputs, MarketSum, SymbolReturn};
-use crate::market::{Slide, Span, Symbol};
+use crate::market::{Slide, Span, Step, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use timely::container::CapacityContainerBuilder;
@@ -22,8 +22,8 @@ use timely::dataflow::operators::vec::Map;
 /// The market's inputs to forecasts that are issued at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MarketStep {
-    /// Number of the step.
-    pub step: i64,
+    /// The step.
+    pub step: Step,
     /// The inputs.
     pub inputs: MarketInputs,
 }
@@ -71,8 +71,8 @@ pub fn market(
                         && frontier.is_none_or(|frontier| *entry.key() < frontier)
                     {
                         let (pane, sum) = entry.remove_entry();
-                        let step = slide.end_of(pane).millis() / step.millis();
-                        session.give(MarketStep { step, inputs: market.step(step, &sum) });
+                        let step = Step::before(slide.end_of(pane), step);
+                        session.give(MarketStep { step, inputs: market.step(step.number(), &sum) });
                     }
                 }
                 match frontier {

@@ -10,9 +10,10 @@
 //! the standings alone, nothing is published of it.
 
 use super::learn::Verdict;
-use super::stats::Stats;
+use super::support::stats::Stats;
+use super::support::steps::Stepper;
 use super::windows::PaneRows;
-use crate::market::{FeatureRow, Slide, Symbol, Timestamp};
+use crate::market::{Slide, Symbol, Timestamp};
 use crate::model::forecaster::StepResults;
 use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding};
 use crate::model::seed::report::SeedReport;
@@ -46,7 +47,7 @@ pub fn seed<'scope>(
     standings: Standings,
 ) -> Result<StreamVec<'scope, u64, (u64, Verdict)>, ModelError> {
     let scope = rows.scope();
-    let mut state = State::new(slide, config, standings)?;
+    let mut state = SeedState::new(slide, config, standings)?;
     Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
         Pipeline,
         "Seed",
@@ -56,7 +57,7 @@ pub fn seed<'scope>(
             move |(input, frontier), output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
-                        batch.drain(..).for_each(|rows| state.stash(rows));
+                        batch.drain(..).for_each(|rows| state.steps.stash(rows));
                     }
                 });
                 let Some(held) = capability.as_mut() else { return };
@@ -74,7 +75,7 @@ pub fn seed<'scope>(
                     (true, None) => capability = None,
                     (true, Some(time)) => held.downgrade(&time.max(*held.time())),
                     (false, _) => {
-                        held.downgrade(&state.next_pane().max(*held.time()));
+                        held.downgrade(&state.steps.next_pane().max(*held.time()));
                         activator.activate();
                     }
                 }
@@ -83,57 +84,27 @@ pub fn seed<'scope>(
     ))
 }
 
-struct State {
-    slide: Slide,
+struct SeedState {
     config: Rc<SeedConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, SeedForecaster>,
-    /// Rows at the ends of steps that are not worked off, by step number.
-    pending: BTreeMap<i64, Vec<FeatureRow>>,
-    /// The next step to work off.
-    next: i64,
-    /// The last pane that held a tick of any symbol.
-    last_pane: u64,
-    /// Whether a forecaster waits for a step without a row.
-    awake: bool,
+    steps: Stepper,
     scratch: SeedScratch,
     standings: Standings,
     /// Symbols whose last model is not trained yet, when the rows have ended.
     unfinished: Option<Vec<Symbol>>,
 }
 
-impl State {
+impl SeedState {
     fn new(slide: Slide, config: SeedConfig, standings: Standings) -> Result<Self, ModelError> {
         Ok(Self {
-            slide,
+            steps: Stepper::new(slide, config.step),
             scratch: SeedScratch::new(config.random_seed)?,
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            next: 0,
-            last_pane: 0,
-            awake: false,
             standings,
             unfinished: None,
         })
-    }
-
-    fn stash(&mut self, rows: PaneRows) {
-        self.last_pane = self.last_pane.max(rows.pane);
-        let end = self.slide.end_of(rows.pane).millis();
-        if end % self.config.step.millis() == 0 {
-            self.pending.insert(end / self.config.step.millis(), rows.into_rows().collect());
-        }
-    }
-
-    /// End of step number `step`.
-    fn end_of(&self, step: i64) -> Timestamp {
-        Timestamp::from_millis(step * self.config.step.millis())
-    }
-
-    /// The pane that the next step ends with.
-    fn next_pane(&self) -> u64 {
-        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
     }
 
     /// Works off the steps that end before the frontier, or with the last pane that held a tick where the rows have ended. False
@@ -144,34 +115,26 @@ impl State {
         results: &mut StepResults,
         mut emit: impl FnMut(u64, &mut StepResults),
     ) -> bool {
-        let Some(closed) = frontier.map_or(Some(self.last_pane), |frontier| frontier.checked_sub(1)) else {
+        let Some(closed) = frontier.map_or(Some(self.steps.last_pane()), |frontier| frontier.checked_sub(1)) else {
             return true;
         };
-        let last = self.slide.end_of(closed).millis().div_euclid(self.config.step.millis());
+        let last = self.steps.last_complete(closed);
         let mut worked = 0;
-        while self.next <= last {
+        while self.steps.seek(last) {
             if worked >= WORK_PER_ACTIVATION {
                 return false;
             }
-            if !self.awake {
-                // Nobody waits for a step without rows: on to the next that has some.
-                let first = self.pending.first_key_value().map_or(last + 1, |(&step, _)| step.min(last + 1));
-                self.next = self.next.max(first);
-                if self.next > last {
-                    break;
-                }
-            }
             worked += self.step(results).max(1);
-            emit(self.next_pane(), results);
-            self.next += 1;
+            emit(self.steps.next_pane(), results);
+            self.steps.advance();
         }
         frontier.is_some() || self.finish()
     }
 
     /// One step of every symbol that has a row or waits for a score. Gives how much work that was.
     fn step(&mut self, results: &mut StepResults) -> usize {
-        let at = self.end_of(self.next);
-        let rows = self.pending.remove(&self.next).unwrap_or_default();
+        let at = self.steps.end_of(self.steps.next());
+        let rows = self.steps.take_rows();
         for row in &rows {
             if !self.forecasters.contains_key(&row.symbol) {
                 let forecaster = SeedForecaster::new(Rc::clone(&self.config), row.symbol.clone());
@@ -181,7 +144,7 @@ impl State {
         // Both are ordered by symbol: one walk.
         let mut rows = rows.iter().peekable();
         let mut worked = 0;
-        self.awake = false;
+        self.steps.awake = false;
         for (symbol, forecaster) in &mut self.forecasters {
             let row = rows.next_if(|row| row.symbol == *symbol);
             if row.is_some() || forecaster.awaits_scores() {
@@ -189,10 +152,10 @@ impl State {
                 let report = forecaster.step(at, row, &mut self.scratch, results);
                 worked += if report.is_some() { TRAINING_WORK } else { 1 };
                 if report.is_some() || forecaster.rows() != before {
-                    note(&self.standings, symbol, forecaster.rows(), report.map(|report| (at, report)));
+                    record_standing(&self.standings, symbol, forecaster.rows(), report.map(|report| (at, report)));
                 }
             }
-            self.awake |= forecaster.awaits_scores();
+            self.steps.awake |= forecaster.awaits_scores();
         }
         worked
     }
@@ -202,15 +165,15 @@ impl State {
         let left = self.unfinished.get_or_insert_with(|| self.forecasters.keys().rev().cloned().collect());
         let Some(symbol) = left.pop() else { return true };
         let Some(forecaster) = self.forecasters.get_mut(&symbol) else { return left.is_empty() };
-        let at = Timestamp::from_millis((self.next - 1) * self.config.step.millis());
+        let at = self.steps.end_of(self.steps.next().previous());
         if let Some(report) = forecaster.train(at, &mut self.scratch) {
-            note(&self.standings, &symbol, forecaster.rows(), Some((at, report)));
+            record_standing(&self.standings, &symbol, forecaster.rows(), Some((at, report)));
         }
         left.is_empty()
     }
 }
 
-fn note(standings: &Standings, symbol: &Symbol, rows: usize, training: Option<(Timestamp, SeedReport)>) {
+fn record_standing(standings: &Standings, symbol: &Symbol, rows: usize, training: Option<(Timestamp, SeedReport)>) {
     let mut standings = standings.borrow_mut();
     let standing = standings.entry(symbol.clone()).or_default();
     standing.rows = rows;

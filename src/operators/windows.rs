@@ -9,7 +9,7 @@
 //! reaches. A long jump of the frontier is worked off in slices, so that what stands behind gets its turn.
 
 use super::panes::PanePart;
-use super::sliding::SlidingWindow;
+use super::support::sliding::SlidingWindow;
 use crate::market::{FeatureRow, Fixed, Ohlcv, Partial, Slide, Span, Symbol, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
@@ -90,7 +90,7 @@ pub fn windows(parts: StreamVec<'_, u64, PanePart>, config: WindowsConfig) -> St
         move |capability, info| {
             let activator = scope.activator_for(info.address);
             let mut capability = Some(capability);
-            let mut state = State::new(config);
+            let mut state = WindowsState::new(config);
             move |(input, frontier), output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
@@ -127,7 +127,7 @@ struct SymbolWindows {
     fresh: Option<Partial>,
 }
 
-struct State {
+struct WindowsState {
     config: WindowsConfig,
     /// Place of the longest window, whose ticks make a row.
     longest: usize,
@@ -147,7 +147,7 @@ struct State {
     awake: bool,
 }
 
-impl State {
+impl WindowsState {
     fn new(config: WindowsConfig) -> Self {
         let mut spans = config.windows.clone();
         let bar = config.step.map(|step| {
@@ -291,7 +291,7 @@ mod tests {
     fn the_models_bar_carries_the_signed_volume() {
         let slide = Slide::new(Span::from_millis(5000));
         let windows = vec![Span::from_millis(60_000)];
-        let mut state = State::new(WindowsConfig { slide, windows, step: Some(Span::from_millis(10_000)) });
+        let mut state = WindowsState::new(WindowsConfig { slide, windows, step: Some(Span::from_millis(10_000)) });
         for (pane, size, side) in
             [(0, 7, None), (2, 300, Some(Side::Buy)), (3, 500, Some(Side::Sell)), (5, 40, Some(Side::Buy))]
         {

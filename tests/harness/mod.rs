@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use tickcast::config::{Config, FilesSourceConfig};
 use tickcast::connectors::files::input::FilesInput;
 use tickcast::connectors::input::Input;
-use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop, Wants};
 use tickcast::dataflows::job::{self, InputFactory, Job, Summary};
+use tickcast::delivery::{Batch, Sink, SinkError, Stop, Wants};
 use tickcast::market::{Release, json};
-use tickcast::operators::stats::Stats;
+use tickcast::operators::support::stats::Stats;
 
 /// What a run published, as the bytes of the files sink.
 #[derive(Default)]

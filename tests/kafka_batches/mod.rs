@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tickcast::config::{Delivery, KafkaSinkConfig};
 use tickcast::connectors::kafka::*;
-use tickcast::connectors::sink::{Batch, Sink, SinkError, Stop};
+use tickcast::delivery::{Batch, Sink, SinkError, Stop};
 use tickcast::market::{
     DeadLetter, Fixed, Forecast, Interval, ModelInfo, PartitionId, Reasons, Release, Score, Skill, Span, Status,
     Symbol, Timestamp, json,

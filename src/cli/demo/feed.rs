@@ -2,13 +2,13 @@
 
 use super::table::Phase;
 use crate::connectors::kafka::Reading;
-use crate::connectors::replayer::{
+use crate::delivery::Stop;
+use crate::market::{PartitionId, Span, Timestamp};
+use crate::replay::{
     Ahead, Ended, FileSource, Merge, Pace, Publish, RecordSource, ReplayError, ReplayRecord, Replayed, Replayer,
     SystemClock, Throttle, Until,
 };
-use crate::connectors::simulation::SimulatedMarket;
-use crate::connectors::sink::Stop;
-use crate::market::{PartitionId, Span, Timestamp};
+use crate::simulation::SimulatedMarket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 /// How much history comes first.
@@ -35,10 +35,10 @@ impl RecordSource for Market {
 
 /// What the feed tells the rest of the demo.
 #[derive(Clone, Debug)]
-pub struct Feed(Arc<Mutex<State>>);
+pub struct Feed(Arc<Mutex<FeedState>>);
 
 #[derive(Clone, Copy, Debug)]
-pub struct State {
+pub struct FeedState {
     pub phase: Phase,
     pub replayed: Replayed,
     /// Everything is published into the input topic, and the job's watermark can get this far, but for its allowed
@@ -51,14 +51,14 @@ pub struct State {
 impl Feed {
     pub fn new() -> Self {
         let replayed = Replayed::default();
-        Self(Arc::new(Mutex::new(State { phase: Phase::History(None), replayed, complete: None, left_out: 0 })))
+        Self(Arc::new(Mutex::new(FeedState { phase: Phase::History(None), replayed, complete: None, left_out: 0 })))
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> FeedState {
         *self.lock()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FeedState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,13 +5,13 @@ use crate::config::{Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start};
-use crate::connectors::sink::{Sink, Stop};
 use crate::connectors::store::EmbeddedStore;
 use crate::dataflows::job::Job;
 use crate::dataflows::model::initial_weights;
+use crate::delivery::{Sink, Stop};
 use crate::formats::Decoder;
 use crate::market::Symbol;
-use crate::operators::stats::Stats;
+use crate::operators::support::stats::Stats;
 use anyhow::Context;
 use std::path::Path;
 use std::sync::Arc;

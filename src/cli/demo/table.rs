@@ -1,8 +1,8 @@
 //! What the demo shows, as lines of plain ASCII: a pure function of what there is to show.
 
-use crate::connectors::simulation::LABEL;
 use crate::market::{Forecast, Status, Timestamp};
 use crate::report::grouped;
+use crate::simulation::LABEL;
 use std::time::Duration;
 
 /// What the demo is doing.

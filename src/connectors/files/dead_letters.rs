@@ -1,7 +1,7 @@
 //! Records that could not be used, as JSON lines.
 
 use super::sink::LinesFile;
-use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+use crate::delivery::{Batch, Sink, SinkError, Stop};
 use crate::market::DeadLetter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -5,5 +5,5 @@ pub mod input;
 pub mod lines;
 mod open;
 mod parquet;
+pub mod published;
 pub mod sink;
-pub mod stored;

@@ -1,7 +1,7 @@
 //! Results as JSON lines: the same bytes as on Kafka.
 
 use crate::config::{FileFormat, FilesSinkConfig};
-use crate::connectors::sink::{Batch, Sink, SinkError, Stop, Wants};
+use crate::delivery::{Batch, Sink, SinkError, Stop, Wants};
 use crate::market::Span;
 use crate::market::json::{write_forecast, write_row, write_score};
 use std::fs::File;
@@ -117,7 +117,7 @@ fn trouble(what: &str, path: &Path, error: &std::io::Error) -> SinkError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_records::{forecast, row, score};
+    use crate::delivery::test_records::{forecast, row, score};
     use crate::market::Timestamp;
 
     const WINDOWS: [Span; 2] = [Span::from_millis(60_000), Span::from_millis(300_000)];

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::options::Server;
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

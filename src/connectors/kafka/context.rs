@@ -93,7 +93,7 @@ impl Context {
         locked(&self.reach).doubted.get(&partition).is_none_or(|reports| *reports >= REPORTS_TO_BELIEVE)
     }
 
-    fn note(&self, kind: &str, text: &str) {
+    fn report_trouble(&self, kind: &str, text: &str) {
         // "1/1 brokers are down" says less than why the last of them is.
         let mut last = locked(&self.last_trouble);
         if last.is_none() || kind != ALL_DOWN {
@@ -170,7 +170,7 @@ impl ClientContext for Context {
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => self.note(kind, text),
+            | RDKafkaLogLevel::Warning => self.report_trouble(kind, text),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 tracing::debug!(target: "tickcast::kafka", "Kafka client: {kind} {text}");
             }
@@ -183,7 +183,7 @@ impl ClientContext for Context {
         }
         match serde_json::from_slice::<Report>(statistics) {
             Ok(report) => self.take_report(&report),
-            Err(error) => self.note("STATS", &format!("its statistics cannot be read: {error}")),
+            Err(error) => self.report_trouble("STATS", &format!("its statistics cannot be read: {error}")),
         }
     }
 
@@ -191,9 +191,9 @@ impl ClientContext for Context {
         match error.rdkafka_error_code() {
             // Not an error: the reader looks at it.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.note(ALL_DOWN, reason),
-            Some(code) => self.note(&format!("{code:?}"), reason),
-            None => self.note("ERROR", reason),
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.report_trouble(ALL_DOWN, reason),
+            Some(code) => self.report_trouble(&format!("{code:?}"), reason),
+            None => self.report_trouble("ERROR", reason),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::options::Server;
 use super::patience::{Backoff, Patience, Trouble};
 use super::records;
 use super::topics::{Wanted, ensure};
-use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+use crate::delivery::{Batch, Sink, SinkError, Stop};
 use std::collections::BTreeMap;
 
 /// Writes the dead letters of each batch; what else is in it is not its business.

@@ -15,11 +15,11 @@ pub mod offsets;
 pub mod options;
 mod patience;
 pub mod progress;
+pub mod published;
 pub mod publisher;
 mod records;
 pub mod sink;
 pub mod source;
-pub mod stored;
 mod topics;
 
 pub use dead_letters::DeadLetterSink;

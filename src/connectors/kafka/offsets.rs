@@ -4,7 +4,7 @@ use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::options::Server;
 use crate::config::KafkaSourceConfig;
 use crate::connectors::input::InputError;
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use crate::market::PartitionId;
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};

@@ -1,10 +1,7 @@
 //! What mends an error, and how long to wait for it.
 
-use crate::connectors::sink::{SinkError, Stop};
-use std::time::{Duration, Instant};
-
-/// How long something that had begun may go on after the job was asked to stop.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::delivery::{SinkError, Stop};
+use std::time::Duration;
 
 /// What mends an error.
 #[derive(Debug)]
@@ -26,20 +23,19 @@ impl From<Trouble> for SinkError {
     }
 }
 
-/// The job's wish to stop, with some grace for what had begun.
+/// The job's wish to stop: what has begun goes on until its deadline.
 pub(super) struct Patience<'a> {
     stop: &'a Stop,
-    since: Option<Instant>,
 }
 
 impl<'a> Patience<'a> {
     pub fn new(stop: &'a Stop) -> Self {
-        Self { stop, since: None }
+        Self { stop }
     }
 
-    /// Ends with [`Trouble::Stopped`] some time after the job was asked to stop.
+    /// Ends with [`Trouble::Stopped`] at the deadline after the job was asked to stop.
     pub fn check(&mut self) -> Result<(), Trouble> {
-        if self.stop.requested() && self.since.get_or_insert_with(Instant::now).elapsed() > GRACE {
+        if self.stop.is_over() {
             return Err(Trouble::Stopped);
         }
         Ok(())

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::offsets::Offsets;
 use super::options::Server;
 use super::patience::Patience;
-use crate::connectors::sink::Batch;
+use crate::delivery::Batch;
 use crate::market::{DeadLetter, Forecast, PartitionId, Release, Score, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

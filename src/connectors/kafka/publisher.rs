@@ -7,7 +7,7 @@ use super::patience::{Patience, Trouble};
 use super::records::Outgoing;
 use super::topics::{Wanted, ensure};
 use crate::config::KafkaSourceConfig;
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 
 /// Records between two looks at what was acknowledged.
 const SERVE_EVERY: u32 = 256;

@@ -14,7 +14,7 @@ use super::progress::{self, Progress, ReadError, Work};
 use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
 use crate::config::{Delivery, KafkaSinkConfig};
-use crate::connectors::sink::{Batch, Sink, SinkError, Stop};
+use crate::delivery::{Batch, Sink, SinkError, Stop};
 use std::time::{Duration, Instant};
 
 /// How often a start may be fenced by another instance that starts at the same time.

@@ -77,11 +77,11 @@ pub struct KafkaInput {
     decoder: Decoder,
     /// None on a worker that owns no partition.
     consumer: Option<Arc<BaseConsumer<Context>>>,
-    partitions: BTreeMap<PartitionId, Partition>,
+    partitions: BTreeMap<PartitionId, TopicPartition>,
     positions: Arc<Positions>,
 }
 
-struct Partition {
+struct TopicPartition {
     queue: PartitionQueue<Context>,
     next: i64,
     end: Option<i64>,
@@ -144,7 +144,7 @@ impl KafkaInput {
             let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
             let bounds = consumer.fetch_watermarks(&config.topic, number, BOUNDS_WAIT);
             let empty = bounds.is_ok_and(|(low, high)| low == high);
-            input.partitions.insert(partition, Partition { queue, next, end, empty, at_end: false, ended });
+            input.partitions.insert(partition, TopicPartition { queue, next, end, empty, at_end: false, ended });
         }
         input.consumer = Some(consumer);
         Ok(input)
@@ -247,7 +247,7 @@ impl Input for KafkaInput {
         self.partitions.get(&partition).is_some_and(|partition| partition.empty)
     }
 
-    fn tend(&mut self) -> Result<(), InputError> {
+    fn serve_events(&mut self) -> Result<(), InputError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         for _ in 0..EVENTS_PER_ACTIVATION {
             match consumer.poll(Duration::ZERO) {
@@ -272,7 +272,7 @@ impl KafkaInput {
     fn read_queue(
         &self,
         id: PartitionId,
-        partition: &mut Partition,
+        partition: &mut TopicPartition,
         limit: usize,
         symbols: &mut SymbolTable,
         visit: &mut dyn FnMut(Record<'_>, &mut SymbolTable) -> Flow,
@@ -319,7 +319,7 @@ impl KafkaInput {
     }
 
     /// Where a partition stands whose queue is empty.
-    fn state(&self, id: PartitionId, partition: &Partition) -> PartitionState {
+    fn state(&self, id: PartitionId, partition: &TopicPartition) -> PartitionState {
         let answers = |consumer: &Arc<BaseConsumer<Context>>| {
             i32::try_from(id.0).is_ok_and(|number| consumer.client().context().answers(number))
         };

@@ -3,7 +3,7 @@
 use super::connect::{Inquirer, START_WAIT};
 use super::context::Context;
 use super::options::Server;
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 

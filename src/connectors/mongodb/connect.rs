@@ -3,7 +3,7 @@
 use super::session::{Session, Trouble, run};
 use super::{Collections, JOBS};
 use crate::config::{MongoSinkConfig, MongoSourceConfig};
-use crate::connectors::sink::{SinkError, Stop};
+use crate::delivery::{SinkError, Stop};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};

@@ -165,7 +165,7 @@ pub(super) fn tick(t: &StoredTick) -> RawDocumentBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_records;
+    use crate::delivery::test_records;
     use crate::market::json::{write_forecast, write_row, write_score};
     use mongodb::bson::{Bson, Document};
     use proptest::prelude::*;

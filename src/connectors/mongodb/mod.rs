@@ -7,14 +7,14 @@
 
 mod connect;
 mod documents;
+pub mod published;
 mod session;
 pub mod source;
-pub mod stored;
 mod upserts;
 
 use self::upserts::{Target, Upsert, Writer};
-use super::sink::{Batch, Sink, SinkError, Stop, Wants};
 use crate::config::MongoSinkConfig;
+use crate::delivery::{Batch, Sink, SinkError, Stop, Wants};
 use crate::market::{FeatureRow, Span, StoredTick};
 use mongodb::bson::oid::ObjectId;
 

@@ -1,6 +1,6 @@
 //! The asynchronous driver behind a blocking call: its own runtime, limits in time, and the wish to stop.
 
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::{Client, Database};
 use std::future::Future;
@@ -10,8 +10,6 @@ use tokio::runtime::Runtime;
 
 /// How often a call looks whether the job was asked to stop.
 const STOP_TICK: Duration = Duration::from_millis(50);
-/// What a call that has begun may still take when the job was asked to stop.
-const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long the driver may take to say good-bye.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Codes of a server that will be well again: not primary, stepping down, shutting down, time-outs, no space, conflicts.
@@ -129,7 +127,6 @@ pub(super) fn run<T>(
     runtime.block_on(async {
         let mut call = pin!(call);
         let start = Instant::now();
-        let mut stopping: Option<Instant> = None;
         loop {
             if let Ok(outcome) = tokio::time::timeout(STOP_TICK, call.as_mut()).await {
                 return outcome.map_err(|error| Trouble::Driver(Box::new(error)));
@@ -137,7 +134,7 @@ pub(super) fn run<T>(
             if start.elapsed() >= limit {
                 return Err(Trouble::TimedOut(limit));
             }
-            if stop.requested() && stopping.get_or_insert_with(Instant::now).elapsed() >= STOP_GRACE {
+            if stop.is_over() {
                 return Err(Trouble::Stopped);
             }
         }

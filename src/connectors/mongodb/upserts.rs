@@ -2,7 +2,7 @@
 
 use super::connect::Opened;
 use super::session::{Session, Trouble, is_transient_code};
-use crate::connectors::sink::{SinkError, Stop};
+use crate::delivery::{SinkError, Stop};
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use std::time::{Duration, Instant};
 

@@ -20,7 +20,7 @@ const POOLED: &str = "pooled";
 /// What is wrong with a file or directory. The message names it and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct StoreError(pub String);
+pub struct WeightsFileError(pub String);
 
 /// Where a symbol's weights lie, or those that all symbols share.
 #[must_use]
@@ -65,8 +65,8 @@ fn unescape(name: &str) -> Option<Symbol> {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn names(dir: &Path) -> Result<Vec<Option<Symbol>>, StoreError> {
-    let trouble = |error: std::io::Error| StoreError(format!("cannot read the directory {}: {error}", dir.display()));
+pub fn names(dir: &Path) -> Result<Vec<Option<Symbol>>, WeightsFileError> {
+    let trouble = |error: std::io::Error| WeightsFileError(format!("cannot read the directory {}: {error}", dir.display()));
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(trouble)?,
@@ -91,13 +91,13 @@ pub fn names(dir: &Path) -> Result<Vec<Option<Symbol>>, StoreError> {
 ///
 /// # Errors
 /// When it is missing, cannot be read, or is larger.
-pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, StoreError> {
-    let trouble = |error: std::io::Error| StoreError(format!("cannot read {}: {error}", path.display()));
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, WeightsFileError> {
+    let trouble = |error: std::io::Error| WeightsFileError(format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).map_err(trouble)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(trouble)?;
     if bytes.len() as u64 > bytes_max {
         let what = format!("{} is larger than {} MiB: those are no weights", path.display(), bytes_max >> 20);
-        return Err(StoreError(what));
+        return Err(WeightsFileError(what));
     }
     Ok(bytes)
 }
@@ -110,13 +110,13 @@ pub fn read_all(
     dir: &Path,
     bytes_max: u64,
     wanted: impl Fn(Option<&Symbol>) -> bool,
-) -> Result<BTreeMap<Option<Symbol>, Vec<u8>>, StoreError> {
+) -> Result<BTreeMap<Option<Symbol>, Vec<u8>>, WeightsFileError> {
     let mut files = BTreeMap::new();
     let mut left = TOTAL_BYTES_MAX;
     for symbol in names(dir)?.into_iter().filter(|symbol| wanted(symbol.as_ref())) {
         let bytes = read(&path(dir, symbol.as_ref()), bytes_max)?;
         left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-            StoreError(format!("{} holds more than {} MiB: take some away", dir.display(), TOTAL_BYTES_MAX >> 20))
+            WeightsFileError(format!("{} holds more than {} MiB: take some away", dir.display(), TOTAL_BYTES_MAX >> 20))
         })?;
         files.insert(symbol, bytes);
     }
@@ -128,14 +128,14 @@ pub fn read_all(
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WeightsFileError> {
     let trouble = |error: std::io::Error| {
         let help = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ": make room, or name another place",
             ErrorKind::PermissionDenied => ": give this user the right to write there, or name another place",
             _ => "",
         };
-        StoreError(format!("cannot write {}: {error}{help}", path.display()))
+        WeightsFileError(format!("cannot write {}: {error}{help}", path.display()))
     };
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(trouble)?;

@@ -1,6 +1,6 @@
 //! The thread that writes weights, so that workers never wait for a disk. While it is behind, the job hands out none.
 
-use super::files::{StoreError, path, write};
+use super::files::{WeightsFileError, path, write};
 use crate::market::Symbol;
 use crossbeam_channel::{Receiver, Sender};
 use std::path::Path;
@@ -19,7 +19,7 @@ enum Message {
 /// The running thread, for the one that ends it.
 pub struct WeightsWriter {
     sender: Sender<Message>,
-    thread: JoinHandle<Result<(), StoreError>>,
+    thread: JoinHandle<Result<(), WeightsFileError>>,
 }
 
 /// The dataflow's end.
@@ -31,15 +31,15 @@ impl WeightsWriter {
     ///
     /// # Errors
     /// When the directory cannot be made, or the system refuses another thread.
-    pub fn spawn(dir: &Path) -> Result<Self, StoreError> {
+    pub fn spawn(dir: &Path) -> Result<Self, WeightsFileError> {
         std::fs::create_dir_all(dir)
-            .map_err(|error| StoreError(format!("cannot create the directory {}: {error}", dir.display())))?;
+            .map_err(|error| WeightsFileError(format!("cannot create the directory {}: {error}", dir.display())))?;
         let (sender, receiver) = crossbeam_channel::bounded(QUEUE_FILES_MAX);
         let dir = dir.to_owned();
         let thread = std::thread::Builder::new()
             .name("weights".to_owned())
             .spawn(move || work(&dir, &receiver))
-            .map_err(|error| StoreError(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| WeightsFileError(format!("cannot start a thread: {error}")))?;
         Ok(Self { sender, thread })
     }
 
@@ -53,10 +53,10 @@ impl WeightsWriter {
     ///
     /// # Errors
     /// Of the file that was written last, where that failed: trouble that passed is in the log.
-    pub fn finish(self) -> Result<(), StoreError> {
+    pub fn finish(self) -> Result<(), WeightsFileError> {
         // Refused only where the thread has ended already.
         let _ = self.sender.send(Message::Close);
-        let panicked = || StoreError("writing weights panicked: this is a defect of tickcast, please report it".into());
+        let panicked = || WeightsFileError("writing weights panicked: this is a defect of tickcast, please report it".into());
         self.thread.join().unwrap_or_else(|_| Err(panicked()))
     }
 }
@@ -82,7 +82,7 @@ impl WeightsSender {
 }
 
 /// Forecasts do not stop for want of a disk: trouble is told when it begins, and at the end when it lasts.
-fn work(dir: &Path, receiver: &Receiver<Message>) -> Result<(), StoreError> {
+fn work(dir: &Path, receiver: &Receiver<Message>) -> Result<(), WeightsFileError> {
     let mut last = Ok(());
     while let Ok(Message::File(symbol, bytes)) = receiver.recv() {
         let written = write(&path(dir, symbol.as_ref()), &bytes);

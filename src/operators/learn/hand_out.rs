@@ -1,6 +1,6 @@
 //! What `learn` tells of weights: those that it hands out, and a warning of initial ones that know the future.
 
-use super::State;
+use super::LearnState;
 use crate::market::{FeatureRow, Symbol};
 use crate::model::settings::ForecasterConfig;
 use crate::model::weights::Weights;
@@ -9,10 +9,10 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 /// What a worker has learnt, to be asked for when its dataflow is over.
-pub struct Learnt(Rc<RefCell<State>>);
+pub struct Learnt(Rc<RefCell<LearnState>>);
 
 impl Learnt {
-    pub(super) fn new(state: Rc<RefCell<State>>) -> Self {
+    pub(super) fn new(state: Rc<RefCell<LearnState>>) -> Self {
         Self(state)
     }
 
@@ -32,13 +32,13 @@ impl Learnt {
     }
 }
 
-impl State {
+impl LearnState {
     /// Hands out some weights where it is time to, and where no step is half done.
     pub(super) fn hand_out(&mut self) {
         if self.out.is_none() || self.forecasters.is_empty() || self.closed.is_some() {
             return;
         }
-        let at = self.end_of(self.next - 1);
+        let at = self.steps.end_of(self.steps.next().previous());
         let Some(after) = self.out.as_mut().and_then(|out| out.round(at)) else { return };
         // All workers have the same shared network, and any of them may have no symbol: each that has one tells.
         let shared = self.shared_weights();

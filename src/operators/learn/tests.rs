@@ -23,8 +23,8 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
     total.add(&vec![0.01; config.learner.shape().parameters()], 1.0);
     totals.borrow_mut().sums.insert(94, total);
     let pooled = Pooled::new(Pool::new(&config).unwrap(), Rc::clone(&totals), slide, 2);
-    let mut state = State::new(slide, config, Some(pooled));
-    let (end, last_price) = (state.end_of(100), Fixed::from_raw(1));
+    let mut state = LearnState::new(slide, config, Some(pooled));
+    let (end, last_price) = (state.steps.end_of(Step::from_number(100)), Fixed::from_raw(1));
     let row = FeatureRow {
         symbol: Symbol::new("X").unwrap(),
         end,
@@ -33,9 +33,9 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
         last_price,
     };
     // Step number 100 ends an epoch, and so does number 95, with pane 94.
-    state.pending.insert(100, vec![row]);
+    state.steps.insert(Step::from_number(100), vec![row]);
     let mut issued = Vec::new();
-    let mut advance = |state: &mut State, pool_frontier| {
+    let mut advance = |state: &mut LearnState, pool_frontier| {
         totals.borrow_mut().frontier = Some(pool_frontier);
         let (frontiers, mut results) = (Frontiers { rows: Some(110), market: None }, StepResults::default());
         let pause = state.advance(frontiers, &mut results, |_, results| issued.append(&mut results.forecasts));

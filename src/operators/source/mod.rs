@@ -13,13 +13,13 @@
 mod partition;
 mod watermark;
 
-use super::board::{Board, Standing};
 use super::panes::Tick;
-use super::stats::Stats;
+use super::support::board::{Board, Standing};
+use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
-use partition::Partition;
+use partition::SourcePartition;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -136,7 +136,7 @@ type Capabilities = (Capability<u64>, Capability<u64>);
 struct Reader {
     input: Box<dyn Input>,
     links: SourceLinks,
-    partitions: Vec<Partition>,
+    partitions: Vec<SourcePartition>,
     failed: bool,
 }
 
@@ -157,12 +157,12 @@ impl Reader {
             match input.decoder(id) {
                 Ok(decoder) => {
                     let topic = input.topic(id);
-                    partitions.push(Partition::new(id, topic, decoder, Rc::clone(&config), initial.clone()));
+                    partitions.push(SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone()));
                 }
                 Err(error) => return Err((error, Some(initial))),
             }
         }
-        links.board.join(partitions.iter().map(|p| (p.id, p.note())));
+        links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())));
         Ok(Self { input, links, partitions, failed: false })
     }
 
@@ -180,7 +180,7 @@ impl Reader {
             // Frozen: nothing more is read, no window is closed.
             return None;
         }
-        if let Err(error) = self.input.tend() {
+        if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
         let read = !(self.links.congested)();
@@ -197,7 +197,7 @@ impl Reader {
                 }
                 partition.send(ticks, aside);
             }
-            partition.settle(&self.links, read);
+            partition.update_standing(&self.links, read);
         }
         if read {
             // Not while nothing is read: a partition that is not looked at may hold more.
@@ -214,7 +214,7 @@ impl Reader {
         if let Some(watermark) = self.links.board.watermark() {
             for partition in self.partitions.iter_mut().filter(|p| p.standing == Standing::Idle) {
                 partition.downgrade(partition.config.slide.pane_of(watermark));
-                self.links.board.update(partition.id, partition.note());
+                self.links.board.update(partition.id, partition.board_entry());
             }
         }
     }

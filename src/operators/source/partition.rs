@@ -10,15 +10,15 @@ use crate::market::{
     DeadLetter, Fixed, Observation, Ohlcv, Order, PartitionId, Quote, Reported, Span, StoredTick, SymbolTable,
     Timestamp,
 };
-use crate::operators::board::{Note, Standing};
 use crate::operators::panes::Tick;
-use crate::operators::stats::{Records, Tally};
+use crate::operators::support::board::{BoardEntry, Standing};
+use crate::operators::support::stats::{Records, Tally};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// One partition: its decoder, its watermark, and what has been read but not sent.
-pub(super) struct Partition {
+pub(super) struct SourcePartition {
     pub id: PartitionId,
     pub standing: Standing,
     pub capabilities: Option<Capabilities>,
@@ -45,7 +45,7 @@ pub(super) struct Partition {
     failure: Option<InputError>,
 }
 
-impl Partition {
+impl SourcePartition {
     pub fn new(
         id: PartitionId,
         topic: Arc<str>,
@@ -77,8 +77,8 @@ impl Partition {
         }
     }
 
-    pub fn note(&self) -> Note {
-        Note {
+    pub fn board_entry(&self) -> BoardEntry {
+        BoardEntry {
             standing: self.standing,
             watermark: self.watermark.value(),
             next_offset: self.next_offset,
@@ -109,7 +109,7 @@ impl Partition {
         let used_before = self.counted.used;
         let id = self.id;
         let state =
-            input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.take(record, limit, symbols))?;
+            input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, limit, symbols))?;
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
             self.last_used = Instant::now();
@@ -124,21 +124,21 @@ impl Partition {
     }
 
     /// Takes one record: it is counted in exactly one outcome.
-    fn take(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable) -> Flow {
+    fn account_for(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable) -> Flow {
         let Record { offset, broker_time, key, value } = record;
         self.next_offset = offset + 1;
-        self.watermark.reach(offset);
+        self.watermark.replay_releases(offset);
         if self.standing == Standing::Idle {
             self.standing = Standing::Active;
             if let Some((capability, _)) = &self.capabilities {
-                self.watermark.wake(offset, *capability.time());
+                self.watermark.wake_from_idle(offset, *capability.time());
             }
         }
         let bytes = match value {
             Payload::Bytes(bytes) => bytes,
             Payload::Observed(observation) => {
                 let read = Read { offset, broker_time, key, bytes: None, limit };
-                let outcome = self.place(observation, &read, 0, symbols);
+                let outcome = self.admit(observation, &read, 0, symbols);
                 self.count(&[outcome], &read);
                 return self.flow();
             }
@@ -150,7 +150,7 @@ impl Partition {
         match result {
             Ok(Decoded::Used) if decoded.len() == 1 => {
                 if let Some(observation) = decoded.pop() {
-                    let outcome = self.place(observation, &read, 0, symbols);
+                    let outcome = self.admit(observation, &read, 0, symbols);
                     self.count(&[outcome], &read);
                 }
             }
@@ -161,7 +161,7 @@ impl Partition {
                 }
                 let mut outcomes = std::mem::take(&mut self.outcomes);
                 let placed = decoded.drain(..).zip(0_u32..);
-                outcomes.extend(placed.map(|(o, index)| self.place(o, &read, index, symbols)));
+                outcomes.extend(placed.map(|(o, index)| self.admit(o, &read, index, symbols)));
                 self.count(&outcomes, &read);
                 // Beside an outcome of its own, a record may say once that it was not used as a whole.
                 if outcomes.contains(&Outcome::Used) {
@@ -194,7 +194,7 @@ impl Partition {
 
     /// Decides what becomes of one observation, from this partition's sequence alone.
     #[inline]
-    fn place(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &SymbolTable) -> Outcome {
+    fn admit(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &SymbolTable) -> Outcome {
         let at = observation.at;
         let (from, to) = self.config.range;
         if from.is_some_and(|from| at < from) || to.is_some_and(|to| at >= to) {
@@ -208,7 +208,7 @@ impl Partition {
         if read.broker_time.is_some_and(|broker| begins(&observation) > broker.plus(self.config.max_ahead)) {
             return Outcome::Quarantined;
         }
-        match self.watermark.see(at) {
+        match self.watermark.judge(at) {
             Timeliness::InTime => {}
             Timeliness::Late => return Outcome::Late,
             Timeliness::LateAfterIdle => return Outcome::Idle,
@@ -320,7 +320,7 @@ impl Partition {
     }
 
     /// Brings capability and standing up to date; `read`: after a read. Without one, nobody knows whether it is caught up.
-    pub fn settle(&mut self, links: &SourceLinks, read: bool) {
+    pub fn update_standing(&mut self, links: &SourceLinks, read: bool) {
         let slide = self.config.slide;
         if let Some(watermark) = self.watermark.value() {
             // Later trades of its own record must not overtake a tick in hand.
@@ -345,7 +345,7 @@ impl Partition {
         if let Some(release) = self.watermark.take_effective() {
             links.board.add_release(release);
         }
-        links.board.update(self.id, self.note());
+        links.board.update(self.id, self.board_entry());
     }
 
     pub fn downgrade(&mut self, pane: u64) {

@@ -69,7 +69,7 @@ impl Watermark {
     }
 
     /// Before a record is read: releases that an earlier run decided at its offset hold from here on.
-    pub fn reach(&mut self, offset: u64) {
+    pub fn replay_releases(&mut self, offset: u64) {
         while let Some(release) = self.replay.front().copied()
             && release.offset <= offset
         {
@@ -84,7 +84,7 @@ impl Watermark {
     }
 
     /// The partition was idle, its capability has followed the others to `pane`, and it has a record at `offset` again.
-    pub fn wake(&mut self, offset: u64, pane: u64) {
+    pub fn wake_from_idle(&mut self, offset: u64, pane: u64) {
         let floor = self.start_of(pane);
         if floor > self.floor.max(self.idle_floor) {
             self.idle_floor = floor;
@@ -95,7 +95,7 @@ impl Watermark {
 
     /// Whether a tick at `at` comes in time; from then on it counts as seen.
     #[inline]
-    pub fn see(&mut self, at: Timestamp) -> Timeliness {
+    pub fn judge(&mut self, at: Timestamp) -> Timeliness {
         let timeliness = if at < self.floor {
             Timeliness::Late
         } else if at < self.idle_floor {
@@ -175,7 +175,7 @@ mod tests {
             (54_999, Late),
             (55_000, InTime),
         ] {
-            assert_eq!(watermark.see(at(ms)), expected, "at {ms}");
+            assert_eq!(watermark.judge(at(ms)), expected, "at {ms}");
         }
         assert_eq!(watermark.value(), Some(at(58_000)));
     }
@@ -189,12 +189,12 @@ mod tests {
         let mut live = watermark(&[]);
         let mut seen = Vec::new();
         for (offset, ms) in records {
-            live.reach(offset);
+            live.replay_releases(offset);
             if offset == 8 {
                 // Idle meanwhile: the others went on to 60 s.
-                live.wake(offset, slide.pane_of(at(60_000)));
+                live.wake_from_idle(offset, slide.pane_of(at(60_000)));
             }
-            seen.push(live.see(at(ms)));
+            seen.push(live.judge(at(ms)));
         }
         assert_eq!(seen, [InTime, LateAfterIdle, InTime, Late, LateAfterIdle]);
         let release = live.take_effective();
@@ -204,8 +204,8 @@ mod tests {
         let again: Vec<Timeliness> = records
             .iter()
             .map(|&(offset, ms)| {
-                replayed.reach(offset);
-                replayed.see(at(ms))
+                replayed.replay_releases(offset);
+                replayed.judge(at(ms))
             })
             .collect();
         assert_eq!(again, seen);
@@ -215,10 +215,10 @@ mod tests {
     #[test]
     fn a_release_that_the_watermark_has_passed_is_closed() {
         let mut watermark = watermark(&[]);
-        watermark.see(at(1_000));
-        watermark.wake(5, Slide::new(Span::from_millis(5000)).pane_of(at(60_000)));
+        watermark.judge(at(1_000));
+        watermark.wake_from_idle(5, Slide::new(Span::from_millis(5000)).pane_of(at(60_000)));
         assert!(watermark.open_release().is_some());
-        watermark.see(at(70_000));
+        watermark.judge(at(70_000));
         assert_eq!(watermark.open_release(), None);
         assert_eq!(watermark.take_effective(), None);
     }

@@ -12,7 +12,7 @@ use super::connect::{Connected, Uri, connect, source_index};
 use super::session::{Session, Trouble};
 use crate::config::MongoSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
-use crate::connectors::sink::{SinkError, Stop};
+use crate::delivery::{SinkError, Stop};
 use crate::formats::Decoder;
 use crate::market::{PartitionId, Symbol, SymbolTable, Timestamp};
 use mongodb::Collection;
@@ -76,7 +76,7 @@ impl MongoSource {
             let topic = format!("{database}.{collection}{slash}{}", part.name).into();
             readers.push(Reader::new(documents.clone(), part.clone(), sender, size));
             let (batch, at, next, ended) = (Batch::default(), 0, 0, false);
-            partitions.push(Partition { id: PartitionId(id), topic, receiver, batch, at, next, ended });
+            partitions.push(CollectionPartition { id: PartitionId(id), topic, receiver, batch, at, next, ended });
         }
         spawn(session, readers)?;
         Ok(MongoInput { partitions, decoder: Decoder::documents(self.symbol.clone()) })
@@ -182,12 +182,12 @@ fn survey(
 
 /// One worker's partitions of a collection.
 pub struct MongoInput {
-    partitions: Vec<Partition>,
+    partitions: Vec<CollectionPartition>,
     decoder: Decoder,
 }
 
 /// One partition and how far it is read.
-struct Partition {
+struct CollectionPartition {
     id: PartitionId,
     topic: Arc<str>,
     receiver: Receiver<Message>,
@@ -200,7 +200,7 @@ struct Partition {
     ended: bool,
 }
 
-impl Partition {
+impl CollectionPartition {
     /// Hands on what is there.
     fn read(
         &mut self,

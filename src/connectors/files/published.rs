@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use crate::connectors::input::InputError;
-use crate::connectors::stored::{self, Stream};
+use crate::connectors::published::{self, Stream};
 use crate::evaluation::report::{Issued, Settled};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the file cannot be opened. A line that is no forecast is an error of the stream, which names it.
 pub fn forecasts(path: &Path) -> Result<Stream<'static, Issued>, InputError> {
-    Ok(Box::new(Records { lines: Lines::open(path)?, path: path.to_owned(), number: 0, read: stored::forecast }))
+    Ok(Box::new(Records { lines: Lines::open(path)?, path: path.to_owned(), number: 0, read: published::forecast }))
 }
 
 /// The scores of a file, as the files sink writes `scores.jsonl`.
@@ -19,7 +19,7 @@ pub fn forecasts(path: &Path) -> Result<Stream<'static, Issued>, InputError> {
 /// # Errors
 /// As [`forecasts`].
 pub fn scores(path: &Path) -> Result<Stream<'static, Settled>, InputError> {
-    Ok(Box::new(Records { lines: Lines::open(path)?, path: path.to_owned(), number: 0, read: stored::score }))
+    Ok(Box::new(Records { lines: Lines::open(path)?, path: path.to_owned(), number: 0, read: published::score }))
 }
 
 struct Records<T> {

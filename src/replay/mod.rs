@@ -5,7 +5,6 @@
 //! steady state no record allocates.
 
 pub mod clock;
-pub mod encode;
 pub mod files;
 pub mod merge;
 mod pace;
@@ -19,8 +18,8 @@ pub use pace::{Pace, Replayer};
 pub use throttle::{Ahead, Throttle};
 pub use topic::TopicPublisher;
 
-use crate::connectors::simulation::{self, SimulatedMarket};
 use crate::market::Timestamp;
+use crate::simulation::{self, SimulatedMarket};
 
 /// One record to be published. Its buffers are filled again and again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

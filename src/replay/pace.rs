@@ -1,7 +1,7 @@
 //! The loop that publishes: when each record is due, and what it waits for.
 
 use super::{Clock, Ended, Publish, RecordSource, ReplayError, ReplayRecord, Replayed, Throttle, Until};
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use crate::market::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -14,7 +14,7 @@ mod random;
 #[cfg(test)]
 mod statistics;
 
-use crate::connectors::replayer::encode;
+use crate::market::encode;
 use crate::market::fixed::SCALE;
 use crate::market::{Fixed, Side, Span, Timestamp};
 use process::{Listing, Market, Process, TRADES_PER_S_MAX, Trade};

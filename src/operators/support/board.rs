@@ -20,7 +20,7 @@ pub enum Standing {
 
 /// One partition, as its source last noted it.
 #[derive(Clone, Copy, Debug)]
-pub struct Note {
+pub struct BoardEntry {
     /// Whether it holds the watermark.
     pub standing: Standing,
     /// The greatest event time seen less the allowed lateness; none before the first tick.
@@ -33,7 +33,7 @@ pub struct Note {
     pub floor: Option<Release>,
 }
 
-/// The notes of all partitions of one process.
+/// The entries of all partitions of one process.
 #[derive(Debug)]
 pub struct Board {
     /// Workers that have not yet said which partitions they own.
@@ -43,7 +43,7 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Inner {
-    notes: BTreeMap<PartitionId, Note>,
+    entries: BTreeMap<PartitionId, BoardEntry>,
     /// Releases that made a tick late, not yet taken.
     effective: Vec<Release>,
 }
@@ -60,8 +60,8 @@ impl Board {
     }
 
     /// A worker's partitions, once.
-    pub fn join(&self, partitions: impl Iterator<Item = (PartitionId, Note)>) {
-        self.inner().notes.extend(partitions);
+    pub fn join(&self, partitions: impl Iterator<Item = (PartitionId, BoardEntry)>) {
+        self.inner().entries.extend(partitions);
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         *missing = missing.saturating_sub(1);
     }
@@ -71,8 +71,8 @@ impl Board {
     }
 
     /// Notes where a partition stands.
-    pub fn update(&self, partition: PartitionId, note: Note) {
-        self.inner().notes.insert(partition, note);
+    pub fn update(&self, partition: PartitionId, note: BoardEntry) {
+        self.inner().entries.insert(partition, note);
     }
 
     /// A release that made a tick late: it has to be replayed by a resume.
@@ -89,10 +89,10 @@ impl Board {
         }
         let inner = self.inner();
         let mut least: Option<Option<Timestamp>> = None;
-        for note in inner.notes.values().filter(|n| n.standing == Standing::Active) {
+        for note in inner.entries.values().filter(|n| n.standing == Standing::Active) {
             least = Some(least.map_or(note.watermark, |least| least.min(note.watermark)));
         }
-        least.unwrap_or_else(|| inner.notes.values().filter_map(|n| n.watermark).max())
+        least.unwrap_or_else(|| inner.entries.values().filter_map(|n| n.watermark).max())
     }
 
     /// The first pane that is not closed by the capabilities of the partitions; none while it is unknown or all have ended.
@@ -101,7 +101,7 @@ impl Board {
         if !self.complete() {
             return None;
         }
-        self.inner().notes.values().filter(|n| n.standing != Standing::Ended).map(|n| n.pane).min()
+        self.inner().entries.values().filter(|n| n.standing != Standing::Ended).map(|n| n.pane).min()
     }
 
     /// For the progress record, at a moment when all panes that end at or before `through` are closed: the releases since
@@ -113,7 +113,7 @@ impl Board {
         let mut inner = self.inner();
         let effective = std::mem::take(&mut inner.effective);
         let pane = slide.pane_of(through);
-        let standing = inner.notes.iter().filter_map(|(&partition, note)| match (note.standing, note.floor) {
+        let standing = inner.entries.iter().filter_map(|(&partition, note)| match (note.standing, note.floor) {
             (Standing::Idle, _) => Some((partition, Release { partition, offset: note.next_offset, pane })),
             (_, Some(floor)) => Some((partition, floor)),
             _ => None,
@@ -126,15 +126,15 @@ impl Board {
 mod tests {
     use super::*;
 
-    fn note(standing: Standing, watermark: Option<i64>) -> Note {
-        Note { standing, watermark: watermark.map(Timestamp::from_millis), next_offset: 0, pane: 0, floor: None }
+    fn entry(standing: Standing, watermark: Option<i64>) -> BoardEntry {
+        BoardEntry { standing, watermark: watermark.map(Timestamp::from_millis), next_offset: 0, pane: 0, floor: None }
     }
 
     /// The rule of the contract, case by case.
     #[test]
     fn watermark_is_that_of_the_slowest_that_still_counts() {
         use Standing::{Active, Ended, Idle};
-        for (notes, expected) in [
+        for (entries, expected) in [
             (vec![(Active, Some(5)), (Active, Some(3))], Some(3)),
             (vec![(Active, Some(5)), (Active, None)], None),
             (vec![(Active, Some(5)), (Idle, Some(3))], Some(5)),
@@ -144,17 +144,17 @@ mod tests {
             (vec![(Idle, None), (Idle, None)], None),
         ] {
             let board = Board::new(1);
-            board.join(notes.iter().enumerate().map(|(i, &(s, w))| (PartitionId(i as u32), note(s, w))));
-            assert_eq!(board.watermark(), expected.map(Timestamp::from_millis), "{notes:?}");
+            board.join(entries.iter().enumerate().map(|(i, &(s, w))| (PartitionId(i as u32), entry(s, w))));
+            assert_eq!(board.watermark(), expected.map(Timestamp::from_millis), "{entries:?}");
         }
     }
 
     #[test]
     fn nothing_is_known_before_every_worker_has_joined() {
         let board = Board::new(2);
-        board.join(std::iter::once((PartitionId(0), note(Standing::Idle, Some(5)))));
+        board.join(std::iter::once((PartitionId(0), entry(Standing::Idle, Some(5)))));
         assert_eq!((board.watermark(), board.least_pane()), (None, None));
-        board.join(std::iter::once((PartitionId(1), note(Standing::Active, Some(2)))));
+        board.join(std::iter::once((PartitionId(1), entry(Standing::Active, Some(2)))));
         assert_eq!(board.watermark(), Some(Timestamp::from_millis(2)));
     }
 }

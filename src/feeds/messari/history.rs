@@ -5,7 +5,7 @@ use super::seen::Seen;
 use crate::config::{Format, KafkaSourceConfig};
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::connectors::kafka::{KafkaInput, Reading, end_offsets, resolve_start};
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use crate::formats::Decoder;
 use crate::market::SymbolTable;
 use std::time::{Duration, Instant};
@@ -40,13 +40,13 @@ pub(super) fn read(config: &KafkaSourceConfig, seen: &mut Seen, stop: &Stop) -> 
         if let Payload::Bytes(value) = record.value
             && let Ok(data) = MarketData::read(value)
         {
-            seen.note(data);
+            seen.remember(data);
         }
         Flow::Continue
     };
     let deadline = Instant::now() + WAIT;
     loop {
-        input.tend()?;
+        input.serve_events()?;
         let mut ended = true;
         for partition in input.partitions() {
             ended &= input.read(partition, BITE, &mut symbols, &mut visit)? == PartitionState::Ended;

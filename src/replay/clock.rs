@@ -1,6 +1,6 @@
 //! The clocks that a replay keeps pace with; tests bring their own.
 
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use crate::market::Timestamp;
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use super::{Publish, ReplayError};
 use crate::connectors::kafka::{PublishError, Publisher};
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 
 /// A [`Publisher`] that gives up waiting when somebody asks to stop.
 pub struct TopicPublisher {
@@ -80,7 +80,7 @@ mod tests {
         let (mut next, mut symbols) = (0, SymbolTable::default());
         let deadline = Instant::now() + Duration::from_secs(120);
         while next < RECORDS && Instant::now() < deadline {
-            input.tend().unwrap();
+            input.serve_events().unwrap();
             let mut visit = |record: crate::connectors::input::Record<'_>, _: &mut SymbolTable| {
                 assert_eq!(record.offset, next, "no record is missing");
                 next += 1;

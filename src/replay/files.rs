@@ -4,11 +4,12 @@
 //! for digit. Rows that cannot be used (and messages without a price, which have no event time to be replayed at) are
 //! left out and counted: the job would not use them either.
 
-use super::{RecordSource, ReplayError, ReplayRecord, encode};
+use super::{RecordSource, ReplayError, ReplayRecord};
 use crate::config::{FilesSourceConfig, Format};
 use crate::connectors::files::input::FilesInput;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
+use crate::market::encode;
 use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable};
 use std::path::{Path, PathBuf};
 

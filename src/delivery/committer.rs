@@ -5,11 +5,13 @@
 //! ```
 //!
 //! A worker must never block, and a sink blocks for as long as its service is away. So batches wait in a bounded queue,
-//! and the sources stop reading while [`Progress::pending`] is above [`PENDING_RECORDS_MAX`]. The thread merges what the
+//! and the sources stop reading while [`Acknowledged::pending`] is above [`PENDING_RECORDS_MAX`]. The thread merges what the
 //! queue holds at that moment and never waits for more: an idle job commits at once, a busy one commits much at a time.
 //! A batch is acknowledged when every sink has it; each sink gets all batches, in order, once.
 
-use super::sink::{Batch, Sink, SinkError, Stop};
+use super::batch::{Batch, RECORDS_MAX};
+use super::sink::{Sink, SinkError};
+use super::stop::Stop;
 use crate::market::Timestamp;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -23,9 +25,6 @@ pub const PENDING_RECORDS_MAX: usize = 20_000;
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 /// The longest that one merge goes on while the queue is being refilled.
 pub const MERGE_TIME_MAX: Duration = Duration::from_millis(200);
-/// Batches that were handed over before a stop are still begun for this long after the one that it fell into; the rest is
-/// recomputed next time. Short, since a slow sink may need two seconds for each of the two batches around it.
-pub const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// How much goes into one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl Limits {
     pub fn of(sinks: &[Box<dyn Sink>]) -> Self {
         let smallest = sinks.iter().map(|sink| sink.records_max()).min();
         Self {
-            records_max: smallest.unwrap_or(super::sink::RECORDS_MAX),
+            records_max: smallest.unwrap_or(RECORDS_MAX),
             merge_time_max: MERGE_TIME_MAX,
             queue_batches_max: QUEUE_BATCHES_MAX,
         }
@@ -58,7 +57,7 @@ pub type Wake = Box<dyn Fn() + Send>;
 
 /// How far the sinks are, readable from any thread.
 #[derive(Default)]
-pub struct Progress {
+pub struct Acknowledged {
     /// Epoch ms; 0 before the first acknowledgement.
     acknowledged_ms: AtomicI64,
     /// Records handed over and not yet acknowledged.
@@ -74,7 +73,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Progress {
+impl Acknowledged {
     /// Everything of all panes that end at or before this is in every sink; the epoch before the first batch is.
     #[must_use]
     pub fn acknowledged(&self) -> Timestamp {
@@ -129,9 +128,9 @@ impl Progress {
     }
 }
 
-impl std::fmt::Debug for Progress {
+impl std::fmt::Debug for Acknowledged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Progress")
+        f.debug_struct("Acknowledged")
             .field("acknowledged", &self.acknowledged())
             .field("pending", &self.pending())
             .field("failure", &self.failure())
@@ -150,7 +149,7 @@ enum Message {
 #[derive(Clone)]
 pub struct BatchSender {
     queue: Sender<Message>,
-    progress: Arc<Progress>,
+    progress: Arc<Acknowledged>,
 }
 
 impl BatchSender {
@@ -158,7 +157,7 @@ impl BatchSender {
     ///
     /// # Errors
     /// The batch itself when the queue is full (offer it again after a wake-up), or when the committer has ended:
-    /// after [`Progress::failure`], a stop, or [`CommitterHandle::finish`].
+    /// after [`Acknowledged::failure`], a stop, or [`CommitterHandle::finish`].
     #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
         let records = batch.len();
@@ -178,7 +177,7 @@ impl BatchSender {
 
     /// How far the sinks are.
     #[must_use]
-    pub fn progress(&self) -> &Arc<Progress> {
+    pub fn progress(&self) -> &Arc<Acknowledged> {
         &self.progress
     }
 }
@@ -198,7 +197,7 @@ impl CommitterHandle {
 
     /// How far the sinks are.
     #[must_use]
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<Acknowledged> {
         Arc::clone(&self.sender.progress)
     }
 
@@ -211,19 +210,19 @@ impl CommitterHandle {
         self.sender.try_send(batch)
     }
 
-    /// [`Progress::acknowledged`].
+    /// [`Acknowledged::acknowledged`].
     #[must_use]
     pub fn acknowledged(&self) -> Timestamp {
         self.sender.progress.acknowledged()
     }
 
-    /// [`Progress::pending`].
+    /// [`Acknowledged::pending`].
     #[must_use]
     pub fn pending(&self) -> usize {
         self.sender.progress.pending()
     }
 
-    /// [`Progress::failure`].
+    /// [`Acknowledged::failure`].
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.sender.progress.failure()
@@ -249,7 +248,7 @@ pub struct Committer {
     failed: Option<usize>,
     queue: Queue,
     stop: Stop,
-    progress: Arc<Progress>,
+    progress: Arc<Acknowledged>,
     on_commit: OnCommit,
 }
 
@@ -265,7 +264,7 @@ impl Committer {
         on_commit: OnCommit,
     ) -> std::io::Result<CommitterHandle> {
         let (sender, receiver) = crossbeam_channel::bounded(limits.queue_batches_max);
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Acknowledged::default());
         let queue = Queue { receiver, held: None, closed: false, limits };
         let committer = Self { sinks, failed: None, queue, stop, progress: Arc::clone(&progress), on_commit };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
@@ -287,9 +286,8 @@ impl Committer {
     }
 
     fn write_all(&mut self) -> Result<(), SinkError> {
-        let mut stopping: Option<Instant> = None;
         while let Some(batch) = self.queue.next() {
-            if self.stop.requested() && stopping.get_or_insert_with(Instant::now).elapsed() >= STOP_GRACE {
+            if self.stop.begins_nothing() {
                 return Err(SinkError::Stopped);
             }
             let start = Instant::now();
@@ -318,7 +316,7 @@ impl Committer {
 }
 
 /// Tells the dataflow when the thread ends by a panic: it would wait for ever.
-struct PanicGuard(Arc<Progress>);
+struct PanicGuard(Arc<Acknowledged>);
 
 impl Drop for PanicGuard {
     fn drop(&mut self) {

@@ -7,8 +7,8 @@ use super::connect::{Connected, Uri, connect};
 use super::session::Session;
 use crate::config::MongoSinkConfig;
 use crate::connectors::input::InputError;
-use crate::connectors::sink::{SinkError, Stop};
-use crate::connectors::stored::{self, Stream, json};
+use crate::connectors::published::{self, Stream, json};
+use crate::delivery::{SinkError, Stop};
 use crate::evaluation::report::{Issued, Judge, Outcome, Settled};
 use crate::market::forecast::LEVEL_NAMES;
 use crate::market::{Span, Symbol, Timestamp};
@@ -41,7 +41,7 @@ pub fn judge_all(config: &MongoSinkConfig, judge: &mut Judge) -> Result<(), Inpu
             let filter = doc! { "symbol": &symbol, "horizon": &horizon };
             let forecasts = store.records(&names.forecasts, &filter, forecast)?;
             let scores = store.records(&names.scores, &filter, score)?;
-            stored::judge_all(judge, vec![forecasts], vec![scores])?;
+            published::judge_all(judge, vec![forecasts], vec![scores])?;
         }
     }
     store.session().close();

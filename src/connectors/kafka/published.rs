@@ -9,8 +9,8 @@ use super::options::Server;
 use super::records::Topics;
 use crate::config::KafkaSinkConfig;
 use crate::connectors::input::InputError;
-use crate::connectors::sink::Stop;
-use crate::connectors::stored::{self, Stream};
+use crate::connectors::published::{self, Stream};
+use crate::delivery::Stop;
 use crate::evaluation::report::{Issued, Settled};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -70,9 +70,9 @@ pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
     let (mut forecasts, mut scores): (Vec<Stream<'static, Issued>>, Vec<Stream<'static, Settled>>) = Default::default();
     for part in parts {
         if part.topic == topics.forecasts {
-            forecasts.push(Box::new(Records::open(&consumer, part, stored::forecast)?));
+            forecasts.push(Box::new(Records::open(&consumer, part, published::forecast)?));
         } else {
-            scores.push(Box::new(Records::open(&consumer, part, stored::score)?));
+            scores.push(Box::new(Records::open(&consumer, part, published::score)?));
         }
     }
     Ok(StoredTopics { forecasts, scores })

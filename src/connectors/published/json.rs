@@ -193,7 +193,7 @@ pub fn score(text: &[u8]) -> Result<Settled, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_records;
+    use crate::delivery::test_records;
     use crate::market::json::{write_forecast, write_score};
 
     #[test]

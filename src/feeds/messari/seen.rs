@@ -47,7 +47,7 @@ impl Seen {
     }
 
     /// Notes that an answer was published.
-    pub fn note(&mut self, data: MarketData) {
+    pub fn remember(&mut self, data: MarketData) {
         let MarketData { symbol, trade_at, price, market, .. } = data;
         let last = self.0.entry(symbol).or_insert_with(|| Last {
             trade_at: None,
@@ -112,7 +112,7 @@ mod tests {
             let data = data("BTC", answered, trade, price);
             assert_eq!(seen.judge(&data), expected, "answered {answered}, traded {trade:?} at {price}");
             if expected == Novelty::New {
-                seen.note(data);
+                seen.remember(data);
             }
         }
         assert_eq!(seen.judge(&data("ETH", 1600, Some(9), "100")), Novelty::New, "symbols are apart");
@@ -125,7 +125,7 @@ mod tests {
             MarketData::read(format!("{head}{fields}}}}}}}").as_bytes()).unwrap()
         };
         let mut seen = Seen::default();
-        seen.note(body(r#""price_usd":1,"volume":2"#));
+        seen.remember(body(r#""price_usd":1,"volume":2"#));
         assert_eq!(seen.judge(&body(r#""volume":2,"price_usd":1"#)), Novelty::Unchanged);
         assert_eq!(seen.judge(&body(r#""volume":3,"price_usd":1"#)), Novelty::New);
     }
@@ -134,7 +134,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut seen = Seen::default();
         for price in 1..=1000 {
-            seen.note(data("BTC", 10, Some(9), &price.to_string()));
+            seen.remember(data("BTC", 10, Some(9), &price.to_string()));
         }
         assert_eq!(seen.0.values().map(|last| last.prices.len()).sum::<usize>(), PRICES_MAX);
         assert_eq!(seen.judge(&data("BTC", 20, Some(9), "1000")), Novelty::Unchanged);

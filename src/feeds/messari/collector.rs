@@ -9,7 +9,7 @@ use super::pace::{Pace, Verdict};
 use super::seen::{Novelty, Seen};
 use crate::config::{CollectConfig, KafkaSourceConfig};
 use crate::connectors::kafka::{PublishError, Publisher};
-use crate::connectors::sink::Stop;
+use crate::delivery::Stop;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,11 +101,11 @@ impl Collector {
     pub fn run(&mut self) -> Result<Tally, CollectError> {
         let mut asked = false;
         while !self.stop.requested() {
-            self.tend()?;
+            self.serve_publisher()?;
             if asked {
                 if let Some(answer) = self.asker.answer(TICK)? {
                     asked = false;
-                    self.take(answer)?;
+                    self.publish_answer(answer)?;
                 }
                 continue;
             }
@@ -134,12 +134,12 @@ impl Collector {
                 if self.stop.requested() {
                     return self.finish();
                 }
-                self.tend()?;
+                self.serve_publisher()?;
                 if let Some(answer) = self.asker.answer(TICK)? {
                     break answer;
                 }
             };
-            if matches!(self.take(answer)?, Verdict::Limited(_)) {
+            if matches!(self.publish_answer(answer)?, Verdict::Limited(_)) {
                 break;
             }
         }
@@ -147,7 +147,7 @@ impl Collector {
     }
 
     /// Publishes an answer that is new, and notes what came of the call.
-    fn take(&mut self, Answer { asset, result }: Answer) -> Result<Verdict, CollectError> {
+    fn publish_answer(&mut self, Answer { asset, result }: Answer) -> Result<Verdict, CollectError> {
         let name = self.assets.get(asset).cloned().unwrap_or_default();
         let failures = self.pace.failures(asset);
         let read = result.and_then(|body| match MarketData::read(&body) {
@@ -191,7 +191,7 @@ impl Collector {
                 // asked. What was not taken was not seen.
                 self.publisher.send(Some(data.symbol.as_str().as_bytes()), body, &self.stop)?;
                 self.sent += 1;
-                self.seen.note(data);
+                self.seen.remember(data);
                 Ok(Outcome::Published)
             }
             Novelty::Unchanged => Ok(Outcome::Unchanged),
@@ -200,7 +200,7 @@ impl Collector {
     }
 
     /// Looks at what the broker acknowledged, and tells what was done once a minute.
-    fn tend(&mut self) -> Result<(), CollectError> {
+    fn serve_publisher(&mut self) -> Result<(), CollectError> {
         self.publisher.serve()?;
         self.counters.set_unacknowledged(self.unacknowledged());
         let now = self.begun.elapsed();
@@ -218,10 +218,10 @@ impl Collector {
     /// Waits for what the broker has not acknowledged, within [`FLUSH_WAIT`].
     fn finish(&mut self) -> Result<Tally, CollectError> {
         let begun = Instant::now();
-        self.tend()?;
+        self.serve_publisher()?;
         while self.unacknowledged() > 0 && begun.elapsed() < FLUSH_WAIT {
             std::thread::sleep(Duration::from_millis(5));
-            self.tend()?;
+            self.serve_publisher()?;
         }
         Ok(self.counters.tally())
     }

@@ -1,0 +1,54 @@
+//! What the committer writes to. A batch is retried by its sink until it is written, or until the job stops.
+
+use super::batch::{Batch, RECORDS_MAX};
+use super::stop::Stop;
+
+/// What optional streams a sink writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Feature rows.
+    pub rows: bool,
+    /// Used ticks.
+    pub ticks: bool,
+}
+
+/// Why a sink cannot go on. Each message names what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The job was asked to stop while the sink waited; what was not written is recomputed next time.
+    #[error("stopped while writing")]
+    Stopped,
+    /// Nothing that waiting would mend.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// Somewhere that results go. Called from the committer's own thread, so it may block.
+pub trait Sink: Send {
+    /// For messages: `kafka`, `mongodb`, `files`.
+    fn name(&self) -> &'static str;
+
+    /// What it writes besides forecasts, scores and dead letters.
+    fn wants(&self) -> Wants {
+        Wants::default()
+    }
+
+    /// The most records that it takes well in one write.
+    fn records_max(&self) -> usize {
+        RECORDS_MAX
+    }
+
+    /// Writes a batch and returns when it is durable. While the service is away it tries again, with a backoff, until `stop`.
+    ///
+    /// # Errors
+    /// [`SinkError::Stopped`] when `stop` came first; [`SinkError::Fatal`] when waiting would not help.
+    fn write(&mut self, batch: &Batch, stop: &Stop) -> Result<(), SinkError>;
+
+    /// Closes it after the last batch.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

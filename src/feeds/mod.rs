@@ -1,0 +1,3 @@
+//! Producers: what `collect` asks or listens to, and publishes to the source's topic. One room per API.
+
+pub mod messari;

@@ -1,0 +1,93 @@
+//! Which steps are due, and their rows: the order of work that `learn` and `seed` share.
+
+use crate::market::{FeatureRow, Slide, Span, Step, Timestamp};
+use crate::operators::windows::PaneRows;
+use std::collections::BTreeMap;
+
+/// Rows that wait for the end of their step, and the step that is next.
+#[derive(Debug)]
+pub struct Stepper {
+    slide: Slide,
+    /// Length of a step.
+    length: Span,
+    /// Rows at the ends of steps that are not worked off.
+    pending: BTreeMap<Step, Vec<FeatureRow>>,
+    next: Step,
+    /// The last pane that held a tick of any symbol.
+    last_pane: u64,
+    /// Whether a forecaster waits for a step, with a row or without. To be told after each step.
+    pub awake: bool,
+}
+
+impl Stepper {
+    /// Before the first row. A step of `length` is a whole number of panes.
+    #[must_use]
+    pub fn new(slide: Slide, length: Span) -> Self {
+        debug_assert!(length.in_units_of(slide.span()).is_some(), "{length} is no multiple of {}", slide.span());
+        Self { slide, length, pending: BTreeMap::new(), next: Step::default(), last_pane: 0, awake: false }
+    }
+
+    /// Keeps the rows of a pane that ends a step; of any other, that it was there.
+    pub fn stash(&mut self, rows: PaneRows) {
+        self.last_pane = self.last_pane.max(rows.pane);
+        if let Some(step) = Step::ending_at(self.slide.end_of(rows.pane), self.length) {
+            self.pending.insert(step, rows.into_rows().collect());
+        }
+    }
+
+    /// The step that is worked off next.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        self.next
+    }
+
+    /// The end of a step.
+    #[must_use]
+    pub fn end_of(&self, step: Step) -> Timestamp {
+        step.end(self.length)
+    }
+
+    /// The pane that the next step ends with.
+    #[must_use]
+    pub fn next_pane(&self) -> u64 {
+        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
+    }
+
+    /// The last pane that held a tick of any symbol.
+    #[must_use]
+    pub fn last_pane(&self) -> u64 {
+        self.last_pane
+    }
+
+    /// The last step that is complete when all panes up to `closed` are.
+    #[must_use]
+    pub fn last_complete(&self, closed: u64) -> Step {
+        Step::before(self.slide.end_of(closed), self.length)
+    }
+
+    /// Goes to the next step up to `last` that has something to do. False when there is none.
+    pub fn seek(&mut self, last: Step) -> bool {
+        if !self.awake {
+            // Nobody waits for a step without rows: on to the next that has some.
+            let first = self.pending.first_key_value().map_or(last.following(), |(step, _)| *step);
+            self.next = self.next.max(first.min(last.following()));
+        }
+        self.next <= last
+    }
+
+    /// Takes the rows of the next step, ordered by symbol.
+    pub fn take_rows(&mut self) -> Vec<FeatureRow> {
+        self.pending.remove(&self.next).unwrap_or_default()
+    }
+
+    /// The next step is worked off.
+    pub fn advance(&mut self) {
+        self.next = self.next.following();
+    }
+
+    /// Puts rows at a step.
+    #[cfg(test)]
+    pub fn insert(&mut self, step: Step, rows: Vec<FeatureRow>) {
+        self.pending.insert(step, rows);
+    }
+}

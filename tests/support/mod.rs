@@ -1,4 +1,4 @@
-//! What end-to-end tests share: services, processes, topics, deadlines, data. Take it in with `mod support;`.
+//! What end-to-end tests share: services, processes, topics, deadlines, data.
 
 // Each test file compiles its own copy and uses a part of it; these are test helpers, so they may panic and print.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]

@@ -66,7 +66,8 @@ fn unescape(name: &str) -> Option<Symbol> {
 /// # Errors
 /// When the directory cannot be read.
 pub fn names(dir: &Path) -> Result<Vec<Option<Symbol>>, WeightsFileError> {
-    let trouble = |error: std::io::Error| WeightsFileError(format!("cannot read the directory {}: {error}", dir.display()));
+    let trouble =
+        |error: std::io::Error| WeightsFileError(format!("cannot read the directory {}: {error}", dir.display()));
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(trouble)?,

@@ -56,7 +56,8 @@ impl WeightsWriter {
     pub fn finish(self) -> Result<(), WeightsFileError> {
         // Refused only where the thread has ended already.
         let _ = self.sender.send(Message::Close);
-        let panicked = || WeightsFileError("writing weights panicked: this is a defect of tickcast, please report it".into());
+        let panicked =
+            || WeightsFileError("writing weights panicked: this is a defect of tickcast, please report it".into());
         self.thread.join().unwrap_or_else(|_| Err(panicked()))
     }
 }

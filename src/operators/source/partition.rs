@@ -108,8 +108,8 @@ impl SourcePartition {
         }
         let used_before = self.counted.used;
         let id = self.id;
-        let state =
-            input.read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, limit, symbols))?;
+        let state = input
+            .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, limit, symbols))?;
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
             self.last_used = Instant::now();

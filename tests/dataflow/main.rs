@@ -1,0 +1,31 @@
+//! Guarantees of the job in this process, of the command line, and of what speaks to the embedded broker. No service is needed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod accounting;
+#[path = "../support/api.rs"]
+mod api;
+mod archives;
+mod cli;
+mod collect;
+mod determinism;
+#[path = "../support/harness.rs"]
+mod harness;
+mod idle;
+#[path = "../support/kafka_batches.rs"]
+mod kafka_batches;
+mod kafka_sink;
+mod kafka_source;
+mod market;
+#[path = "../support/markets.rs"]
+mod markets;
+mod memory;
+mod pooled;
+mod report;
+mod seed;
+#[path = "../support/series.rs"]
+mod series;
+mod sources;
+#[path = "../support/mod.rs"]
+mod support;
+mod weights;
+mod windows_oracle;

@@ -1,0 +1,92 @@
+//! Memory does not grow with the length of the stream.
+
+use crate::support;
+use crate::support::{run_to_end, tickcast};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Backfills what `write` writes into a pipe of this name. Gives the summary.
+fn backfill(dir: &Path, name: &str, write: impl FnOnce(&mut dyn Write) + Send) -> serde_json::Value {
+    let pipe = dir.join(name);
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let paths = format!("source.files.paths={}", pipe.display());
+    let sets = ["--set", &paths, "--set", "source.files.symbol=BTC"];
+    let command = tickcast(["backfill", "--json", "--workers", "1"].into_iter().chain(sets));
+    let finished = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut out = BufWriter::with_capacity(1 << 16, std::fs::File::create(&pipe).unwrap());
+            write(&mut out);
+            out.flush().unwrap();
+        });
+        run_to_end(command, Duration::from_secs(7200)).expect_code(0)
+    });
+    let summary: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+    println!("{name}: {:.1} MB at most, {:.1} s", peak(&summary) / 1e6, summary["seconds"].as_f64().unwrap());
+    summary
+}
+
+fn peak(summary: &serde_json::Value) -> f64 {
+    summary["peak_memory_bytes"].as_f64().unwrap()
+}
+
+/// The peak memory for `count` ticks of one symbol, one each `pause_ms`, each line with `note` in a column that is not read.
+fn peak_memory(dir: &Path, count: u64, pause_ms: u64, note: &str) -> f64 {
+    let summary = backfill(dir, &format!("{count}-ticks.csv"), |out| {
+        writeln!(out, "timestamp,price,size,note").unwrap();
+        for number in 0..count {
+            let price = 10_000 + (number * 7919) % 1000;
+            let at = 1_700_000_000_000 + number * pause_ms;
+            writeln!(out, "{at},{price}.{:02},0.5,{note}", number % 100).unwrap();
+        }
+    });
+    assert_eq!(summary["records"]["used"].as_u64(), Some(count));
+    peak(&summary)
+}
+
+/// 2 M ticks, one a second, are 23 days: longer than the model remembers (14 days), whose memory fills until then.
+#[test]
+#[ignore = "takes minutes: run ./deploy/test"]
+fn two_and_twenty_million_ticks_need_the_same_memory() {
+    let dir = support::temp_dir();
+    let (short, long) = (peak_memory(dir.path(), 2_000_000, 1000, ""), peak_memory(dir.path(), 20_000_000, 1000, ""));
+    assert!(long < 1e8, "{long} bytes for one symbol");
+    assert!(long <= 1.1 * short, "{short} bytes for 2 M ticks, {long} for 20 M");
+}
+
+/// `TICKCAST_TEST_CSV_GB` sets the size (default 0.2; 10 takes a while). The tenth of it over the same days needs as much.
+#[test]
+#[ignore = "takes minutes: run ./deploy/test"]
+fn a_csv_of_any_size_needs_the_same_memory() {
+    const DAY_MS: u64 = 86_400_000;
+    let gigabytes: f64 = std::env::var("TICKCAST_TEST_CSV_GB").map_or(0.2, |text| text.parse().unwrap());
+    // As many lines as CSV files with a dozen columns more would have.
+    let note = "x".repeat(220);
+    let lines = (gigabytes * 1e9 / 248.0) as u64;
+    let dir = support::temp_dir();
+    let peak = |lines: u64| peak_memory(dir.path(), lines, 2 * DAY_MS / lines, &note);
+    let (short, long) = (peak(lines / 10), peak(lines));
+    assert!(long < 1e8, "{long} bytes for one symbol");
+    assert!(long <= 1.1 * short, "{short} bytes for a tenth of {gigabytes} GB, {long} for all of it");
+}
+
+/// Neither a line of hundreds of megabytes nor a file that is only one line is ever held: 16 MiB of it are.
+#[test]
+fn a_line_of_any_length_needs_the_same_memory() {
+    let dir = support::temp_dir();
+    let mut peaks = Vec::new();
+    for megabytes in [40, 400] {
+        let long = |out: &mut dyn Write| (0..megabytes).for_each(|_| out.write_all(&[b'x'; 1_000_000]).unwrap());
+        let csv = backfill(dir.path(), &format!("{megabytes}-MB-line.csv"), |out| {
+            writeln!(out, "timestamp,price\n1700000000000,1").unwrap();
+            long(out);
+            writeln!(out, "\n1700000000001,2").unwrap();
+        });
+        assert_eq!((&csv["records"]["used"], &csv["records"]["undecodable"]), (&2.into(), &1.into()));
+        let json = backfill(dir.path(), &format!("{megabytes}-MB-without-end.jsonl"), |out| long(out));
+        assert_eq!((&json["records"]["used"], &json["records"]["undecodable"]), (&0.into(), &1.into()));
+        peaks.push(peak(&csv).max(peak(&json)));
+    }
+    assert!(peaks[1] < 1.5e8, "{} bytes", peaks[1]);
+    assert!(peaks[1] <= 1.1 * peaks[0], "{} bytes for 40 MB, {} for 400 MB", peaks[0], peaks[1]);
+}

@@ -1,0 +1,97 @@
+//! Each forecast once, equal to the backfill's: after kill -9 at random moments, after a broker or a database that was away.
+
+use crate::live;
+use crate::live::{Setup, assert_same};
+use crate::support::{Service, Services, Signal, documents, eventually, read_committed};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::time::Duration;
+
+const WITHIN: Duration = Duration::from_secs(600);
+const SYMBOL: Option<&str> = Some("XBTUSD");
+
+/// Compares topic and database with the backfill, after the job was stopped.
+fn assert_exact(setup: &Setup<'_>, backfilled: &live::Backfilled) {
+    let (forecasts, scores) = backfilled.up_to(setup.through());
+    let kafka = setup.services.kafka();
+    assert_same(&read_committed(kafka, &setup.forecasts), &forecasts, "forecasts");
+    assert_same(&read_committed(kafka, &format!("{}.scores", setup.forecasts)), &scores, "scores");
+    if let Some(database) = &setup.database {
+        assert_eq!(documents(setup.services.mongodb(), database, "predictions").len(), forecasts.len());
+        assert_eq!(documents(setup.services.mongodb(), database, "scores").len(), scores.len());
+    }
+}
+
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn killed_ten_times_at_random_moments() {
+    let services = Services::shared();
+    let setup = Setup::new(&services, false, "");
+    let Some((whole, _)) = live::trades(setup.dir.path(), &[300_000]) else { return };
+    setup.replay(&whole, SYMBOL);
+    let backfilled = setup.backfill(&whole, SYMBOL);
+    let seed =
+        std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
+    println!("TICKCAST_TEST_SEED={seed}");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut reached = Vec::new();
+    for _ in 0..10 {
+        let mut job = setup.start();
+        let pause = Duration::from_millis(300 + rng.next_u64() % 3000);
+        eventually("the moment", Duration::from_secs(10), {
+            let begun = std::time::Instant::now();
+            move || (begun.elapsed() >= pause).then_some(())
+        });
+        job.signal(Signal::Kill);
+        let _ = job.wait(Duration::from_secs(10));
+        reached.push(setup.through());
+    }
+    assert!(reached.is_sorted(), "progress never goes back: {reached:?}");
+    println!("published through, after each kill: {reached:?}");
+    let mut job = setup.start();
+    setup.await_through(backfilled.last_but_one(), WITHIN);
+    job.signal(Signal::Term);
+    job.wait(Duration::from_secs(10)).expect_code(0);
+    assert_exact(&setup, &backfilled);
+}
+
+/// Takes a service away for 30 s while the job works, and brings it back.
+fn away(service: Service) {
+    let services = Services::own();
+    let setup = Setup::new(&services, true, "");
+    let Some((whole, parts)) = live::trades(setup.dir.path(), &[150_000, 250_000]) else { return };
+    let backfilled = setup.backfill(&whole, SYMBOL);
+    setup.replay(&parts[0], SYMBOL);
+    let mut job = setup.start();
+    setup.await_through(1, WITHIN);
+    services.stop(service);
+    if service == Service::MongoDb {
+        setup.replay(&parts[1], SYMBOL);
+    }
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    eventually("30 seconds", Duration::from_secs(40), || (std::time::Instant::now() >= end).then_some(()));
+    assert!(job.is_running(), "the job waits: {}", job.stderr());
+    let peak = job.peak_memory_bytes().unwrap();
+    services.start(service);
+    if service == Service::Kafka {
+        setup.replay(&parts[1], SYMBOL);
+    }
+    setup.await_through(backfilled.last_but_one(), WITHIN);
+    println!("peak memory {} MB while {service:?} was away", peak / 1_000_000);
+    assert!(peak < 300_000_000, "memory stays bounded: {peak}");
+    job.signal(Signal::Term);
+    job.wait(Duration::from_secs(10)).expect_code(0);
+    assert_exact(&setup, &backfilled);
+}
+
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn the_broker_was_away_for_30_seconds() {
+    away(Service::Kafka);
+}
+
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn the_database_was_away_for_30_seconds() {
+    away(Service::MongoDb);
+}

@@ -1,0 +1,8 @@
+//! What a job that is killed, hung or cut off leaves behind: real services, real processes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod exactly_once;
+#[path = "../support/live.rs"]
+mod live;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,26 @@
+//! Guarantees against a real Apache Kafka and a MongoDB-protocol server: ignored unless `deploy/test` brings them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
+
+#[path = "../support/api.rs"]
+mod api;
+mod bad_input;
+mod collect_to_database;
+mod consumers;
+#[path = "../support/kafka_batches.rs"]
+mod kafka_batches;
+mod kafka_sink_real;
+#[path = "../support/live.rs"]
+mod live;
+mod live_is_backfill;
+#[path = "../support/markets.rs"]
+mod markets;
+mod mongodb_sink;
+#[path = "../support/proxy.rs"]
+mod proxy;
+mod report_sources;
+mod sources_services;
+mod start_errors;
+#[path = "../support/mod.rs"]
+mod support;
+mod support_itself;
+mod weights_python;

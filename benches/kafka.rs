@@ -92,6 +92,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
             Ok(Box::new(input) as Box<dyn Input>)
         }),
         sinks: Vec::new(),
+        bounded: true,
         range: (None, None),
         releases: Vec::new(),
         initial: None,

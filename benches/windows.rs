@@ -133,6 +133,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
             Ok(Box::new(input) as Box<dyn Input>)
         }),
         sinks: Vec::new(),
+        bounded: true,
         range: (None, None),
         releases: Vec::new(),
         initial: None,

@@ -17,7 +17,7 @@ use crate::config::{Config, Preset};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
 use crate::delivery::committer::{Committer, Limits, OnCommit};
-use crate::delivery::{Sink, SinkError, Stop};
+use crate::delivery::{Ending, Sink, SinkError, Stop};
 use crate::market::{Symbol, SymbolTable, Timestamp};
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::weights::{InitialWeights, Weights};
@@ -28,11 +28,12 @@ use crate::operators::panes::panes;
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
-use crate::operators::support::stats::{Records, Stats, Unused};
+use crate::operators::support::stats::{Records, Refusal, Stats, Unused};
 use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,6 +60,8 @@ pub struct Job {
     pub input: Arc<InputFactory>,
     /// Where results go, in the order of writing: database, Kafka, files.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Whether the input ends: a stop is then an interruption, and to use nothing of it a failure.
+    pub bounded: bool,
     /// Event time to use, `[from, to)`; records outside of it are ignored.
     pub range: (Option<Timestamp>, Option<Timestamp>),
     /// Idle releases that an earlier run decided, to be replayed.
@@ -83,6 +86,8 @@ pub struct Summary {
     pub records: Records,
     /// Those that were not used, by reason and partition.
     pub unused: BTreeMap<Unused, u64>,
+    /// The first record that was refused, by outcome and reason.
+    pub refusals: BTreeMap<(&'static str, &'static str), Refusal>,
     /// Feature rows.
     pub rows: u64,
     /// Forecasts.
@@ -139,7 +144,7 @@ impl Shared {
 /// When the input or a sink cannot go on.
 pub fn run(job: Job) -> Result<Summary, JobError> {
     let started = Instant::now();
-    let Job { config, workers, serialised, input, sinks, range, releases, initial, stop, stats } = job;
+    let Job { config, workers, serialised, input, sinks, bounded, range, releases, initial, stop, stats } = job;
     let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
     let rows_wanted = wants(|sink| sink.wants().rows);
     let source = SourceConfig {
@@ -181,7 +186,14 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         shared_weights: Arc::default(),
     };
     let outcome = execute(&shared, serialised);
-    let committed = committer.finish();
+    let ending = if shared.failed() || bounded && shared.stats.records().used_none() {
+        Ending::Failed
+    } else if bounded && shared.stop.requested() {
+        Ending::Stopped
+    } else {
+        Ending::Complete
+    };
+    let committed = committer.finish(ending);
     let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(trouble);
     if let Some(message) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(JobError(message));
@@ -223,13 +235,24 @@ fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
     let config = timely::Config { communication, worker: WorkerConfig::default() };
     let workers = {
         let shared = shared.clone();
-        timely::execute(config, move |worker| work(worker, &shared))
+        timely::execute(config, move |worker| work_guarded(worker, &shared))
     };
     let workers = workers.map_err(|error| JobError(format!("cannot start the workers: {error}")))?;
     workers.join().into_iter().collect::<Result<Vec<()>, String>>().map_err(|error| {
         JobError(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
     })?;
     Ok(())
+}
+
+/// One worker. Should it panic, the others would wait for it for ever: that ends the job, and claims no progress.
+fn work_guarded(worker: &mut Worker, shared: &Shared) {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, shared))) else { return };
+    let text = panic.downcast_ref::<&str>().copied();
+    let what = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    shared.fail(&format!("a worker panicked: {what}; this is a defect of tickcast, please report it"));
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
+    }
 }
 
 /// One worker, from its first step to its last.
@@ -351,6 +374,7 @@ fn summary(shared: &Shared, started: Instant) -> Summary {
         seed: (shared.config.model.preset == Preset::Seed).then_some(standings),
         records: shared.stats.records(),
         unused: shared.stats.unused(),
+        refusals: shared.stats.refusals(),
         rows: shared.stats.rows(),
         forecasts: shared.stats.forecasts(),
         scores,

@@ -156,6 +156,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         serialised: false,
         input: Arc::new(move |worker, _| Ok(Box::new(Walks::new(worker, symbols, minutes)) as Box<dyn Input>)),
         sinks: vec![Box::new(sink)],
+        bounded: true,
         range: (None, None),
         releases: Vec::new(),
         initial: None,

@@ -1,7 +1,9 @@
 //! Logs to stderr, and panics as one line.
 
 use super::{Usage, output};
+use crate::connectors::guard;
 use std::io::IsTerminal;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// The variable that says what is logged, as in `debug` or `warn,tickcast=trace`.
@@ -25,11 +27,18 @@ pub fn start() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panic is a bug of ours: it prints one line and ends the process with 1, whichever thread it is on, since the
-/// others would wait for that one for ever. `RUST_BACKTRACE` shows where it came from.
+/// How long a process whose thread has panicked may take to end by itself: a job says why it fails, and closes its sinks.
+const END_AFTER_PANIC: Duration = Duration::from_millis(800);
+
+/// A panic is a bug of ours: it prints one line and the process ends with 1, whichever thread it is on, since the
+/// others would wait for that one for ever. `RUST_BACKTRACE` shows where it came from. One that its caller is ready for
+/// (a library that reads damaged bytes) is that caller's to tell.
 pub fn one_line_panics() {
     let with_backtrace = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if guard::is_guarded() {
+            return;
+        }
         let payload = panic.payload();
         let text = payload.downcast_ref::<&str>().copied();
         let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
@@ -38,6 +47,12 @@ pub fn one_line_panics() {
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             with_backtrace(panic);
         }
-        std::process::exit(1);
+        let end = || {
+            std::thread::sleep(END_AFTER_PANIC);
+            std::process::exit(1);
+        };
+        if std::thread::Builder::new().name("end".to_owned()).spawn(end).is_err() {
+            std::process::exit(1);
+        }
     }));
 }

@@ -74,7 +74,9 @@ pub struct Usage(pub String);
 pub fn main() -> ExitCode {
     logging::one_line_panics();
     let cli = Cli::parse();
-    let result = logging::start().and_then(|()| dispatch(&cli));
+    // A panic has said its line by then.
+    let run = || logging::start().and_then(|()| dispatch(&cli));
+    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else { return ExitCode::from(1) };
     result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 

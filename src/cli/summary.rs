@@ -7,7 +7,7 @@ use crate::dataflows::job::Summary;
 use crate::dataflows::scoreboard::ScoreSummary;
 use crate::market::Span;
 use crate::market::forecast::EXPERT_NAMES;
-use crate::operators::support::stats::{Records, Unused};
+use crate::operators::support::stats::{Records, Refusal, Unused};
 use crate::report::grouped;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
@@ -15,6 +15,32 @@ use std::fmt::Write;
 
 /// The partitions that the table names for a reason; the JSON has all.
 const PARTITIONS_SHOWN_MAX: usize = 4;
+
+/// The first record that was refused, by outcome and reason.
+type Refusals = BTreeMap<(&'static str, &'static str), Refusal>;
+
+/// That a bounded run used something of what it read.
+///
+/// # Errors
+/// Where it read records and used none: with the first of each reason.
+pub fn check_used(summary: &Summary) -> anyhow::Result<()> {
+    if !summary.records.used_none() {
+        return Ok(());
+    }
+    let mut why: Vec<String> = summary
+        .refusals
+        .iter()
+        .map(|((outcome, reason), r)| {
+            format!("{outcome} ({reason}), {}/{} offset {}: {}", r.source, r.partition, r.offset, r.error)
+        })
+        .collect();
+    if why.is_empty() {
+        let mut kinds: Vec<String> = summary.unused.keys().map(|u| format!("{} ({})", u.outcome, u.reason)).collect();
+        kinds.dedup();
+        why = vec![format!("all were {}", kinds.join(", "))];
+    }
+    anyhow::bail!("none of the {} records was used: {}", grouped(summary.records.total()), why.join("; "))
+}
 
 /// Prints a summary to stdout.
 ///
@@ -28,7 +54,7 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {
-    let Summary { records, unused, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = summary;
+    let Summary { records, unused, refusals, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = summary;
     let Records { used, late, quarantined, undecodable, ignored } = *records;
     let mut out = String::new();
     let outcomes = [
@@ -40,7 +66,10 @@ pub fn table(summary: &Summary) -> String {
     ];
     let outcomes = outcomes.map(|(count, outcome)| format!("{} {outcome}", grouped(count))).join(", ");
     let _ = writeln!(out, "records    {} read: {outcomes}", grouped(records.total()));
-    why_unused(unused, &mut out);
+    if records.total() == 0 {
+        out.push_str("           the input holds no record\n");
+    }
+    why_unused(unused, refusals, &mut out);
     let _ = writeln!(out, "rows       {}", grouped(*rows));
     let _ = writeln!(out, "forecasts  {}", grouped(*forecasts));
     let _ = writeln!(out, "time       {seconds:.1} s");
@@ -74,7 +103,7 @@ pub fn table(summary: &Summary) -> String {
 }
 
 /// A line for each reason, with the partitions that have the most of it.
-fn why_unused(unused: &BTreeMap<Unused, u64>, out: &mut String) {
+fn why_unused(unused: &BTreeMap<Unused, u64>, refusals: &Refusals, out: &mut String) {
     let mut reasons: BTreeMap<(&str, &str), Vec<(u64, &Unused)>> = BTreeMap::new();
     for (what, count) in unused {
         reasons.entry((what.outcome, what.reason)).or_default().push((*count, what));
@@ -90,6 +119,9 @@ fn why_unused(unused: &BTreeMap<Unused, u64>, out: &mut String) {
             list.push(format!("and {} partitions more", places.len() - PARTITIONS_SHOWN_MAX));
         }
         let _ = writeln!(out, "           {total} {outcome} ({reason}): {}", list.join(", "));
+        if let Some(Refusal { source, partition, offset, error }) = refusals.get(&(outcome, reason)) {
+            let _ = writeln!(out, "             the first, {source}/{partition} offset {offset}: {error}");
+        }
     }
 }
 
@@ -137,10 +169,11 @@ struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Summary { records, unused, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = self.0;
-        let mut object = serializer.serialize_struct("Summary", 7 + usize::from(seed.is_some()))?;
+        let Summary { records, unused, refusals, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = self.0;
+        let mut object = serializer.serialize_struct("Summary", 8 + usize::from(seed.is_some()))?;
         object.serialize_field("records", records)?;
         object.serialize_field("unused", &Reasons(unused))?;
+        object.serialize_field("refused", &FirstRefused(refusals))?;
         object.serialize_field("rows", rows)?;
         object.serialize_field("forecasts", forecasts)?;
         object.serialize_field("scores", &Symbols(scores))?;
@@ -166,6 +199,22 @@ impl Serialize for Reasons<'_> {
             count: u64,
         }
         serializer.collect_seq(self.0.iter().map(|(what, &count)| Item { what, count }))
+    }
+}
+
+/// The first refused record of each reason as a list.
+struct FirstRefused<'a>(&'a Refusals);
+
+impl Serialize for FirstRefused<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(serde::Serialize)]
+        struct Item<'a> {
+            outcome: &'a str,
+            reason: &'a str,
+            #[serde(flatten)]
+            first: &'a Refusal,
+        }
+        serializer.collect_seq(self.0.iter().map(|(&(outcome, reason), first)| Item { outcome, reason, first }))
     }
 }
 
@@ -206,6 +255,10 @@ mod tests {
                     (Unused { outcome: "late", reason: "idle", source, partition }, 1_000 + u64::from(partition))
                 })
                 .collect(),
+            refusals: BTreeMap::from([(
+                ("late", "idle"),
+                Refusal { source: "btc.ticks".into(), partition: 3, offset: 7, error: "late".to_owned() },
+            )]),
             rows: 17_280,
             forecasts: 5_760,
             scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
@@ -227,7 +280,7 @@ mod tests {
         });
         let unused = unused.collect::<Vec<_>>().join(",");
         let expected = format!(
-            r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"unused":[{unused}],"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
+            r#"{{"records":{{"used":1000000,"late":2,"quarantined":3,"undecodable":4,"ignored":5}},"unused":[{unused}],"refused":[{{"outcome":"late","reason":"idle","source":"btc.ticks","partition":3,"offset":7,"error":"late"}}],"rows":17280,"forecasts":5760,"scores":{{"BTC":{{"1m":{score},"5m":{score},"15m":{score},"1h":{score}}}}},"seconds":1.25,"peak_memory_bytes":85000000}}"#
         );
         assert_eq!(json, expected);
     }
@@ -242,7 +295,8 @@ mod tests {
         assert!(
             text.contains(
                 "6,015 late (idle): 1,005 in btc.ticks partition 5, 1,004 in btc.ticks partition 4, \
-                 1,003 in btc.ticks partition 3, 1,002 in btc.ticks partition 2, and 2 partitions more\n"
+                 1,003 in btc.ticks partition 3, 1,002 in btc.ticks partition 2, and 2 partitions more\n             \
+                 the first, btc.ticks/3 offset 7: late\n"
             ),
             "{text}"
         );

@@ -2,6 +2,7 @@
 //! and one room per kind of service. Windows and models are unknown here.
 
 pub mod files;
+pub mod guard;
 pub mod input;
 pub mod kafka;
 pub mod memory;

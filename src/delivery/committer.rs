@@ -10,7 +10,7 @@
 //! A batch is acknowledged when every sink has it; each sink gets all batches, in order, once.
 
 use super::batch::{Batch, RECORDS_MAX};
-use super::sink::{Sink, SinkError};
+use super::sink::{Ending, Sink, SinkError};
 use super::stop::Stop;
 use crate::market::Timestamp;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
@@ -142,7 +142,7 @@ impl std::fmt::Debug for Acknowledged {
 enum Message {
     Batch(Box<Batch>),
     /// Nothing comes after it, whoever still holds a sender.
-    Close,
+    Close(Ending),
 }
 
 /// The dataflow's end of the queue.
@@ -169,7 +169,7 @@ impl BatchSender {
                 self.progress.pending.fetch_sub(records, Ordering::AcqRel);
                 match back {
                     Message::Batch(batch) => Err(*batch),
-                    Message::Close => Ok(()),
+                    Message::Close(_) => Ok(()),
                 }
             }
         }
@@ -228,13 +228,13 @@ impl CommitterHandle {
         self.sender.progress.failure()
     }
 
-    /// Closes the queue, waits until what it holds is written, and closes the sinks.
+    /// Closes the queue, waits until what it holds is written, and closes the sinks: as a run that ends so, unless a sink fails.
     ///
     /// # Errors
     /// [`SinkError::Stopped`] when a stop left batches unwritten; the first [`SinkError::Fatal`] of a sink.
-    pub fn finish(self) -> Result<(), SinkError> {
+    pub fn finish(self, ending: Ending) -> Result<(), SinkError> {
         // Waits for room in the queue; refused only where the thread has ended already.
-        let _ = self.sender.queue.send(Message::Close);
+        let _ = self.sender.queue.send(Message::Close(ending));
         self.thread.join().unwrap_or_else(|_| Err(SinkError::Fatal(PANICKED.to_owned())))
     }
 }
@@ -265,7 +265,7 @@ impl Committer {
     ) -> std::io::Result<CommitterHandle> {
         let (sender, receiver) = crossbeam_channel::bounded(limits.queue_batches_max);
         let progress = Arc::new(Acknowledged::default());
-        let queue = Queue { receiver, held: None, closed: false, limits };
+        let queue = Queue { receiver, held: None, closed: false, ending: Ending::Failed, limits };
         let committer = Self { sinks, failed: None, queue, stop, progress: Arc::clone(&progress), on_commit };
         let thread = std::thread::Builder::new().name("committer".to_owned()).spawn(move || committer.run())?;
         Ok(CommitterHandle { sender: BatchSender { queue: sender, progress }, thread })
@@ -277,7 +277,12 @@ impl Committer {
         if let Err(SinkError::Fatal(message)) = &written {
             self.progress.fail(message);
         }
-        let closed = self.close_sinks();
+        let ending = match &written {
+            Ok(()) => self.queue.ending,
+            Err(SinkError::Stopped) => Ending::Stopped,
+            Err(SinkError::Fatal(_)) => Ending::Failed,
+        };
+        let closed = self.close_sinks(ending);
         if let Err(SinkError::Fatal(message)) = &closed {
             self.progress.fail(message);
         }
@@ -304,11 +309,11 @@ impl Committer {
     }
 
     /// Closes every sink but one that failed; the first error counts.
-    fn close_sinks(&mut self) -> Result<(), SinkError> {
+    fn close_sinks(&mut self, ending: Ending) -> Result<(), SinkError> {
         let mut outcome = Ok(());
         for (at, sink) in self.sinks.iter_mut().enumerate() {
             if self.failed != Some(at) {
-                outcome = outcome.and(sink.finish());
+                outcome = outcome.and(sink.finish(ending));
             }
         }
         outcome
@@ -332,6 +337,8 @@ struct Queue {
     /// Taken from the queue, but too much for the batch before.
     held: Option<Batch>,
     closed: bool,
+    /// As the one who closed it said; where nobody did, the job is gone.
+    ending: Ending,
     limits: Limits,
 }
 
@@ -343,7 +350,11 @@ impl Queue {
             None if self.closed => return None,
             None => match self.receiver.recv() {
                 Ok(Message::Batch(batch)) => *batch,
-                Ok(Message::Close) | Err(_) => return None,
+                Ok(Message::Close(ending)) => {
+                    self.ending = ending;
+                    return None;
+                }
+                Err(_) => return None,
             },
         };
         let start = Instant::now();
@@ -354,7 +365,8 @@ impl Queue {
                     self.held = Some(*more);
                     break;
                 }
-                Ok(Message::Close) | Err(TryRecvError::Disconnected) => self.closed = true,
+                Ok(Message::Close(ending)) => (self.closed, self.ending) = (true, ending),
+                Err(TryRecvError::Disconnected) => self.closed = true,
                 Err(TryRecvError::Empty) => break,
             }
         }

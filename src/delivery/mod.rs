@@ -10,7 +10,7 @@ pub mod stop;
 
 pub use batch::Batch;
 pub use resumed::Resumed;
-pub use sink::{Sink, SinkError, Wants};
+pub use sink::{Ending, Sink, SinkError, Wants};
 pub use stop::Stop;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Sinks that an earlier run has written to.
 
 use super::batch::Batch;
-use super::sink::{Sink, SinkError, Wants};
+use super::sink::{Ending, Sink, SinkError, Wants};
 use super::stop::Stop;
 use crate::market::Timestamp;
 
@@ -54,7 +54,7 @@ impl Sink for Resumed {
         if rest.is_empty() { Ok(()) } else { self.sink.write(&rest, stop) }
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.sink.finish()
+    fn finish(&mut self, ending: Ending) -> Result<(), SinkError> {
+        self.sink.finish(ending)
     }
 }

@@ -23,6 +23,17 @@ pub enum SinkError {
     Fatal(String),
 }
 
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its input ended, and all that follows from it is written.
+    Complete,
+    /// Somebody asked it to stop: what is written is right, and there is more to come.
+    Stopped,
+    /// It could not go on.
+    Failed,
+}
+
 /// Somewhere that results go. Called from the committer's own thread, so it may block.
 pub trait Sink: Send {
     /// For messages: `kafka`, `mongodb`, `files`.
@@ -44,11 +55,11 @@ pub trait Sink: Send {
     /// [`SinkError::Stopped`] when `stop` came first; [`SinkError::Fatal`] when waiting would not help.
     fn write(&mut self, batch: &Batch, stop: &Stop) -> Result<(), SinkError>;
 
-    /// Closes it after the last batch.
+    /// Closes it after the last batch, of a run that ends so.
     ///
     /// # Errors
     /// As [`Sink::write`].
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn finish(&mut self, _ending: Ending) -> Result<(), SinkError> {
         Ok(())
     }
 }

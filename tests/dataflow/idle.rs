@@ -112,6 +112,7 @@ fn a_quiet_partition(workers: Workers) {
         serialised: false,
         input: Arc::new(input),
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
+        bounded: false,
         range: (None, None),
         releases: Vec::new(),
         initial: None,

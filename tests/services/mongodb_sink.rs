@@ -339,7 +339,7 @@ fn nothing_is_missing_after_the_server_was_away() {
             sink.write(&batch_of(forecasts), &Stop::default()).unwrap();
         }
         done.store(true, Ordering::SeqCst);
-        sink.finish().unwrap();
+        sink.finish(tickcast::delivery::Ending::Complete).unwrap();
     });
     let deadline = Instant::now() + Duration::from_secs(60);
     while fixture.all("predictions").len() < 200 {
@@ -370,7 +370,7 @@ fn a_stop_ends_the_waiting() {
     let asked = stop.clone();
     let writer = std::thread::spawn(move || {
         let outcome = sink.write(&batch_of(vec![forecast(START, 1.0)]), &asked);
-        let _ = sink.finish();
+        let _ = sink.finish(tickcast::delivery::Ending::Complete);
         outcome
     });
     stop.request();

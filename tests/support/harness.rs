@@ -88,6 +88,7 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         serialised: workers.serialised,
         input,
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],
+        bounded: true,
         range: (None, None),
         releases,
         initial: tickcast::dataflows::model::initial_weights(config).unwrap(),

@@ -2,6 +2,7 @@
 
 use crate::cli::Usage;
 use crate::config::{Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig};
+use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start};
@@ -84,7 +85,7 @@ pub fn job(
     kafka.set_start(&starts);
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(kafka), Box::new(store.clone())];
     if let Some(files) = &config.sink.files {
-        sinks.push(Box::new(FilesSink::open(files, &config.time.windows)?));
+        sinks.push(Box::new(FilesSink::open(files, JOB, &config.time.windows, Writing::Whole)?));
     }
     let input_reading = reading.clone();
     let input = move |worker, workers| {
@@ -97,6 +98,7 @@ pub fn job(
         serialised: false,
         input: Arc::new(input),
         sinks,
+        bounded: false,
         range: (None, None),
         releases: Vec::new(),
         initial: initial_weights(config)?,

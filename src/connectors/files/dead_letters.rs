@@ -1,29 +1,85 @@
 //! Records that could not be used, as JSON lines.
 
-use super::sink::LinesFile;
-use crate::delivery::{Batch, Sink, SinkError, Stop};
+use super::lines_file::{LinesFile, Writing, check_writable, trouble};
+use crate::delivery::{Batch, Ending, Sink, SinkError, Stop};
 use crate::market::DeadLetter;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 /// A file of dead letters, one object a line:
 /// `{"topic","partition","offset","error","key","value"}`, the last two as `key_base64` and `value_base64` where they
 /// are no UTF-8; with `"truncated":true` and `sha256` (of the whole value) where the value was cut.
-pub struct DeadLetterFile(LinesFile);
+pub struct DeadLetterFile {
+    lines: LinesFile,
+    /// The last offset that the file has, by topic and partition: a live job reads from its start again.
+    known: BTreeMap<(String, u32), u64>,
+}
 
 impl DeadLetterFile {
-    /// Starts the file anew, and creates its directory: the job computes from its start.
+    /// Finds out whether the file could be written, and changes nothing.
     ///
     /// # Errors
-    /// When it cannot be made; the message holds its path.
-    pub fn open(path: &Path) -> Result<Self, SinkError> {
+    /// When it cannot, or a live job may not add to it; the message holds its path.
+    pub fn check(path: &Path, writing: Writing) -> Result<(), SinkError> {
+        check_writable(path)?;
+        known(path, writing).map(drop)
+    }
+
+    /// Opens the file, and creates its directory.
+    ///
+    /// # Errors
+    /// As [`DeadLetterFile::check`].
+    pub fn open(path: &Path, writing: Writing) -> Result<Self, SinkError> {
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)
-                .map_err(|error| SinkError::Fatal(format!("cannot create the directory {}: {error}", dir.display())))?;
+            std::fs::create_dir_all(dir).map_err(|error| trouble("cannot create the directory", dir, &error))?;
         }
-        LinesFile::create(path.to_owned()).map(Self)
+        let known = known(path, writing)?;
+        let lines = match writing {
+            Writing::Whole => LinesFile::whole(path)?,
+            Writing::Append => LinesFile::append(path)?,
+        };
+        Ok(Self { lines, known })
+    }
+}
+
+/// What of a dead letter tells whether it is there already.
+#[derive(Deserialize)]
+struct Place {
+    topic: String,
+    partition: u32,
+    offset: u64,
+}
+
+/// The last offsets that a file has, where it is added to.
+fn known(path: &Path, writing: Writing) -> Result<BTreeMap<(String, u32), u64>, SinkError> {
+    let mut known = BTreeMap::new();
+    if writing == Writing::Whole || !path.is_file() {
+        return Ok(known);
+    }
+    let file = File::open(path).map_err(|error| trouble("cannot read", path, &error))?;
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        lines.read_until(b'\n', &mut line).map_err(|error| trouble("cannot read", path, &error))?;
+        // The last line may be torn: it is written anew.
+        if line.last() != Some(&b'\n') {
+            return Ok(known);
+        }
+        let place: Place = serde_json::from_slice(&line).map_err(|_| {
+            SinkError::Fatal(format!(
+                "{} holds what is no dead letter: a live job adds to its own file alone; name another dead_letter.file",
+                path.display()
+            ))
+        })?;
+        let last: &mut u64 = known.entry((place.topic, place.partition)).or_default();
+        *last = place.offset.max(*last);
     }
 }
 
@@ -34,13 +90,16 @@ impl Sink for DeadLetterFile {
 
     fn write(&mut self, batch: &Batch, _: &Stop) -> Result<(), SinkError> {
         for letter in &batch.dead_letters {
-            self.0.line(|out| write_dead_letter(letter, out))?;
+            let place = (letter.topic.to_string(), letter.partition.0);
+            if self.known.get(&place).is_none_or(|last| letter.offset > *last) {
+                self.lines.line(|out| write_dead_letter(letter, out))?;
+            }
         }
-        self.0.flush()
+        self.lines.flush()
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
-        self.0.sync()
+    fn finish(&mut self, ending: Ending) -> Result<(), SinkError> {
+        self.lines.end(ending)
     }
 }
 
@@ -95,15 +154,16 @@ mod tests {
     fn every_byte_can_be_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bad/letters.jsonl");
-        let mut sink = DeadLetterFile::open(&path).unwrap();
+        let mut sink = DeadLetterFile::open(&path, Writing::Whole).unwrap();
         let letters = vec![
             letter(Some(b"BTC"), b"{\"price\":\n\"x\"", None),
             letter(None, &[0xff, 0x00, b'a'], None),
             letter(Some(&[0xc3]), b"cut", Some("ab12")),
             letter(None, b"", None),
         ];
-        sink.write(&Batch { dead_letters: letters, ..Batch::default() }, &Stop::default()).unwrap();
-        sink.finish().unwrap();
+        let batch = Batch { dead_letters: letters, ..Batch::default() };
+        sink.write(&batch, &Stop::default()).unwrap();
+        sink.finish(Ending::Complete).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 4);
@@ -117,5 +177,11 @@ mod tests {
         assert_eq!((&lines[2]["truncated"], &lines[2]["sha256"]), (&true.into(), &"ab12".into()));
         assert_eq!(lines[2]["key_base64"], "ww==");
         assert_eq!(lines[3]["value"], "");
+        // A live job that reads it again adds nothing.
+        DeadLetterFile::check(&path, Writing::Append).unwrap();
+        let mut again = DeadLetterFile::open(&path, Writing::Append).unwrap();
+        again.write(&batch, &Stop::default()).unwrap();
+        again.finish(Ending::Stopped).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 }

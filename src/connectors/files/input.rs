@@ -13,7 +13,34 @@ use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload,
 use crate::formats::{Decoder, HeaderError};
 use crate::market::{PartitionId, Span, Symbol, SymbolTable};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// All files of a job, opened, before its workers begin.
+pub struct OpenedFiles(Mutex<Vec<Option<RecordFile>>>);
+
+impl OpenedFiles {
+    /// Opens them all, and reads each up to its first record; of a pipe that waits until there is one.
+    ///
+    /// # Errors
+    /// When the list is empty, the configured symbol is none, or a file cannot be read or understood.
+    pub fn open(config: &FilesSourceConfig, format: Format) -> Result<Self, InputError> {
+        let files = open_files(config, format, 0, 1)?;
+        Ok(Self(Mutex::new(files.into_iter().map(Some).collect())))
+    }
+
+    /// Takes the files that belong to `worker` of `workers`, once: number `p` of the list belongs to worker `p % workers`.
+    ///
+    /// # Panics
+    /// When `worker` is not below `workers`.
+    #[must_use]
+    pub fn share(&self, worker: usize, workers: usize) -> FilesInput {
+        assert!(worker < workers, "worker {worker} of {workers}");
+        // Nothing in it can panic half way through a change.
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = files.iter_mut().skip(worker).step_by(workers).filter_map(Option::take).collect();
+        FilesInput { files, worker, workers }
+    }
+}
 
 /// The files of one worker.
 #[derive(Debug)]
@@ -35,25 +62,7 @@ impl FilesInput {
     /// When `worker` is not below `workers`.
     pub fn open(config: &FilesSourceConfig, format: Format, worker: usize, workers: usize) -> Result<Self, InputError> {
         assert!(worker < workers, "worker {worker} of {workers}");
-        let FilesSourceConfig { paths, symbol, interval } = config;
-        if paths.is_empty() {
-            return Err(InputError("source.files.paths is empty: name at least one file".to_owned()));
-        }
-        if paths.iter().filter(|path| *path == Path::new("-")).count() > 1 {
-            return Err(InputError("source.files.paths has `-`, the standard input, more than once".to_owned()));
-        }
-        let symbol = symbol.as_deref().map(Symbol::new).transpose();
-        let symbol = symbol.map_err(|why| InputError(format!("source.files.symbol {why}")))?;
-        if interval.is_some_and(|interval| interval.millis() == 0) {
-            return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
-        }
-        let reading = Reading { format, symbol, interval: *interval };
-        let mut files = Vec::new();
-        for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
-            let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
-            files.push(RecordFile::open(PartitionId(id), path, &reading)?);
-        }
-        Ok(Self { files, worker, workers })
+        Ok(Self { files: open_files(config, format, worker, workers)?, worker, workers })
     }
 
     /// Where a partition of this worker stands in `files`.
@@ -65,6 +74,33 @@ impl FilesInput {
     fn file(&self, partition: PartitionId) -> Result<&RecordFile, InputError> {
         self.index(partition).map(|at| &self.files[at]).ok_or_else(|| not_ours(partition))
     }
+}
+
+fn open_files(
+    config: &FilesSourceConfig,
+    format: Format,
+    worker: usize,
+    workers: usize,
+) -> Result<Vec<RecordFile>, InputError> {
+    let FilesSourceConfig { paths, symbol, interval } = config;
+    if paths.is_empty() {
+        return Err(InputError("source.files.paths is empty: name at least one file".to_owned()));
+    }
+    if paths.iter().filter(|path| *path == Path::new("-")).count() > 1 {
+        return Err(InputError("source.files.paths has `-`, the standard input, more than once".to_owned()));
+    }
+    let symbol = symbol.as_deref().map(Symbol::new).transpose();
+    let symbol = symbol.map_err(|why| InputError(format!("source.files.symbol {why}")))?;
+    if interval.is_some_and(|interval| interval.millis() == 0) {
+        return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
+    }
+    let reading = Reading { format, symbol, interval: *interval };
+    let mut files = Vec::new();
+    for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
+        let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
+        files.push(RecordFile::open(PartitionId(id), path, &reading)?);
+    }
+    Ok(files)
 }
 
 fn not_ours(partition: PartitionId) -> InputError {
@@ -188,6 +224,9 @@ impl RecordFile {
             let row = match row {
                 None => {
                     self.ended = true;
+                    if self.next == 0 {
+                        tracing::warn!("{} holds no record", self.name);
+                    }
                     break;
                 }
                 Some(row) if is_blank(row) => continue,

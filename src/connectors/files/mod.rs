@@ -3,7 +3,9 @@
 pub mod dead_letters;
 pub mod input;
 pub mod lines;
+pub mod lines_file;
 mod open;
 mod parquet;
 pub mod published;
 pub mod sink;
+mod tail;

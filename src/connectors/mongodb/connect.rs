@@ -44,6 +44,17 @@ pub(super) fn open(
     Ok(Opened { session: connected.session, generation, database_id })
 }
 
+/// Connects, and gets an answer.
+pub(super) fn check(config: &MongoSinkConfig, stop: &Stop) -> Result<(), SinkError> {
+    let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
+    let session = &connected.session;
+    let ping = async { session.database.run_command(doc! { "ping": 1 }).await };
+    let answered = session.run(ping, connected.left(), stop);
+    answered.map_err(|trouble| connected.explain(&trouble))?;
+    session.close();
+    Ok(())
+}
+
 /// A session whose opening still has some time.
 pub(super) struct Connected {
     pub(super) session: Session,

@@ -14,7 +14,7 @@ mod upserts;
 
 use self::upserts::{Target, Upsert, Writer};
 use crate::config::MongoSinkConfig;
-use crate::delivery::{Batch, Sink, SinkError, Stop, Wants};
+use crate::delivery::{Batch, Ending, Sink, SinkError, Stop, Wants};
 use crate::market::{FeatureRow, Span, StoredTick};
 use mongodb::bson::oid::ObjectId;
 
@@ -68,6 +68,15 @@ impl Collections {
 }
 
 impl MongoSink {
+    /// Finds out whether the database answers, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`MongoSink::open`].
+    pub fn check(config: &MongoSinkConfig, stop: &Stop) -> Result<(), SinkError> {
+        Collections::of(config)?;
+        connect::check(config, stop)
+    }
+
     /// Connects, creates what indexes are missing, and takes the job's next generation: from here on, writes of earlier
     /// instances of the job are refused. `windows` are the configured ones, in the order of each row's values.
     ///
@@ -137,7 +146,7 @@ impl Sink for MongoSink {
         writer.write(guarded(&collections.scores), scores, stop)
     }
 
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn finish(&mut self, _: Ending) -> Result<(), SinkError> {
         self.writer.close();
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Sink for Scripted {
         lock(&self.journal).push((self.name, batch.through.millis(), batch.len()));
         Ok(())
     }
-    fn finish(&mut self) -> Result<(), SinkError> {
+    fn finish(&mut self, _: Ending) -> Result<(), SinkError> {
         lock(&self.journal).push((self.name, -1, 0));
         Ok(())
     }
@@ -124,7 +124,7 @@ fn sinks_write_in_order_and_the_dataflow_is_told() {
     handle.try_send(batch(0, 1)).unwrap();
     until("all is written", || handle.pending() == 0);
     assert_eq!(handle.acknowledged().millis(), 10);
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     let both = |through, records| [("database", through, records), ("kafka", through, records)];
     assert_eq!(rig.journal(), [both(5, 2), both(10, 2), both(0, 1), both(-1, 0)].concat());
     assert_eq!(rig.wakes.load(Ordering::SeqCst), 3);
@@ -144,7 +144,7 @@ fn what_waits_is_merged_up_to_the_limit() {
     assert_eq!(handle.pending(), 47);
     rig.closed_gate.store(false, Ordering::SeqCst);
     let progress = handle.progress();
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     // 4 + 4 + 0 fit, the next 3 would not; a batch over the limit goes alone and whole.
     let expected = [("files", 1, 1), ("files", 4, 8), ("files", 5, 3), ("files", 6, 25), ("files", 8, 10)];
     assert_eq!(rig.journal()[..5], expected);
@@ -173,7 +173,7 @@ fn a_full_queue_gives_the_batch_back() {
     rig.closed_gate.store(false, Ordering::SeqCst);
     until("there is room", || handle.pending() == 0);
     handle.try_send(refused).unwrap();
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     assert_eq!(rig.journal().iter().map(|(_, _, records)| records).sum::<usize>(), 68);
 }
 
@@ -194,7 +194,7 @@ fn a_sink_that_waits_for_its_service_loses_nothing() {
     for through in 1..=30 {
         handle.try_send(batch(through, 1)).unwrap();
     }
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     for name in ["kafka", "files"] {
         let records: usize = rig.journal().iter().filter(|entry| entry.0 == name).map(|entry| entry.2).sum();
         assert_eq!(records, 30, "{name}");
@@ -212,7 +212,7 @@ fn a_fatal_error_is_kept_and_wakes_the_dataflow() {
     until("somebody is woken", || rig.wakes.load(Ordering::SeqCst) > 0);
     assert_eq!(handle.acknowledged(), Timestamp::default());
     until("batches are refused", || handle.try_send(batch(6, 1)).is_err());
-    let error = handle.finish().unwrap_err();
+    let error = handle.finish(Ending::Complete).unwrap_err();
     assert!(matches!(&error, SinkError::Fatal(message) if message == "the disk is full"), "{error:?}");
     // The sink behind the one that failed saw no batch; the sinks in good order are closed.
     assert_eq!(rig.journal(), [("database", 5, 1), ("database", -1, 0), ("files", -1, 0)]);
@@ -225,7 +225,7 @@ fn a_panic_in_a_sink_is_a_failure_and_no_silence() {
     let handle = rig.spawn(vec![rig.sink("kafka", Box::new(|_, _| panic!("a defect")))]);
     handle.try_send(batch(5, 1)).unwrap();
     until("the failure shows", || handle.failure().is_some());
-    assert!(matches!(handle.finish(), Err(SinkError::Fatal(_))));
+    assert!(matches!(handle.finish(Ending::Complete), Err(SinkError::Fatal(_))));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_stop_ends_a_sink_that_waits() {
     until("it is being written", || handle.sender.queue.is_empty());
     rig.stop.request();
     let progress = handle.progress();
-    assert!(matches!(handle.finish(), Err(SinkError::Stopped)));
+    assert!(matches!(handle.finish(Ending::Complete), Err(SinkError::Stopped)));
     assert_eq!((progress.failure(), progress.acknowledged()), (None, Timestamp::default()));
     assert!(rig.journal().is_empty(), "a sink that gave up is not closed as if it were whole");
 }
@@ -256,7 +256,7 @@ fn what_was_handed_over_before_a_stop_is_still_written() {
     rig.stop.request();
     rig.closed_gate.store(false, Ordering::SeqCst);
     let progress = handle.progress();
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     assert_eq!((progress.acknowledged().millis(), progress.pending()), (2, 0));
 }
 
@@ -266,7 +266,7 @@ fn finish_does_not_wait_for_senders_that_are_still_held() {
     let handle = rig.spawn(vec![rig.sink("kafka", agree())]);
     let sender = handle.sender();
     sender.try_send(batch(1, 1)).unwrap();
-    handle.finish().unwrap();
+    handle.finish(Ending::Complete).unwrap();
     assert_eq!(sender.progress().acknowledged().millis(), 1);
     assert!(sender.try_send(batch(2, 1)).is_err());
 }

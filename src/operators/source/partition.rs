@@ -13,6 +13,7 @@ use crate::market::{
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::stats::{Records, Tally};
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -180,7 +181,7 @@ impl SourcePartition {
             }
             Err(error) => {
                 self.counted.undecodable += 1;
-                self.unused.add("undecodable", error.reason);
+                self.unused.add_refused("undecodable", error.reason, offset, &error.detail);
                 self.dead_letter(&read, &error.detail);
             }
         }
@@ -262,19 +263,26 @@ impl SourcePartition {
             Outcome::Idle | Outcome::Late | Outcome::Used => &mut self.counted.late,
         };
         *counter += 1;
-        self.unused.add(name, reason);
         let dead_letter_late = self.config.late == LatePolicy::DeadLetter;
         let (slide, ahead) = (self.config.slide.span(), self.config.max_ahead);
-        let error = match outcome {
-            Outcome::Quarantined => format!("its event time is more than {ahead} ahead of the broker's timestamp"),
-            Outcome::SpansPanes(interval) => {
-                format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}")
+        let error: Cow<'_, str> = match outcome {
+            Outcome::Quarantined => {
+                format!("its event time is more than {ahead} ahead of the broker's timestamp").into()
             }
-            Outcome::Late if dead_letter_late => "late: its pane had closed".to_owned(),
-            Outcome::Idle if dead_letter_late => "late: its pane had closed while its partition was idle".to_owned(),
-            _ => return,
+            Outcome::SpansPanes(interval) => {
+                format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}").into()
+            }
+            Outcome::Late => "late: its pane had closed".into(),
+            Outcome::Idle => "late: its pane had closed while its partition was idle".into(),
+            Outcome::Outside | Outcome::Used => {
+                self.unused.add(name, reason);
+                return;
+            }
         };
-        self.dead_letter(read, &error);
+        self.unused.add_refused(name, reason, read.offset, &error);
+        if dead_letter_late || !matches!(outcome, Outcome::Late | Outcome::Idle) {
+            self.dead_letter(read, &error);
+        }
     }
 
     fn dead_letter(&mut self, read: &Read<'_>, error: &str) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Records by outcome: every record read is counted in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -20,6 +21,12 @@ pub struct Records {
 }
 
 impl Records {
+    /// Whether records were read and none was used.
+    #[must_use]
+    pub fn used_none(&self) -> bool {
+        self.used == 0 && self.total() > 0
+    }
+
     /// All records read.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -40,19 +47,66 @@ pub struct Unused {
     pub partition: u32,
 }
 
+/// One record that was refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Refusal {
+    /// The topic or file.
+    pub source: Arc<str>,
+    /// The partition.
+    pub partition: u32,
+    /// Its offset; of a file, its number.
+    pub offset: u64,
+    /// Which field is wrong, what stood there, and what would be right.
+    pub error: String,
+}
+
 /// Unused records of one partition by outcome and reason, gathered during a read: there are few of these.
 #[derive(Debug, Default)]
-pub struct Tally(Vec<(&'static str, &'static str, u64)>);
+pub struct Tally(Vec<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    outcome: &'static str,
+    reason: &'static str,
+    count: u64,
+    /// Offset and words of the first one that was refused.
+    refused: Option<(u64, String)>,
+}
 
 impl Tally {
     /// Counts one record.
     #[inline]
     pub fn add(&mut self, outcome: &'static str, reason: &'static str) {
-        match self.0.iter_mut().find(|(o, r, _)| *o == outcome && *r == reason) {
-            Some((_, _, count)) => *count += 1,
-            None => self.0.push((outcome, reason, 1)),
-        }
+        self.counted(outcome, reason).count += 1;
     }
+
+    /// Counts one record that was refused at `offset`; of the first, keeps the words.
+    pub fn add_refused(&mut self, outcome: &'static str, reason: &'static str, offset: u64, words: &str) {
+        let counted = self.counted(outcome, reason);
+        counted.count += 1;
+        counted.refused.get_or_insert_with(|| (offset, words.to_owned()));
+    }
+
+    fn counted(&mut self, outcome: &'static str, reason: &'static str) -> &mut Counted {
+        let known = self.0.iter().position(|c| c.outcome == outcome && c.reason == reason);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(Counted { outcome, reason, count: 0, refused: None });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}
+
+/// How often a reason is told while the job runs.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of the refusals of one reason.
+#[derive(Debug)]
+struct Reason {
+    first: Refusal,
+    told_at: Instant,
+    /// Refusals since it was told last.
+    since: u64,
 }
 
 /// Counters of one job in one process.
@@ -68,6 +122,8 @@ pub struct Stats {
     /// End of the last pane that every sink has, in epoch ms; 0 before the first.
     published_through: AtomicI64,
     unused: Mutex<BTreeMap<Unused, u64>>,
+    /// By outcome and reason.
+    refused: Mutex<BTreeMap<(&'static str, &'static str), Reason>>,
 }
 
 impl Stats {
@@ -92,9 +148,43 @@ impl Stats {
             return;
         }
         let mut unused = self.lock_unused();
-        for (outcome, reason, count) in tally.0.drain(..) {
+        for Counted { outcome, reason, count, refused } in tally.0.drain(..) {
             *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() += count;
+            if let Some((offset, error)) = refused {
+                self.refuse((outcome, reason), count, Refusal { source: Arc::clone(source), partition, offset, error });
+            }
         }
+    }
+
+    /// Keeps the first refusal of a reason, and tells of it now and then.
+    fn refuse(&self, (outcome, reason): (&'static str, &'static str), count: u64, refusal: Refusal) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let tell = |count: u64, Refusal { source, partition, offset, error }: &Refusal| {
+            tracing::warn!(
+                "{count} records {outcome} ({reason}), one of them {source}/{partition} offset {offset}: {error}"
+            );
+        };
+        match refused.get_mut(&(outcome, reason)) {
+            None => {
+                tell(count, &refusal);
+                refused.insert((outcome, reason), Reason { first: refusal, told_at: now, since: 0 });
+            }
+            Some(known) => {
+                known.since += count;
+                if now.duration_since(known.told_at) >= TELL_EVERY {
+                    tell(known.since, &refusal);
+                    (known.told_at, known.since) = (now, 0);
+                }
+            }
+        }
+    }
+
+    /// The first record that was refused, by outcome and reason.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<(&'static str, &'static str), Refusal> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().map(|(reason, known)| (*reason, known.first.clone())).collect()
     }
 
     fn lock_unused(&self) -> MutexGuard<'_, BTreeMap<Unused, u64>> {

@@ -11,6 +11,7 @@
 mod column;
 mod value;
 
+use crate::connectors::guard;
 use crate::connectors::input::InputError;
 use crate::formats::HeaderError;
 use crate::formats::columns::JsonColumns;
@@ -19,7 +20,6 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Rows that are read at once: enough that the calls per batch do not count, some 100 kB a column.
@@ -139,9 +139,9 @@ impl ParquetRows {
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, InputError> {
     let wrong =
         |why: &str| InputError(format!("cannot read {}: {why}; the file may be cut or damaged", path.display()));
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(outcome) => outcome.map_err(|error| wrong(&error.to_string())),
-        Err(_) => Err(wrong("its pages contradict each other")),
+    match guard::guarded(read) {
+        Some(outcome) => outcome.map_err(|error| wrong(&error.to_string())),
+        None => Err(wrong("its pages contradict each other")),
     }
 }
 

@@ -1,0 +1,67 @@
+//! From a configuration to a running job, in two halves: [`prepare`] reads and checks everything and changes nothing; only
+//! then [`takeover`] fences, creates and writes.
+
+mod outputs;
+mod prepare;
+mod takeover;
+
+use super::{Usage, progress, signals, summary};
+use crate::config::Config;
+use crate::connectors::kafka;
+use crate::dataflows::job::{self, Summary};
+use crate::delivery::Stop;
+use crate::market::Timestamp;
+use crate::operators::support::stats::Stats;
+use std::sync::Arc;
+
+pub use outputs::check as check_outputs;
+
+/// How a job is to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Worker threads.
+    pub workers: usize,
+    /// Whether the input ends where it ends now.
+    pub bounded: bool,
+    /// Event time to use, `[from, to)`.
+    pub range: (Option<Timestamp>, Option<Timestamp>),
+    /// Whether to publish anew what the job has published before.
+    pub reset: bool,
+}
+
+/// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end.
+///
+/// # Errors
+/// As [`run`]; and when a bounded run used none of the records that it read.
+pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    let stop = Stop::default();
+    signals::stop_on_signals(&stop)?;
+    let stats = Arc::new(Stats::default());
+    let shown = progress::JobBar::show(&stats, None);
+    let outcome = run(config, plan, &stop, &stats);
+    drop(shown);
+    let summary = outcome?;
+    summary::print(&summary, json)?;
+    if plan.bounded {
+        summary::check_used(&summary)?;
+    }
+    Ok(())
+}
+
+/// Opens inputs and sinks, and runs the job until its input ends or `stop` is requested.
+///
+/// # Errors
+/// When something that the configuration names cannot be opened, or cannot go on.
+pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
+    check_options(config)?;
+    let prepared = prepare::prepare(config, plan, stop)?;
+    let job = takeover::take_over(config, plan, prepared, stop, stats)?;
+    Ok(job::run(job)?)
+}
+
+/// Options of librdkafka that are unknown or not to be set are mistakes of the configuration, found without a broker.
+pub(super) fn check_options(config: &Config) -> Result<(), Usage> {
+    let source = config.source.kafka.as_ref().map_or(Ok(()), kafka::check_source);
+    let sink = config.sink.kafka.as_ref().map_or(Ok(()), kafka::check_sink);
+    source.and(sink).map_err(|error| Usage(error.to_string()))
+}

@@ -255,13 +255,20 @@ fn check_mongodb_source(config: &Config, found: &mut Vec<Problem>) {
     // Whatever server it is: two connection strings may name the same one.
     if let Some(sink) = &config.sink.mongodb
         && sink.database == source.database
-        && sink.ticks.as_ref() == Some(&source.collection)
     {
-        let message = format!(
-            "sink.mongodb.ticks and source.mongodb.collection are both {}.{}: the job would read what it writes; name another collection",
-            source.database, source.collection
-        );
-        found.push(problem(&["source.mongodb.collection", "sink.mongodb.ticks"], message));
+        let written = [
+            ("sink.mongodb.ticks", sink.ticks.as_ref()),
+            ("sink.mongodb.features", sink.features.as_ref()),
+            ("sink.mongodb.forecasts", Some(&sink.forecasts)),
+            ("sink.mongodb.scores", Some(&sink.scores)),
+        ];
+        for (key, _) in written.into_iter().filter(|(_, name)| *name == Some(&source.collection)) {
+            let message = format!(
+                "{key} and source.mongodb.collection are both {}.{}: the job would read what it writes; name another collection",
+                source.database, source.collection
+            );
+            found.push(problem(&["source.mongodb.collection", key], message));
+        }
     }
 }
 

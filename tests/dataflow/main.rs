@@ -5,6 +5,7 @@ mod accounting;
 #[path = "../support/api.rs"]
 mod api;
 mod archives;
+mod careful_start;
 mod cli;
 mod collect;
 mod determinism;

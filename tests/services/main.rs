@@ -4,6 +4,7 @@
 #[path = "../support/api.rs"]
 mod api;
 mod bad_input;
+mod careful_start;
 mod collect_to_database;
 mod consumers;
 #[path = "../support/kafka_batches.rs"]

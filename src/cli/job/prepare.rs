@@ -87,10 +87,10 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
         let digest = initial.as_ref().map(|initial| initial.digest());
         progress.check_initial_weights(digest).map_err(anyhow::Error::msg)?;
     }
-    let source = source(config, plan, progress.as_ref(), stop)?;
     if let Some(mongodb) = &config.sink.mongodb {
         MongoSink::check(mongodb, stop)?;
     }
+    let source = source(config, plan, progress.as_ref(), stop)?;
     Ok(Prepared { initial, source, progress })
 }
 

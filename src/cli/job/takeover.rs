@@ -1,7 +1,7 @@
 //! The second half of a start: what was checked is opened for writing, and earlier instances of the job end.
 
-use super::Plan;
 use super::prepare::{Prepared, Source};
+use super::{Plan, hooks};
 use crate::config::{Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
@@ -43,7 +43,7 @@ pub(super) fn take_over(
         config: config.clone(),
         workers: plan.workers,
         serialised: false,
-        input: source.into_factory(config, stop),
+        input: hooks::apply(source.into_factory(config, stop)),
         sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
         bounded: plan.bounded,
         range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),

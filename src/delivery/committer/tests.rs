@@ -155,7 +155,7 @@ fn what_waits_is_merged_up_to_the_limit() {
 fn the_smallest_limit_of_the_sinks_holds() {
     let rig = Rig::default();
     assert_eq!(Limits::of(&[rig.sink("database", agree())]).records_max, 10);
-    assert_eq!(Limits::of(&[]).records_max, crate::delivery::sink::RECORDS_MAX);
+    assert_eq!(Limits::of(&[]).records_max, RECORDS_MAX);
 }
 
 #[test]

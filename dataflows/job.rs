@@ -26,7 +26,7 @@ use crate::operators::learn::{Learnt, learn};
 use crate::operators::market::market;
 use crate::operators::panes::panes;
 use crate::operators::seed::{Standings, seed};
-use crate::operators::source::{SourceConfig, SourceLinks, source};
+use crate::operators::source::{Finished, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
 use crate::operators::support::stats::{Records, Refusal, Stats, Unused};
 use crate::operators::support::weights::WeightsOut;
@@ -102,8 +102,8 @@ pub struct Summary {
     pub peak_memory_bytes: u64,
 }
 
-/// How long a worker parks when it has nothing to do: wake-ups can get lost.
-const PARK: Duration = Duration::from_millis(20);
+/// How long a worker parks when it has nothing to do. Whatever brings work wakes it; only a wish to stop has to be looked for.
+const PARK: Duration = Duration::from_millis(50);
 
 /// What the workers of a job share.
 #[derive(Clone)]
@@ -266,10 +266,12 @@ fn work(worker: &mut Worker, shared: &Shared) {
     };
     let (boards, standings) = (Boards::default(), Standings::default());
     let dataflow = worker.next_dataflow_index();
-    let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &boards, &standings));
+    let finished = Finished::default();
+    let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &finished, &boards, &standings));
     // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
     while worker.has_dataflows() {
         worker.step_or_park(Some(PARK));
+        finished.wake_source();
         if let Some(message) = shared.commit.sender.progress().failure() {
             shared.fail(&message);
         }
@@ -300,13 +302,13 @@ fn build(
     scope: Scope<'_, u64>,
     input: Box<dyn Input>,
     shared: &Shared,
+    finished: &Finished,
     boards: &Boards,
     standings: &Standings,
 ) -> (ProbeHandle<u64>, Option<Learnt>) {
     let config = &shared.config;
     let slide = config.time.slide();
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
-    let finished = ProbeHandle::new();
     let links = source_links(shared, finished.clone());
     let (ticks, aside) = source(scope, input, shared.source.clone(), links, Rc::clone(&symbols));
     let parts = panes(ticks, slide, symbols, shared.workers);
@@ -337,12 +339,12 @@ fn build(
     };
     match verdicts {
         Some(verdicts) => {
-            let verdicts = verdicts.probe_with(&finished);
+            let verdicts = verdicts.probe_with(finished.probe());
             scoreboard(verdicts.clone(), boards);
             items = items.concat(verdicts.map(|(pane, verdict)| Item::Verdict(pane, verdict)));
         }
         None => {
-            rows.probe_with(&finished);
+            rows.probe_with(finished.probe());
         }
     }
     let published = ProbeHandle::new();
@@ -350,7 +352,7 @@ fn build(
     (published, learnt)
 }
 
-fn source_links(shared: &Shared, finished: ProbeHandle<u64>) -> SourceLinks {
+fn source_links(shared: &Shared, finished: Finished) -> SourceLinks {
     let progress = Arc::clone(shared.commit.sender.progress());
     let (stop, failing) = (shared.stop.clone(), shared.clone());
     SourceLinks {

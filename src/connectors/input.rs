@@ -3,6 +3,10 @@
 use crate::formats::Decoder;
 use crate::market::{Observation, PartitionId, SymbolTable, Timestamp};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// Wakes who reads an input, from any thread: there is something to read again.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// One record as it came.
 #[derive(Debug)]
@@ -40,8 +44,14 @@ pub enum Flow {
 pub enum PartitionState {
     /// There may be more at once.
     Behind,
-    /// Everything that the partition held has been read; more may come.
-    CaughtUp,
+    /// Nothing is here now, and nobody knows whether the partition holds more: its server is away or has not answered yet,
+    /// or a transaction of an upstream producer is open.
+    Waiting,
+    /// Everything that the partition held at a moment has been read; more may have come since.
+    CaughtUp {
+        /// That moment.
+        as_of: Instant,
+    },
     /// A bounded partition was read to its end: nothing will come any more.
     Ended,
 }
@@ -83,6 +93,11 @@ pub trait Input {
     fn is_empty(&self, _partition: PartitionId) -> bool {
         false
     }
+
+    /// Takes what to call when there is something to read again where [`Input::read`] found nothing.
+    ///
+    /// It may be called too often, and a reader has to look by itself now and then: an input need not call it at all.
+    fn set_wake(&mut self, _wake: Wake) {}
 
     /// Serves what belongs to no partition (a Kafka client's events). Called once per activation.
     ///

@@ -6,7 +6,7 @@ use crate::harness::{Keep, ONE, Workers};
 use crate::support::eventually;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tickcast::config::{Config, Format, Preset};
 use tickcast::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use tickcast::connectors::memory::{MemoryBytes, MemoryInput, MemoryRecord};
@@ -58,7 +58,8 @@ impl Input for Live {
                 break;
             }
         }
-        Ok(if *next < topic[&partition].len() { PartitionState::Behind } else { PartitionState::CaughtUp })
+        let caught_up = PartitionState::CaughtUp { as_of: Instant::now() };
+        Ok(if *next < topic[&partition].len() { PartitionState::Behind } else { caught_up })
     }
 }
 

@@ -1,23 +1,19 @@
 //! What our clients do with librdkafka's events: logs at a bearable rate, the last trouble (for messages), failed
-//! deliveries, and whether the brokers of a consumer's partitions answer.
+//! deliveries, and what its statistics say of a consumer's partitions.
 
+use super::reach::{Reach, Report};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
-use serde::Deserialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// At most one line per kind of trouble in this time: librdkafka says hundreds a second while a broker is away.
 pub(super) const QUIET: Duration = Duration::from_secs(10);
-/// A broker that answered within this time is there: fetches are answered every 100 ms.
-const ANSWERED_WITHIN_US: i64 = 2_000_000;
-/// So many reports in a row (one a second) must say that the broker is there before we believe it again.
-const REPORTS_TO_BELIEVE: u32 = 3;
 /// The kind of trouble that only says that there is another.
 const ALL_DOWN: &str = "AllBrokersDown";
 
@@ -51,26 +47,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The context of all our clients.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    /// Topic whose partitions' brokers are watched; empty for none.
-    watched: String,
+    /// Of a consumer: what is known of the partitions that it reads.
+    reach: Option<Mutex<Reach>>,
     limiter: Limiter,
     last_trouble: Mutex<Option<String>>,
     failure: Mutex<Option<RDKafkaErrorCode>>,
     delivered: AtomicU64,
-    reach: Mutex<Reach>,
-}
-
-/// Which partitions' brokers answer.
-#[derive(Debug, Default)]
-struct Reach {
-    /// Reports in a row that said so, by partition, of those that once did not.
-    doubted: HashMap<i32, u32>,
 }
 
 impl Context {
-    /// A consumer's, that watches whether the brokers of `topic` answer.
+    /// A consumer's, that watches the partitions of `topic`. To be made before the client.
     pub fn watching(topic: &str) -> Self {
-        Self { watched: topic.to_owned(), ..Self::default() }
+        Self { reach: Some(Mutex::new(Reach::new(topic))), ..Self::default() }
     }
 
     /// The last thing that librdkafka complained about.
@@ -88,9 +76,16 @@ impl Context {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Whether the partition's broker answers, as far as we know.
-    pub fn answers(&self, partition: i32) -> bool {
-        locked(&self.reach).doubted.get(&partition).is_none_or(|reports| *reports >= REPORTS_TO_BELIEVE)
+    /// [`Reach::proven`].
+    pub fn proven(&self, partition: i32) -> Option<Instant> {
+        locked(self.reach.as_ref()?).proven(partition)
+    }
+
+    /// [`Reach::doubt`].
+    pub fn doubt(&self, partition: i32) {
+        if let Some(reach) = &self.reach {
+            locked(reach).doubt(partition);
+        }
     }
 
     fn report_trouble(&self, kind: &str, text: &str) {
@@ -105,62 +100,6 @@ impl Context {
             tracing::warn!(target: "tickcast::kafka", "Kafka client: {text}{more}");
         }
     }
-
-    fn take_report(&self, report: &Report) {
-        let Some(topic) = report.topics.get(&self.watched) else { return };
-        let there: BTreeSet<i32> = report.brokers.values().filter(|b| b.answers()).map(|b| b.nodeid).collect();
-        let mut reach = locked(&self.reach);
-        for partition in topic.partitions.values().filter(|p| p.partition >= 0 && p.desired) {
-            let answers = there.contains(&partition.broker);
-            match reach.doubted.get_mut(&partition.partition) {
-                Some(reports) => *reports = if answers { reports.saturating_add(1) } else { 0 },
-                None if answers => {}
-                None => {
-                    reach.doubted.insert(partition.partition, 0);
-                }
-            }
-        }
-    }
-}
-
-/// The part of librdkafka's statistics that tells whether brokers answer.
-#[derive(Debug, Deserialize)]
-struct Report {
-    #[serde(default)]
-    brokers: HashMap<String, BrokerReport>,
-    #[serde(default)]
-    topics: HashMap<String, TopicReport>,
-}
-
-#[derive(Debug, Deserialize)]
-struct BrokerReport {
-    nodeid: i32,
-    state: String,
-    /// Microseconds since it last sent anything; -1 for never.
-    #[serde(default)]
-    rxidle: i64,
-}
-
-impl BrokerReport {
-    fn answers(&self) -> bool {
-        self.state == "UP" && (0..ANSWERED_WITHIN_US).contains(&self.rxidle)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct TopicReport {
-    #[serde(default)]
-    partitions: HashMap<String, PartitionReport>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PartitionReport {
-    partition: i32,
-    /// The broker that it is fetched from; -1 for none.
-    broker: i32,
-    /// Whether this consumer reads it.
-    #[serde(default)]
-    desired: bool,
 }
 
 impl ClientContext for Context {
@@ -178,11 +117,9 @@ impl ClientContext for Context {
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        if self.watched.is_empty() {
-            return;
-        }
+        let Some(reach) = &self.reach else { return };
         match serde_json::from_slice::<Report>(statistics) {
-            Ok(report) => self.take_report(&report),
+            Ok(report) => locked(reach).take_report(&report),
             Err(error) => self.report_trouble("STATS", &format!("its statistics cannot be read: {error}")),
         }
     }
@@ -228,33 +165,5 @@ mod tests {
         assert_eq!(limiter.pass("ERROR"), Some(0));
         locked(&limiter.0).get_mut("FAIL").unwrap().0 -= QUIET;
         assert_eq!(limiter.pass("FAIL"), Some(1));
-    }
-
-    fn report(state: &str, rxidle: i64) -> Vec<u8> {
-        format!(
-            r#"{{"name":"x","brokers":{{"h:1/1":{{"nodeid":1,"state":"{state}","rxidle":{rxidle},"tx":1}}}},
-            "topics":{{"t":{{"partitions":{{"0":{{"partition":0,"broker":1,"desired":true}},
-            "-1":{{"partition":-1,"broker":-1,"desired":false}}}}}}}}}}"#
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn a_broker_that_was_away_must_answer_for_a_while() {
-        let context = Context::watching("t");
-        context.stats_raw(&report("UP", 50_000));
-        assert!(context.answers(0));
-        context.stats_raw(&report("UP", 3_000_000)); // it hangs
-        assert!(!context.answers(0));
-        for _ in 0..2 {
-            context.stats_raw(&report("UP", 50_000));
-            assert!(!context.answers(0));
-        }
-        context.stats_raw(&report("DOWN", 50_000));
-        for _ in 0..3 {
-            assert!(!context.answers(0));
-            context.stats_raw(&report("UP", 50_000));
-        }
-        assert!(context.answers(0));
     }
 }

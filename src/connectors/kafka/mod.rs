@@ -17,6 +17,7 @@ mod patience;
 pub mod progress;
 pub mod published;
 pub mod publisher;
+mod reach;
 mod records;
 pub mod sink;
 pub mod source;

@@ -1,5 +1,6 @@
 //! Client configuration: what we need, then the user's `options`, then what exactness rests on and nobody may change.
 
+use super::reach::REPORT_EVERY;
 use crate::config::{KafkaSinkConfig, KafkaSourceConfig};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -207,7 +208,7 @@ impl Server {
             .set("auto.offset.reset", "error")
             .set("enable.partition.eof", "true")
             .set("isolation.level", "read_committed")
-            .set("statistics.interval.ms", "1000");
+            .set("statistics.interval.ms", REPORT_EVERY.as_millis().to_string());
         config
     }
 

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::offsets::{Offsets, gone};
 use super::options::Server;
 use crate::config::KafkaSourceConfig;
-use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
 use crate::formats::Decoder;
 use crate::market::{PartitionId, SymbolTable, Timestamp};
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -16,12 +16,14 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the bounds of a partition may take to be told.
 const BOUNDS_WAIT: Duration = Duration::from_secs(2);
-/// Events of the client itself (logs, errors, statistics) that one activation serves.
-const EVENTS_PER_ACTIVATION: usize = 8;
+/// How often the client's own events (logs, errors, statistics) are served: more often than it reports.
+const EVENTS_EVERY: Duration = Duration::from_millis(50);
+/// The most of them that are served at a time: hundreds a second while a broker is away.
+const EVENTS_MAX: usize = 100;
 
 /// How far each partition was read, shared by all workers of the process.
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub struct KafkaInput {
     consumer: Option<Arc<BaseConsumer<Context>>>,
     partitions: BTreeMap<PartitionId, TopicPartition>,
     positions: Arc<Positions>,
+    /// When the client's events were last served.
+    served: Option<Instant>,
 }
 
 struct TopicPartition {
@@ -87,8 +91,6 @@ struct TopicPartition {
     end: Option<i64>,
     /// Whether it held no record when it was opened, and none has come.
     empty: bool,
-    /// Whether the last event was the end of the partition.
-    at_end: bool,
     ended: bool,
 }
 
@@ -126,6 +128,7 @@ impl KafkaInput {
             consumer: None,
             partitions: BTreeMap::new(),
             positions: Arc::clone(&reading.positions),
+            served: None,
         };
         if mine.is_empty() {
             return Ok(input);
@@ -144,7 +147,7 @@ impl KafkaInput {
             let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
             let bounds = consumer.fetch_watermarks(&config.topic, number, BOUNDS_WAIT);
             let empty = bounds.is_ok_and(|(low, high)| low == high);
-            input.partitions.insert(partition, TopicPartition { queue, next, end, empty, at_end: false, ended });
+            input.partitions.insert(partition, TopicPartition { queue, next, end, empty, ended });
         }
         input.consumer = Some(consumer);
         Ok(input)
@@ -247,9 +250,20 @@ impl Input for KafkaInput {
         self.partitions.get(&partition).is_some_and(|partition| partition.empty)
     }
 
+    fn set_wake(&mut self, wake: Wake) {
+        for partition in self.partitions.values_mut() {
+            let wake = Arc::clone(&wake);
+            partition.queue.set_nonempty_callback(move || wake());
+        }
+    }
+
     fn serve_events(&mut self) -> Result<(), InputError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
-        for _ in 0..EVENTS_PER_ACTIVATION {
+        if self.served.is_some_and(|served| served.elapsed() < EVENTS_EVERY) {
+            return Ok(());
+        }
+        self.served = Some(Instant::now());
+        for _ in 0..EVENTS_MAX {
             match consumer.poll(Duration::ZERO) {
                 None => {}
                 Some(Ok(message)) => {
@@ -282,7 +296,7 @@ impl KafkaInput {
                 return Ok(PartitionState::Ended);
             }
             match partition.queue.poll(Duration::ZERO) {
-                None => return Ok(self.state(id, partition)),
+                None => return Ok(self.state(id)),
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     if offset < partition.next {
@@ -294,7 +308,7 @@ impl KafkaInput {
                         partition.ended = true;
                         return Ok(PartitionState::Ended);
                     }
-                    (partition.at_end, partition.empty) = (false, false);
+                    partition.empty = false;
                     let flow = visit(record(&message), symbols);
                     partition.next = offset + 1;
                     partition.ended = partition.end.is_some_and(|end| partition.next >= end);
@@ -305,12 +319,8 @@ impl KafkaInput {
                 }
                 Some(Err(error)) => match self.judge(id, partition.next, &error) {
                     // The end moves forward only: past the one of now is past the one of the start.
-                    Event::EndOfPartition => {
-                        partition.at_end = true;
-                        partition.ended = partition.end.is_some();
-                    }
-                    // The end is told once: whether it still holds is the context's business.
-                    Event::Trouble => {}
+                    Event::EndOfPartition => partition.ended = partition.end.is_some(),
+                    Event::Trouble => self.doubt(id),
                     Event::Failed(error) => return Err(error),
                 },
             }
@@ -318,16 +328,20 @@ impl KafkaInput {
         Ok(if partition.ended { PartitionState::Ended } else { PartitionState::Behind })
     }
 
-    /// Where a partition stands whose queue is empty.
-    fn state(&self, id: PartitionId, partition: &TopicPartition) -> PartitionState {
-        let answers = |consumer: &Arc<BaseConsumer<Context>>| {
-            i32::try_from(id.0).is_ok_and(|number| consumer.client().context().answers(number))
-        };
-        // While its broker is away, there may be more than we know of.
-        if partition.at_end && self.consumer.as_ref().is_some_and(answers) {
-            PartitionState::CaughtUp
-        } else {
-            PartitionState::Behind
+    /// Where a partition stands whose queue is empty. The client's events were served before it was found so: what they
+    /// prove to be here has been read.
+    fn state(&self, id: PartitionId) -> PartitionState {
+        let proven =
+            |consumer: &Arc<BaseConsumer<Context>>| consumer.client().context().proven(i32::try_from(id.0).ok()?);
+        match self.consumer.as_ref().and_then(proven) {
+            Some(as_of) => PartitionState::CaughtUp { as_of },
+            None => PartitionState::Waiting,
+        }
+    }
+
+    fn doubt(&self, id: PartitionId) {
+        if let (Some(consumer), Ok(number)) = (&self.consumer, i32::try_from(id.0)) {
+            consumer.client().context().doubt(number);
         }
     }
 }

@@ -9,12 +9,18 @@
 //! lateness. Whether a tick is late follows from its partition's sequence alone, hence is the same in a replay. A partition
 //! whose next tick lies too far ahead of what the dataflow has finished keeps that tick in hand and is not read: that bounds
 //! the open panes. Partitions that are idle follow the others' watermark by way of the [`Board`].
+//!
+//! A source with nothing to do sleeps: its input wakes it, the board does when others have moved, and the worker when
+//! forecasting has got on (`wake`).
 
+mod outcome;
 mod partition;
+mod quiet;
+mod wake;
 mod watermark;
 
 use super::panes::Tick;
-use super::support::board::{Board, Standing};
+use super::support::board::{Board, Follower, Standing};
 use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
@@ -24,18 +30,18 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::{Scope, StreamVec};
+use wake::{CONGESTED_PAUSE, IDLE_LOOK_MIN, LOOK_EVERY, PACE, Schedule};
+
+pub use wake::Finished;
 
 /// Records read from one partition before the next has its turn.
 const RECORDS_PER_READ: usize = 4096;
-/// How soon to look again when no partition has anything.
-const POLL_PAUSE: Duration = Duration::from_millis(2);
 /// How far, in panes, a partition may run ahead of what the dataflow has finished, beyond the allowed lateness.
 pub const PANES_AHEAD_MAX: u64 = 128;
 
@@ -79,7 +85,7 @@ pub struct SourceLinks {
     /// Counters.
     pub stats: Arc<Stats>,
     /// How far forecasting has come.
-    pub finished: ProbeHandle<u64>,
+    pub finished: Finished,
     /// Whether the sinks have too much to write already.
     pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Whether to stop reading, with the windows left open.
@@ -98,7 +104,9 @@ pub fn source<'scope>(
     symbols: Rc<RefCell<SymbolTable>>,
 ) -> (StreamVec<'scope, u64, Tick>, StreamVec<'scope, u64, Aside>) {
     let mut builder = OperatorBuilder::new("Source".to_owned(), scope);
-    let activator = scope.activator_for(builder.operator_info().address);
+    let address = builder.operator_info().address;
+    let sync = scope.worker().sync_activator_for(address.to_vec());
+    let mut schedule = Schedule::new(scope.activator_for(address), sync);
     let (ticks, tick_stream) = builder.new_output::<Vec<Tick>>();
     let mut ticks = OutputBuilder::<_, CapacityContainerBuilder<Vec<Tick>>>::from(ticks);
     let (aside, aside_stream) = builder.new_output::<Vec<Aside>>();
@@ -106,7 +114,7 @@ pub fn source<'scope>(
     builder.build(move |mut capabilities| {
         let side = capabilities.pop();
         let main = capabilities.pop();
-        let mut reader = match Reader::new(input, config, links.clone(), main, side) {
+        let mut reader = match Reader::new(input, config, links.clone(), main, side, &schedule) {
             Ok(reader) => Some(reader),
             Err((error, kept)) => {
                 // Dropping the capabilities would claim that the input has ended.
@@ -117,11 +125,16 @@ pub fn source<'scope>(
         };
         move |_frontiers| {
             let Some(reader) = &mut reader else { return };
-            let pause = reader.activate(&mut ticks, &mut aside, &mut symbols.borrow_mut());
-            match pause {
-                Some(pause) if pause.is_zero() => activator.activate(),
-                Some(pause) => activator.activate_after(pause),
-                None => {}
+            schedule.begin();
+            match reader.activate(&mut ticks, &mut aside, &mut symbols.borrow_mut()) {
+                Next::Never => {}
+                Next::Now => schedule.again(Duration::ZERO, true),
+                Next::Soon => schedule.again(PACE, true),
+                Next::Within(pause) => schedule.again(pause, false),
+                Next::Finished => {
+                    links.finished.await_more(schedule.activator());
+                    schedule.again(LOOK_EVERY, false);
+                }
             }
         }
     });
@@ -132,21 +145,38 @@ type Outputs<'a, D> = &'a mut OutputBuilder<u64, CapacityContainerBuilder<Vec<D>
 /// One capability for each output.
 type Capabilities = (Capability<u64>, Capability<u64>);
 
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// There may be more at once.
+    Now,
+    /// Something came: more will.
+    Soon,
+    /// When woken, or after this time.
+    Within(Duration),
+    /// The same, and when forecasting has got on.
+    Finished,
+    Never,
+}
+
 /// One worker's partitions.
 struct Reader {
     input: Box<dyn Input>,
     links: SourceLinks,
     partitions: Vec<SourcePartition>,
+    /// Whether the board has to wake us when others have moved: a partition follows them.
+    follows: Follower,
     failed: bool,
 }
 
 impl Reader {
     fn new(
-        input: Box<dyn Input>,
+        mut input: Box<dyn Input>,
         config: SourceConfig,
         links: SourceLinks,
         main: Option<Capability<u64>>,
         side: Option<Capability<u64>>,
+        schedule: &Schedule,
     ) -> Result<Self, (InputError, Option<Capabilities>)> {
         let Some(initial) = main.zip(side) else {
             return Err((InputError("the source has no outputs".to_owned()), None));
@@ -162,67 +192,79 @@ impl Reader {
                 Err(error) => return Err((error, Some(initial))),
             }
         }
-        links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())));
-        Ok(Self { input, links, partitions, failed: false })
+        let follows = links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())), schedule.wake());
+        input.set_wake(schedule.wake());
+        Ok(Self { input, links, partitions, follows, failed: false })
     }
 
-    /// Reads what there is and fits; gives when to look again, or none when there is nothing left to do.
-    fn activate(
-        &mut self,
-        ticks: Outputs<'_, Tick>,
-        aside: Outputs<'_, Aside>,
-        symbols: &mut SymbolTable,
-    ) -> Option<Duration> {
+    /// Reads what there is and fits.
+    fn activate(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>, symbols: &mut SymbolTable) -> Next {
         if self.failed || self.partitions.iter().all(|p| p.capabilities.is_none()) {
-            return None;
+            return Next::Never;
         }
         if (self.links.stopped)() {
             // Frozen: nothing more is read, no window is closed.
-            return None;
+            return Next::Never;
         }
         if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
         let read = !(self.links.congested)();
-        let finished = self.links.finished.with_frontier(|f| f.first().copied()).unwrap_or(u64::MAX);
-        let mut busy = false;
+        let finished = self.links.finished.pane();
+        let mut next = Next::Within(if read { LOOK_EVERY } else { CONGESTED_PAUSE });
+        let (mut found, mut waits) = (false, false);
         for partition in &mut self.partitions {
             if partition.capabilities.is_none() {
                 continue;
             }
             if read {
+                let offset = partition.next_offset;
                 match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
-                    Ok(more) => busy |= more,
+                    Ok(true) => next = Next::Now,
+                    Ok(false) => {}
                     Err(error) => return self.fail(&error),
                 }
+                found |= partition.next_offset > offset;
                 partition.send(ticks, aside);
             }
             partition.update_standing(&self.links, read);
+            waits |= partition.waits_for_forecasts();
+            if let Some(pause) = partition.idle_within() {
+                next = next.min(Next::Within(pause.max(IDLE_LOOK_MIN)));
+            }
         }
         if read {
             // Not while nothing is read: a partition that is not looked at may hold more.
             self.follow();
         }
-        Some(if busy { Duration::ZERO } else { POLL_PAUSE })
+        match next {
+            Next::Within(_) if found => Next::Soon,
+            Next::Within(_) if read && waits => Next::Finished,
+            next => next,
+        }
     }
 
-    /// Idle partitions go where the others have gone.
+    /// Idle partitions go where the others have gone, but not while they may hold something themselves.
     fn follow(&mut self) {
-        if self.partitions.iter().all(|p| p.standing != Standing::Idle) {
+        let any = self.partitions.iter().any(|p| p.standing == Standing::Idle);
+        // Before the board is asked, so that no move is missed.
+        self.follows.set(any);
+        if !any {
             return;
         }
+        let now = Instant::now();
         if let Some(watermark) = self.links.board.watermark() {
-            for partition in self.partitions.iter_mut().filter(|p| p.standing == Standing::Idle) {
+            for partition in self.partitions.iter_mut().filter(|p| p.may_follow(now)) {
                 partition.downgrade(partition.config.slide.pane_of(watermark));
                 self.links.board.update(partition.id, partition.board_entry());
             }
         }
     }
 
-    fn fail(&mut self, error: &InputError) -> Option<Duration> {
+    fn fail(&mut self, error: &InputError) -> Next {
         // The capabilities stay: giving them up would claim progress that was not made.
         self.failed = true;
         (self.links.failed)(error.to_string());
-        None
+        Next::Never
     }
 }

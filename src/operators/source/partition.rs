@@ -1,14 +1,14 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
+use super::outcome::{Outcome, Read, begins, reported};
+use super::quiet::Quiet;
 use super::watermark::{Timeliness, Watermark};
 use super::{Aside, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks};
 use crate::config::LatePolicy;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
-use crate::market::fixed::raw_to_f64;
 use crate::market::{
-    DeadLetter, Fixed, Observation, Ohlcv, Order, PartitionId, Quote, Reported, Span, StoredTick, SymbolTable,
-    Timestamp,
+    DeadLetter, Fixed, Observation, Order, PartitionId, Quote, Span, StoredTick, SymbolTable, Timestamp,
 };
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
@@ -16,7 +16,7 @@ use crate::operators::support::stats::{Records, Tally};
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One partition: its decoder, its watermark, and what has been read but not sent.
 pub(super) struct SourcePartition {
@@ -31,10 +31,10 @@ pub(super) struct SourcePartition {
     state: PartitionState,
     /// Whether it has held no record so far.
     empty: bool,
-    next_offset: u64,
+    pub next_offset: u64,
     /// A tick that lies too far ahead.
     in_hand: Option<Tick>,
-    last_used: Instant,
+    quiet: Quiet,
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
     counted: Records,
@@ -67,7 +67,7 @@ impl SourcePartition {
             empty: false,
             next_offset: 0,
             in_hand: None,
-            last_used: Instant::now(),
+            quiet: Quiet::new(Instant::now()),
             ticks: Vec::new(),
             aside: Vec::new(),
             counted: Records::default(),
@@ -113,7 +113,7 @@ impl SourcePartition {
             .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, limit, symbols))?;
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
-            self.last_used = Instant::now();
+            self.quiet.end(Instant::now());
         }
         links.stats.add_records(&std::mem::take(&mut self.counted));
         if let Some(failure) = self.failure.take() {
@@ -121,6 +121,10 @@ impl SourcePartition {
         }
         self.empty = input.is_empty(id);
         self.state = state;
+        self.quiet.look(match state {
+            PartitionState::CaughtUp { as_of } => Some(as_of),
+            _ => None,
+        });
         Ok(state == PartitionState::Behind && self.in_hand.is_none())
     }
 
@@ -341,19 +345,36 @@ impl SourcePartition {
                     self.standing = Standing::Ended;
                     self.capabilities = None;
                 }
-                PartitionState::CaughtUp if read => {
-                    let quiet = self.last_used.elapsed() >= self.config.idle_timeout.to_std();
-                    if quiet || self.empty {
+                PartitionState::CaughtUp { .. } if read => {
+                    let missing = self.quiet.missing(self.config.idle_timeout.to_std());
+                    if self.empty || missing.is_some_and(|missing| missing.is_zero()) {
                         self.standing = Standing::Idle;
                     }
                 }
-                PartitionState::CaughtUp | PartitionState::Behind => {}
+                PartitionState::CaughtUp { .. } | PartitionState::Waiting | PartitionState::Behind => {}
             }
         }
         if let Some(release) = self.watermark.take_effective() {
             links.board.add_release(release);
         }
         links.board.update(self.id, self.board_entry());
+    }
+
+    /// How soon it will be idle if nothing comes.
+    pub fn idle_within(&self) -> Option<Duration> {
+        let missing = self.quiet.missing(self.config.idle_timeout.to_std());
+        missing.filter(|missing| self.standing == Standing::Active && !missing.is_zero())
+    }
+
+    /// Whether it goes where the others have gone: idle, and nothing of it is on its way as far as we know. After a stall of
+    /// ours, or while an upstream transaction is open, it may hold what the others' watermark must not pass.
+    pub fn may_follow(&self, now: Instant) -> bool {
+        self.standing == Standing::Idle && self.quiet.is_fresh(now)
+    }
+
+    /// Whether it goes on when more is forecast.
+    pub const fn waits_for_forecasts(&self) -> bool {
+        self.in_hand.is_some()
     }
 
     pub fn downgrade(&mut self, pane: u64) {
@@ -364,58 +385,4 @@ impl SourcePartition {
             side.downgrade(&pane);
         }
     }
-}
-
-/// The record at hand.
-struct Read<'a> {
-    offset: u64,
-    broker_time: Option<Timestamp>,
-    key: Option<&'a [u8]>,
-    /// None where it came from memory, decoded.
-    bytes: Option<&'a [u8]>,
-    /// A tick at or after this lies too far ahead.
-    limit: Timestamp,
-}
-
-/// What became of one observation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Used,
-    /// Its pane had ended at or before its partition's watermark.
-    Late,
-    /// Its pane was closed while its partition was idle.
-    Idle,
-    Quarantined,
-    /// A candle longer than a pane.
-    SpansPanes(Span),
-    /// Outside of `--from` and `--to`.
-    Outside,
-}
-
-impl Outcome {
-    /// Outcome and reason as they are counted; none for what is used.
-    const fn words(&self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Used => None,
-            Self::Outside => Some(("ignored", "outside")),
-            Self::Quarantined => Some(("quarantined", "ahead")),
-            Self::SpansPanes(_) => Some(("undecodable", "spans_panes")),
-            Self::Idle => Some(("late", "idle")),
-            Self::Late => Some(("late", "late")),
-        }
-    }
-}
-
-/// The event time that is held against the broker's stamp: of a candle, its open.
-fn begins(observation: &Observation) -> Timestamp {
-    match observation.quote {
-        Quote::Tick { .. } => observation.at,
-        Quote::Candle { interval, .. } => observation.at.minus(interval).plus(Span::from_millis(1)),
-    }
-}
-
-/// A candle as the `data` collection holds it.
-fn reported(bar: &Ohlcv) -> Reported {
-    let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| Some(price.to_f64()));
-    Reported { open, high, low, close, volume: Some(raw_to_f64(bar.volume)) }
 }

@@ -3,9 +3,11 @@
 //! Timely's frontier is the watermark, but it cannot say what it would be without an idle partition: that partition's own
 //! capability holds it. So sources note their watermarks here, and an idle partition follows the others'.
 
+use crate::connectors::input::Wake;
 use crate::market::{PartitionId, Release, Slide, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a partition holds the watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,17 @@ pub struct BoardEntry {
     pub floor: Option<Release>,
 }
 
+/// A worker's source, as the board knows it.
+#[derive(Clone, Debug, Default)]
+pub struct Follower(Arc<AtomicBool>);
+
+impl Follower {
+    /// Whether it is to be woken when partitions of others have moved, since one of its own follows them.
+    pub fn set(&self, follows: bool) {
+        self.0.store(follows, Ordering::SeqCst);
+    }
+}
+
 /// The entries of all partitions of one process.
 #[derive(Debug)]
 pub struct Board {
@@ -41,11 +54,21 @@ pub struct Board {
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
+    followers: Vec<(Follower, Wake)>,
     entries: BTreeMap<PartitionId, BoardEntry>,
     /// Releases that made a tick late, not yet taken.
     effective: Vec<Release>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner")
+            .field("entries", &self.entries)
+            .field("effective", &self.effective)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Board {
@@ -59,20 +82,31 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A worker's partitions, once.
-    pub fn join(&self, partitions: impl Iterator<Item = (PartitionId, BoardEntry)>) {
-        self.inner().entries.extend(partitions);
+    /// A worker's partitions, once, and how to wake its source.
+    pub fn join(&self, partitions: impl Iterator<Item = (PartitionId, BoardEntry)>, wake: Wake) -> Follower {
+        let follower = Follower::default();
+        let mut inner = self.inner();
+        inner.entries.extend(partitions);
+        inner.followers.push((follower.clone(), wake));
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         *missing = missing.saturating_sub(1);
+        drop(missing);
+        inner.wake_followers();
+        follower
     }
 
     fn complete(&self) -> bool {
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
-    /// Notes where a partition stands.
+    /// Notes where a partition stands. Sources with partitions that follow are woken where that may move them.
     pub fn update(&self, partition: PartitionId, note: BoardEntry) {
-        self.inner().entries.insert(partition, note);
+        let mut inner = self.inner();
+        let before = inner.entries.insert(partition, note);
+        let moved = note.standing != Standing::Idle && before.is_none_or(|before| before.pane != note.pane);
+        if moved || before.is_none_or(|before| before.standing != note.standing) {
+            inner.wake_followers();
+        }
     }
 
     /// A release that made a tick late: it has to be replayed by a resume.
@@ -122,9 +156,22 @@ impl Board {
     }
 }
 
+impl Inner {
+    fn wake_followers(&self) {
+        for (_, wake) in self.followers.iter().filter(|(follower, _)| follower.0.load(Ordering::SeqCst)) {
+            wake();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn nobody() -> Wake {
+        Arc::new(|| ())
+    }
 
     fn entry(standing: Standing, watermark: Option<i64>) -> BoardEntry {
         BoardEntry { standing, watermark: watermark.map(Timestamp::from_millis), next_offset: 0, pane: 0, floor: None }
@@ -144,7 +191,7 @@ mod tests {
             (vec![(Idle, None), (Idle, None)], None),
         ] {
             let board = Board::new(1);
-            board.join(entries.iter().enumerate().map(|(i, &(s, w))| (PartitionId(i as u32), entry(s, w))));
+            board.join(entries.iter().enumerate().map(|(i, &(s, w))| (PartitionId(i as u32), entry(s, w))), nobody());
             assert_eq!(board.watermark(), expected.map(Timestamp::from_millis), "{entries:?}");
         }
     }
@@ -152,9 +199,36 @@ mod tests {
     #[test]
     fn nothing_is_known_before_every_worker_has_joined() {
         let board = Board::new(2);
-        board.join(std::iter::once((PartitionId(0), entry(Standing::Idle, Some(5)))));
+        board.join(std::iter::once((PartitionId(0), entry(Standing::Idle, Some(5)))), nobody());
         assert_eq!((board.watermark(), board.least_pane()), (None, None));
-        board.join(std::iter::once((PartitionId(1), entry(Standing::Active, Some(2)))));
+        board.join(std::iter::once((PartitionId(1), entry(Standing::Active, Some(2)))), nobody());
         assert_eq!(board.watermark(), Some(Timestamp::from_millis(2)));
+    }
+
+    #[test]
+    fn who_follows_is_woken_when_others_move_and_nobody_else_is() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wake = || -> Wake {
+            let woken = Arc::clone(&woken);
+            Arc::new(move || drop(woken.fetch_add(1, Ordering::SeqCst)))
+        };
+        let count = || woken.swap(0, Ordering::SeqCst);
+        let board = Board::new(2);
+        let (moving, idle) = (PartitionId(0), PartitionId(1));
+        let at = |pane| BoardEntry { pane, ..entry(Standing::Active, Some(1)) };
+        let follows = board.join(std::iter::once((idle, entry(Standing::Idle, None))), wake());
+        follows.set(true);
+        let others = board.join(std::iter::once((moving, at(1))), wake());
+        assert_eq!(count(), 1, "now the watermark is known");
+        board.update(moving, at(1));
+        assert_eq!(count(), 0, "the same pane");
+        board.update(moving, at(2));
+        assert_eq!(count(), 1);
+        board.update(idle, BoardEntry { pane: 2, ..entry(Standing::Idle, None) });
+        assert_eq!(count(), 0, "nobody follows one that follows");
+        others.set(true);
+        follows.set(false);
+        board.update(moving, BoardEntry { pane: 2, ..entry(Standing::Idle, Some(1)) });
+        assert_eq!(count(), 1);
     }
 }

@@ -11,7 +11,7 @@ mod reader;
 use super::connect::{Connected, Uri, connect, source_index};
 use super::session::{Session, Trouble};
 use crate::config::MongoSourceConfig;
-use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
 use crate::delivery::{SinkError, Stop};
 use crate::formats::Decoder;
 use crate::market::{PartitionId, Symbol, SymbolTable, Timestamp};
@@ -19,7 +19,7 @@ use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf};
 use parts::Part;
 use reader::{Batch, BatchSize, Message, Reader};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
 
@@ -29,8 +29,6 @@ const PARTITIONS_MAX: usize = 1024;
 const SURVEY_TIME_MAX: Duration = Duration::from_secs(900);
 /// Batches that are read ahead for each partition.
 const BATCHES_AHEAD: usize = 2;
-/// How long a read that finds nothing lets the reader go on, instead of asking again at once.
-const YIELD_PAUSE: Duration = Duration::from_millis(1);
 
 /// A collection, and what is in it.
 #[derive(Clone, Debug)]
@@ -69,17 +67,18 @@ impl MongoSource {
         let session = connect_to(&self.config, stop)?.session;
         let size = BatchSize::of(self.parts.len());
         let documents: Collection<RawDocumentBuf> = session.database.collection(collection);
+        let wake = Arc::new(OnceLock::new());
         for (number, part) in self.parts.iter().enumerate().skip(worker).step_by(workers.max(1)) {
             let id = u32::try_from(number).map_err(|_| too_many(self.parts.len()))?;
             let (sender, receiver) = channel(BATCHES_AHEAD);
             let slash = if part.name.is_empty() { "" } else { "/" };
             let topic = format!("{database}.{collection}{slash}{}", part.name).into();
-            readers.push(Reader::new(documents.clone(), part.clone(), sender, size));
+            readers.push(Reader::new(documents.clone(), part.clone(), sender, size, Arc::clone(&wake)));
             let (batch, at, next, ended) = (Batch::default(), 0, 0, false);
             partitions.push(CollectionPartition { id: PartitionId(id), topic, receiver, batch, at, next, ended });
         }
         spawn(session, readers)?;
-        Ok(MongoInput { partitions, decoder: Decoder::documents(self.symbol.clone()) })
+        Ok(MongoInput { partitions, decoder: Decoder::documents(self.symbol.clone()), wake })
     }
 }
 
@@ -184,6 +183,8 @@ fn survey(
 pub struct MongoInput {
     partitions: Vec<CollectionPartition>,
     decoder: Decoder,
+    /// Whom the readers wake.
+    wake: Arc<OnceLock<Wake>>,
 }
 
 /// One partition and how far it is read.
@@ -215,12 +216,9 @@ impl CollectionPartition {
                     Ok(Message::Records(batch)) => (self.batch, self.at) = (batch, 0),
                     Ok(Message::End) => self.ended = true,
                     Ok(Message::Failed(why)) => return Err(InputError(why)),
-                    Err(TryRecvError::Empty) => {
-                        if left == limit {
-                            std::thread::sleep(YIELD_PAUSE);
-                        }
-                        break;
-                    }
+                    // Never caught up: a partition that waits for the server holds the others' windows open, since more
+                    // will come.
+                    Err(TryRecvError::Empty) => return Ok(PartitionState::Waiting),
                     Err(TryRecvError::Disconnected) => {
                         return Err(InputError(format!("the reader of {} ended: an error in the program", self.topic)));
                     }
@@ -235,7 +233,6 @@ impl CollectionPartition {
                 break;
             }
         }
-        // Never caught up: a partition that waits for the server holds the others' windows open, since more will come.
         Ok(if self.ended { PartitionState::Ended } else { PartitionState::Behind })
     }
 }
@@ -243,6 +240,11 @@ impl CollectionPartition {
 impl Input for MongoInput {
     fn partitions(&self) -> Vec<PartitionId> {
         self.partitions.iter().map(|partition| partition.id).collect()
+    }
+
+    fn set_wake(&mut self, wake: Wake) {
+        // An input has one reader, which says so once.
+        let _ = self.wake.set(wake);
     }
 
     fn topic(&self, partition: PartitionId) -> Arc<str> {

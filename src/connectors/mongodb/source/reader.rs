@@ -3,11 +3,13 @@
 use super::super::session::{Trouble, is_transient_code};
 use super::json;
 use super::parts::{Part, Place};
+use crate::connectors::input::Wake;
 use mongodb::Collection;
 use mongodb::bson::{RawDocument, RawDocumentBuf};
 use mongodb::error::{Error, ErrorKind};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
@@ -106,6 +108,8 @@ pub(super) struct Reader {
     record: Vec<(u64, Vec<u8>)>,
     batch: Batch,
     size: BatchSize,
+    /// Who waits for what is told, once it is known.
+    wake: Arc<OnceLock<Wake>>,
 }
 
 impl Reader {
@@ -114,9 +118,10 @@ impl Reader {
         part: Part,
         sender: Sender<Message>,
         size: BatchSize,
+        wake: Arc<OnceLock<Wake>>,
     ) -> Self {
         let (place, record, batch) = (Place::default(), Vec::new(), Batch::default());
-        Self { collection, part, sender, place, record, batch, size }
+        Self { collection, part, sender, place, record, batch, size, wake }
     }
 
     /// Reads, and waits for a database that is away, until the end of the part or until nobody listens.
@@ -210,7 +215,11 @@ impl Reader {
 
     /// Waits until there is room for it.
     async fn tell(&self, message: Message) -> Result<(), Halt> {
-        self.sender.send(message).await.map_err(|_| Halt::Deaf)
+        self.sender.send(message).await.map_err(|_| Halt::Deaf)?;
+        if let Some(wake) = self.wake.get() {
+            wake();
+        }
+        Ok(())
     }
 
     async fn timed<T>(&self, call: impl Future<Output = Result<T, Error>>, limit: Duration) -> Result<T, Halt> {

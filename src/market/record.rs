@@ -60,6 +60,12 @@ impl DeadLetter {
         });
         Self { topic, partition, offset, key: key.map(<[u8]>::to_vec), value: cut.to_vec(), sha256, error }
     }
+
+    /// What it takes up, in memory and as a record.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.value.len() + self.key.as_ref().map_or(0, Vec::len) + self.error.len()
+    }
 }
 
 /// The most bytes of a record that its dead letter holds.

@@ -18,6 +18,7 @@ use super::support::board::{Board, Standing};
 use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
+use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use partition::SourcePartition;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ use timely::dataflow::{Scope, StreamVec};
 
 /// Records read from one partition before the next has its turn.
 const RECORDS_PER_READ: usize = 4096;
+/// Bytes of records read from one partition before the next has its turn: the last record may go beyond.
+const BYTES_PER_READ: usize = 2 << 20;
 /// How soon to look again when no partition has anything.
 const POLL_PAUSE: Duration = Duration::from_millis(2);
 /// How far, in panes, a partition may run ahead of what the dataflow has finished, beyond the allowed lateness.
@@ -71,6 +74,17 @@ pub enum Aside {
     Stored(StoredTick),
 }
 
+impl Aside {
+    /// What it takes up.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::DeadLetter(letter) => letter.bytes(),
+            Self::Stored(_) => TICK_BYTES,
+        }
+    }
+}
+
 /// What the source shares with the rest of its process.
 #[derive(Clone)]
 pub struct SourceLinks {
@@ -80,7 +94,9 @@ pub struct SourceLinks {
     pub stats: Arc<Stats>,
     /// How far forecasting has come.
     pub finished: ProbeHandle<u64>,
-    /// Whether the sinks have too much to write already.
+    /// Told how many bytes leave it beside ticks.
+    pub sent_aside: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Whether the sinks have too much to write already, those bytes included.
     pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Whether to stop reading, with the windows left open.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -183,23 +199,25 @@ impl Reader {
         if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
-        let read = !(self.links.congested)();
         let finished = self.links.finished.with_frontier(|f| f.first().copied()).unwrap_or(u64::MAX);
-        let mut busy = false;
+        let (mut busy, mut all_read) = (false, true);
         for partition in &mut self.partitions {
             if partition.capabilities.is_none() {
                 continue;
             }
+            // Asked anew each time: what one partition has sent counts for the next.
+            let read = !(self.links.congested)();
             if read {
                 match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
                     Ok(more) => busy |= more,
                     Err(error) => return self.fail(&error),
                 }
-                partition.send(ticks, aside);
+                partition.send(ticks, aside, &self.links);
             }
+            all_read &= read;
             partition.update_standing(&self.links, read);
         }
-        if read {
+        if all_read {
             // Not while nothing is read: a partition that is not looked at may hold more.
             self.follow();
         }

@@ -1,7 +1,9 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
 use super::watermark::{Timeliness, Watermark};
-use super::{Aside, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks};
+use super::{
+    Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
+};
 use crate::config::LatePolicy;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
@@ -36,6 +38,8 @@ pub(super) struct SourcePartition {
     last_used: Instant,
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
+    /// Bytes that this read may still take.
+    bytes_left: usize,
     counted: Records,
     unused: Tally,
     decoded: Vec<Observation>,
@@ -69,6 +73,7 @@ impl SourcePartition {
             last_used: Instant::now(),
             ticks: Vec::new(),
             aside: Vec::new(),
+            bytes_left: 0,
             counted: Records::default(),
             unused: Tally::default(),
             decoded: Vec::new(),
@@ -106,6 +111,7 @@ impl SourcePartition {
             }
             self.ticks.push(tick);
         }
+        self.bytes_left = BYTES_PER_READ;
         let used_before = self.counted.used;
         let id = self.id;
         let state = input
@@ -143,6 +149,7 @@ impl SourcePartition {
                 return self.flow();
             }
         };
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
         let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
@@ -189,7 +196,8 @@ impl SourcePartition {
     }
 
     fn flow(&self) -> Flow {
-        if self.in_hand.is_some() || self.failure.is_some() { Flow::Pause } else { Flow::Continue }
+        let is_full = self.in_hand.is_some() || self.failure.is_some() || self.bytes_left == 0;
+        if is_full { Flow::Pause } else { Flow::Continue }
     }
 
     /// Decides what becomes of one observation, from this partition's sequence alone.
@@ -307,13 +315,18 @@ impl SourcePartition {
     }
 
     /// Hands on what was read, at the capability that was held before it.
-    pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>) {
+    pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>, links: &SourceLinks) {
+        // First, so that the dead letter of a late tick never gets into a transaction whose progress record lacks its release.
+        if let Some(release) = self.watermark.take_effective() {
+            links.board.add_release(release);
+        }
         let Some((main, side)) = &self.capabilities else { return };
         if !self.ticks.is_empty() {
             ticks.activate().session(main).give_container(&mut self.ticks);
             self.ticks.clear();
         }
         if !self.aside.is_empty() {
+            (links.sent_aside)(self.aside.iter().map(Aside::bytes).sum());
             aside.activate().session(side).give_container(&mut self.aside);
             self.aside.clear();
         }
@@ -341,9 +354,6 @@ impl SourcePartition {
                 }
                 PartitionState::CaughtUp | PartitionState::Behind => {}
             }
-        }
-        if let Some(release) = self.watermark.take_effective() {
-            links.board.add_release(release);
         }
         links.board.update(self.id, self.board_entry());
     }

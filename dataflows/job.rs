@@ -353,13 +353,15 @@ fn build(
 }
 
 fn source_links(shared: &Shared, finished: Finished) -> SourceLinks {
-    let progress = Arc::clone(shared.commit.sender.progress());
+    let progress = || Arc::clone(shared.commit.sender.progress());
+    let (waiting, sending) = (progress(), progress());
     let (stop, failing) = (shared.stop.clone(), shared.clone());
     SourceLinks {
         board: Arc::clone(&shared.board),
         stats: Arc::clone(&shared.stats),
         finished,
-        congested: Arc::new(move || progress.is_behind()),
+        sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),
+        congested: Arc::new(move || waiting.is_behind()),
         stopped: Arc::new(move || stop.requested()),
         failed: Arc::new(move |message| failing.fail(&message)),
     }

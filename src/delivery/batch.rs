@@ -6,6 +6,15 @@ use std::collections::BTreeMap;
 /// The most records of a batch that several were merged into, unless a sink asks for less.
 pub const RECORDS_MAX: usize = 10_000;
 
+/// The most bytes of such a batch. A broker that takes 1 MB/s has them within the time that a transaction may take (10 s).
+pub const BYTES_MAX: usize = 8 << 20;
+/// What a score or a forecast takes up, in memory or as a record with its headers: an estimate, as the next two are.
+pub const RESULT_BYTES: usize = 1024;
+/// Of a window of a row.
+const WINDOW_BYTES: usize = 128;
+/// Of a tick for the `data` collection.
+pub const TICK_BYTES: usize = 512;
+
 /// What is ready to be published, in order: everything of all panes that end at or before `through` and were not in an
 /// earlier batch, and dead letters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +42,20 @@ impl Batch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.scores.len() + self.forecasts.len() + self.rows.len() + self.ticks.len() + self.dead_letters.len()
+    }
+
+    /// How many bytes it takes up: dead letters as they are, results by estimate.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let letters: usize = self.dead_letters.iter().map(DeadLetter::bytes).sum();
+        let rows: usize = self.rows.iter().map(|row| (row.windows.len() + 1) * WINDOW_BYTES).sum();
+        letters + rows + (self.scores.len() + self.forecasts.len()) * RESULT_BYTES + self.ticks.len() * TICK_BYTES
+    }
+
+    /// Of these, what came straight from the source: dead letters and ticks.
+    #[must_use]
+    pub fn aside_bytes(&self) -> usize {
+        self.dead_letters.iter().map(DeadLetter::bytes).sum::<usize>() + self.ticks.len() * TICK_BYTES
     }
 
     /// Whether there is nothing in it (it may still move `through`).

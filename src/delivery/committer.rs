@@ -5,22 +5,20 @@
 //! ```
 //!
 //! A worker must never block, and a sink blocks for as long as its service is away. So batches wait in a bounded queue,
-//! and the sources stop reading while [`Acknowledged::pending`] is above [`PENDING_RECORDS_MAX`]. The thread merges what the
-//! queue holds at that moment and never waits for more: an idle job commits at once, a busy one commits much at a time.
+//! and the sources stop reading while more than [`PENDING_RECORDS_MAX`] or [`PENDING_BYTES_MAX`] wait. The thread merges what
+//! the queue holds at that moment and never waits for more: an idle job commits at once, a busy one commits much at a time.
 //! A batch is acknowledged when every sink has it; each sink gets all batches, in order, once.
 
-use super::batch::{Batch, RECORDS_MAX};
+pub use super::acknowledged::{Acknowledged, PENDING_BYTES_MAX, PENDING_RECORDS_MAX, Wake};
+use super::batch::{BYTES_MAX, Batch, RECORDS_MAX};
 use super::sink::{Ending, Sink, SinkError};
 use super::stop::Stop;
 use crate::market::Timestamp;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Sources stop reading while more records than this are handed over and not yet acknowledged.
-pub const PENDING_RECORDS_MAX: usize = 20_000;
 /// The most batches that wait in the queue.
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 /// The longest that one merge goes on while the queue is being refilled.
@@ -31,6 +29,8 @@ pub const MERGE_TIME_MAX: Duration = Duration::from_millis(200);
 pub struct Limits {
     /// The most records of a merged batch. A single batch that holds more is written whole.
     pub records_max: usize,
+    /// The most bytes of one, with the same exception.
+    pub bytes_max: usize,
     /// The longest that one merge goes on while the queue is being refilled.
     pub merge_time_max: Duration,
     /// The most batches that wait in the queue.
@@ -44,6 +44,7 @@ impl Limits {
         let smallest = sinks.iter().map(|sink| sink.records_max()).min();
         Self {
             records_max: smallest.unwrap_or(RECORDS_MAX),
+            bytes_max: BYTES_MAX,
             merge_time_max: MERGE_TIME_MAX,
             queue_batches_max: QUEUE_BATCHES_MAX,
         }
@@ -52,95 +53,10 @@ impl Limits {
 
 /// Called on the committer's thread after each commit, with the batch that every sink now has and how long it took.
 pub type OnCommit = Box<dyn FnMut(&Batch, Duration) + Send>;
-/// Wakes a part of the dataflow, from the committer's thread.
-pub type Wake = Box<dyn Fn() + Send>;
 
-/// How far the sinks are, readable from any thread.
-#[derive(Default)]
-pub struct Acknowledged {
-    /// Epoch ms; 0 before the first acknowledgement.
-    acknowledged_ms: AtomicI64,
-    /// Records handed over and not yet acknowledged.
-    pending: AtomicUsize,
-    /// Merged batches acknowledged.
-    commits: AtomicU64,
-    failure: Mutex<Option<String>>,
-    wakes: Mutex<Vec<Wake>>,
-}
-
-/// A poisoned lock here holds data that is whole: nothing in it can panic halfway through a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Acknowledged {
-    /// Everything of all panes that end at or before this is in every sink; the epoch before the first batch is.
-    #[must_use]
-    pub fn acknowledged(&self) -> Timestamp {
-        Timestamp::from_millis(self.acknowledged_ms.load(Ordering::Acquire))
-    }
-
-    /// Records that were handed over and are not yet acknowledged.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        self.pending.load(Ordering::Acquire)
-    }
-
-    /// Whether sources should stop reading until sinks have caught up.
-    #[must_use]
-    pub fn is_behind(&self) -> bool {
-        self.pending() > PENDING_RECORDS_MAX
-    }
-
-    /// How many merged batches every sink has.
-    #[must_use]
-    pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    /// Why the job cannot go on, once it cannot.
-    #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        lock(&self.failure).clone()
-    }
-
-    /// Adds somebody to wake after every commit and at a failure: an activator of timely. It must not add another.
-    pub fn add_wake(&self, wake: Wake) {
-        lock(&self.wakes).push(wake);
-    }
-
-    fn wake(&self) {
-        for wake in lock(&self.wakes).iter() {
-            wake();
-        }
-    }
-
-    fn acknowledge(&self, batch: &Batch) {
-        self.acknowledged_ms.fetch_max(batch.through.millis(), Ordering::AcqRel);
-        self.pending.fetch_sub(batch.len(), Ordering::AcqRel);
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.wake();
-    }
-
-    fn fail(&self, message: &str) {
-        lock(&self.failure).get_or_insert_with(|| message.to_owned());
-        self.wake();
-    }
-}
-
-impl std::fmt::Debug for Acknowledged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acknowledged")
-            .field("acknowledged", &self.acknowledged())
-            .field("pending", &self.pending())
-            .field("failure", &self.failure())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What travels through the queue.
+/// What travels through the queue: a batch with its bytes, which are counted once.
 enum Message {
-    Batch(Box<Batch>),
+    Batch(Box<Batch>, usize),
     /// Nothing comes after it, whoever still holds a sender.
     Close(Ending),
 }
@@ -160,15 +76,18 @@ impl BatchSender {
     /// after [`Acknowledged::failure`], a stop, or [`CommitterHandle::finish`].
     #[expect(clippy::result_large_err, reason = "the batch goes back whole; boxing it would cost the usual case")]
     pub fn try_send(&self, batch: Batch) -> Result<(), Batch> {
-        let records = batch.len();
+        if self.queue.is_full() {
+            return Err(batch);
+        }
+        let (records, bytes) = (batch.len(), batch.bytes());
         // Counted before it is handed over, since the other thread may acknowledge it at once.
-        self.progress.pending.fetch_add(records, Ordering::AcqRel);
-        match self.queue.try_send(Message::Batch(Box::new(batch))) {
+        self.progress.add_pending(records, bytes);
+        match self.queue.try_send(Message::Batch(Box::new(batch), bytes)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
-                self.progress.pending.fetch_sub(records, Ordering::AcqRel);
+                self.progress.take_pending(records, bytes);
                 match back {
-                    Message::Batch(batch) => Err(*batch),
+                    Message::Batch(batch, _) => Err(*batch),
                     Message::Close(_) => Ok(()),
                 }
             }
@@ -291,7 +210,7 @@ impl Committer {
     }
 
     fn write_all(&mut self) -> Result<(), SinkError> {
-        while let Some(batch) = self.queue.next() {
+        while let Some((batch, bytes)) = self.queue.next() {
             if self.stop.begins_nothing() {
                 return Err(SinkError::Stopped);
             }
@@ -303,7 +222,7 @@ impl Committer {
                 }
             }
             (self.on_commit)(&batch, start.elapsed());
-            self.progress.acknowledge(&batch);
+            self.progress.acknowledge(&batch, bytes);
         }
         Ok(())
     }
@@ -335,7 +254,7 @@ impl Drop for PanicGuard {
 struct Queue {
     receiver: Receiver<Message>,
     /// Taken from the queue, but too much for the batch before.
-    held: Option<Batch>,
+    held: Option<(Batch, usize)>,
     closed: bool,
     /// As the one who closed it said; where nobody did, the job is gone.
     ending: Ending,
@@ -343,13 +262,13 @@ struct Queue {
 }
 
 impl Queue {
-    /// The next merged batch; waits for the first, never for another. None at the end.
-    fn next(&mut self) -> Option<Batch> {
-        let mut batch = match self.held.take() {
-            Some(batch) => batch,
+    /// The next merged batch and its bytes; waits for the first, never for another. None at the end.
+    fn next(&mut self) -> Option<(Batch, usize)> {
+        let (mut batch, mut bytes) = match self.held.take() {
+            Some(held) => held,
             None if self.closed => return None,
             None => match self.receiver.recv() {
-                Ok(Message::Batch(batch)) => *batch,
+                Ok(Message::Batch(batch, bytes)) => (*batch, bytes),
                 Ok(Message::Close(ending)) => {
                     self.ending = ending;
                     return None;
@@ -358,11 +277,17 @@ impl Queue {
             },
         };
         let start = Instant::now();
-        while !self.closed && batch.len() < self.limits.records_max && start.elapsed() < self.limits.merge_time_max {
+        let Limits { records_max, bytes_max, merge_time_max, .. } = self.limits;
+        while !self.closed && batch.len() < records_max && bytes < bytes_max && start.elapsed() < merge_time_max {
             match self.receiver.try_recv() {
-                Ok(Message::Batch(more)) if batch.len() + more.len() <= self.limits.records_max => batch.append(*more),
-                Ok(Message::Batch(more)) => {
-                    self.held = Some(*more);
+                Ok(Message::Batch(more, more_bytes))
+                    if batch.len() + more.len() <= records_max && bytes + more_bytes <= bytes_max =>
+                {
+                    batch.append(*more);
+                    bytes += more_bytes;
+                }
+                Ok(Message::Batch(more, more_bytes)) => {
+                    self.held = Some((*more, more_bytes));
                     break;
                 }
                 Ok(Message::Close(ending)) => (self.closed, self.ending) = (true, ending),
@@ -370,7 +295,7 @@ impl Queue {
                 Err(TryRecvError::Empty) => break,
             }
         }
-        Some(batch)
+        Some((batch, bytes))
     }
 }
 

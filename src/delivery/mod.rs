@@ -2,6 +2,7 @@
 //!
 //! Which sinks there are is unknown here: they are doors to the outside, in `connectors`.
 
+pub mod acknowledged;
 pub mod batch;
 pub mod committer;
 pub mod resumed;

@@ -11,7 +11,8 @@ pub const STOP_TIME_MAX: Duration = Duration::from_millis(3500);
 /// The job's wish to stop, shared by all its threads.
 ///
 /// All budgets are shares of [`STOP_TIME_MAX`], counted from the request: workers publish what is closed in the first two
-/// thirds, sinks begin nothing new after the first third, and what they have begun ends by the end.
+/// thirds, sinks begin nothing new after the first third, give up after the second what can still be taken back, and what
+/// they have begun ends by the end.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Inner>);
 
@@ -68,6 +69,12 @@ impl Stop {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.elapsed().is_some_and(|elapsed| elapsed >= STOP_TIME_MAX)
+    }
+
+    /// What is left until [`Stop::is_over`]; all of it before somebody asked.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        STOP_TIME_MAX.saturating_sub(self.elapsed().unwrap_or_default())
     }
 
     /// Waits for `pause`, or less when somebody asks to stop. True when nobody did.

@@ -38,7 +38,7 @@ use super::fields::{self, Field, Fields, Names};
 use super::raw::Raw;
 use crate::market::fixed::SCALE;
 use crate::market::time::TIMESTAMP_END;
-use crate::market::{Observation, Ohlcv, Quote, Span, Timestamp};
+use crate::market::{Observation, Ohlcv, OhlcvError, Prices, Quote, Span, Timestamp};
 
 /// The kind of a candle that still changes.
 pub(super) const UNCLOSED: &str = "unclosed";
@@ -107,20 +107,12 @@ fn read_interval(text: &[u8]) -> Result<Span, DecodeError> {
 }
 
 fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
-    let [open, high, low, close] = [
-        fields::price("open", record.get(Field::Open))?,
-        fields::price("high", record.get(Field::High))?,
-        fields::price("low", record.get(Field::Low))?,
-        fields::price("close", record.get(Field::Close))?,
-    ];
-    for (name, price) in [("open", open), ("close", close)] {
-        if price < low || price > high {
-            return Err(DecodeError::wrong(
-                name,
-                format_args!("`{price}` lies outside of low `{low}` to high `{high}`"),
-            ));
-        }
-    }
+    let prices = Prices {
+        open: fields::price("open", record.get(Field::Open))?,
+        high: fields::price("high", record.get(Field::High))?,
+        low: fields::price("low", record.get(Field::Low))?,
+        close: fields::price("close", record.get(Field::Close))?,
+    };
     let volume = i128::from(fields::size("volume", record.get(Field::Volume).or(record.get(Field::Size)))?.raw());
     let count = match record.get(Field::Count) {
         Raw::Absent | Raw::Null => None,
@@ -128,19 +120,13 @@ fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
     };
     let notional = notional(record, volume)?;
     let signed_volume = signed_volume(record, volume)?;
-    Ok(Ohlcv {
-        open,
-        high,
-        low,
-        close,
-        volume,
-        notional: notional.unwrap_or(0),
-        signed_volume: signed_volume.unwrap_or(0),
-        // A bar whose number of trades is unknown still is one observation.
-        count: count.unwrap_or(1),
-        notional_unknown: notional.is_none(),
-        count_unknown: count.is_none(),
-        sides_unknown: signed_volume.is_none(),
+    Ohlcv::new_checked(prices, volume, notional, signed_volume, count).map_err(|error| {
+        let field = match error {
+            OhlcvError::Outside { field, .. } => field,
+            OhlcvError::NegativeVolume => "volume",
+            OhlcvError::SignedBeyondVolume => "taker_buy_volume",
+        };
+        DecodeError::wrong(field, format_args!("{error}"))
     })
 }
 

@@ -15,8 +15,8 @@ pub mod time;
 
 pub use fixed::{Fixed, FixedError};
 pub use forecast::{Drift, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
-pub use ohlcv::{FeatureRow, Ohlcv, Partial};
-pub use record::{DeadLetter, Order, PartitionId, Release};
+pub use ohlcv::{FeatureRow, Ohlcv, OhlcvError, Partial, Prices};
+pub use record::{DeadLetter, Generation, Order, PartitionId, Release, Sequence};
 pub use symbol::{Symbol, SymbolId, SymbolTable};
 pub use tick::{Observation, Quote, Reported, Side, StoredTick};
 pub use time::{Slide, Span, Step, Timestamp};

@@ -31,7 +31,83 @@ pub struct Ohlcv {
     pub sides_unknown: bool,
 }
 
+/// The prices of a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prices {
+    /// First price.
+    pub open: Fixed,
+    /// Highest price.
+    pub high: Fixed,
+    /// Lowest price.
+    pub low: Fixed,
+    /// Last price.
+    pub close: Fixed,
+}
+
+/// Why something is no bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OhlcvError {
+    /// `open` or `close` lies outside of low to high, as all prices do where high is below low.
+    #[error("`{price}` lies outside of low `{low}` to high `{high}`")]
+    Outside {
+        /// `open` or `close`.
+        field: &'static str,
+        /// That price.
+        price: Fixed,
+        /// Lowest price.
+        low: Fixed,
+        /// Highest price.
+        high: Fixed,
+    },
+    /// A volume below 0.
+    #[error("a volume below 0")]
+    NegativeVolume,
+    /// More signed volume than volume.
+    #[error("takers bought or sold more than the volume")]
+    SignedBeyondVolume,
+}
+
 impl Ohlcv {
+    /// The bar that a candle stands for; what it does not say is none. `volume` and `signed_volume` are in units of 1e-8,
+    /// `notional` in units of 1e-16.
+    ///
+    /// # Errors
+    /// When open or close lies outside of low to high, or takers moved more than the volume.
+    pub fn new_checked(
+        prices: Prices,
+        volume: i128,
+        notional: Option<i128>,
+        signed_volume: Option<i128>,
+        count: Option<u64>,
+    ) -> Result<Self, OhlcvError> {
+        let Prices { open, high, low, close } = prices;
+        for (field, price) in [("open", open), ("close", close)] {
+            if price < low || price > high {
+                return Err(OhlcvError::Outside { field, price, low, high });
+            }
+        }
+        if volume < 0 {
+            return Err(OhlcvError::NegativeVolume);
+        }
+        if signed_volume.is_some_and(|signed| !(-volume..=volume).contains(&signed)) {
+            return Err(OhlcvError::SignedBeyondVolume);
+        }
+        Ok(Self {
+            open,
+            high,
+            low,
+            close,
+            volume,
+            notional: notional.unwrap_or(0),
+            signed_volume: signed_volume.unwrap_or(0),
+            // A bar whose number of trades is unknown still is one observation.
+            count: count.unwrap_or(1),
+            notional_unknown: notional.is_none(),
+            count_unknown: count.is_none(),
+            sides_unknown: signed_volume.is_none(),
+        })
+    }
+
     /// The bar of one tick; `side`: where the record says. Nobody took a size of 0, so that its side is not missed.
     #[inline]
     #[must_use]

@@ -10,6 +10,38 @@ use std::sync::Arc;
 #[serde(transparent)]
 pub struct PartitionId(pub u32);
 
+/// How many times a job has been started: a smaller one than what is on record is a zombie's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    /// That of the start after it.
+    #[must_use]
+    pub const fn following(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl std::fmt::Display for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a progress record among those of its job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// That of the record after it.
+    #[must_use]
+    pub const fn following(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// The total order of ticks: event time, then partition, then offset, then place in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Order {
@@ -59,6 +91,12 @@ impl DeadLetter {
             digest.iter().map(|byte| format!("{byte:02x}")).collect()
         });
         Self { topic, partition, offset, key: key.map(<[u8]>::to_vec), value: cut.to_vec(), sha256, error }
+    }
+
+    /// What it takes up, in memory and as a record.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.value.len() + self.key.as_ref().map_or(0, Vec::len) + self.error.len()
     }
 }
 

@@ -70,8 +70,15 @@ pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks)
                     let _ = waker.activate();
                 }));
             }
-            let mut state =
-                CommitState { slide, links, panes: BTreeMap::new(), ready: Batch::default(), closed: None, sent: None };
+            let mut state = CommitState {
+                slide,
+                links,
+                panes: BTreeMap::new(),
+                ready: Batch::default(),
+                aside_bytes: 0,
+                closed: None,
+                sent: None,
+            };
             move |(input, frontier), _output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
@@ -102,6 +109,8 @@ struct CommitState {
     panes: BTreeMap<u64, Pane>,
     /// Closed, and not handed over.
     ready: Batch,
+    /// Of that, what came straight from the source.
+    aside_bytes: usize,
     /// End of the last closed pane.
     closed: Option<Timestamp>,
     /// `through` of the last batch handed over.
@@ -123,8 +132,13 @@ impl CommitState {
                 self.panes.entry(pane).or_default().forecasts.push(forecast);
             }
             Item::Row(pane, row) => self.panes.entry(pane).or_default().rows.push(row),
-            Item::Aside(Aside::DeadLetter(letter)) => self.ready.dead_letters.push(letter),
-            Item::Aside(Aside::Stored(tick)) => self.ready.ticks.push(tick),
+            Item::Aside(aside) => {
+                self.aside_bytes += aside.bytes();
+                match aside {
+                    Aside::DeadLetter(letter) => self.ready.dead_letters.push(letter),
+                    Aside::Stored(tick) => self.ready.ticks.push(tick),
+                }
+            }
         }
     }
 
@@ -163,7 +177,10 @@ impl CommitState {
         self.ready.releases.extend(releases);
         self.ready.idle = idle;
         match self.links.sender.try_send(std::mem::take(&mut self.ready)) {
-            Ok(()) => self.sent = Some(through),
+            Ok(()) => {
+                self.sent = Some(through);
+                self.links.sender.progress().take_off_the_way(std::mem::take(&mut self.aside_bytes));
+            }
             Err(back) => self.ready = back,
         }
     }

@@ -1,12 +1,11 @@
 //! The same records give the same bytes: on any number of workers, over serialised channels, from one file or from nine.
 
 use crate::harness::{ONE, Workers, run_files};
-use crate::support;
+use crate::{simulated, support};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use tickcast::config::{Config, Scope};
-use tickcast::market::Span;
 
 fn minute_bars() -> Config {
     let mut config = Config::default();
@@ -86,6 +85,52 @@ fn nine_symbols_that_share_a_model_on_any_workers() {
     }
 }
 
+/// The same on the simulated market, per symbol and with a shared model.
+#[test]
+fn the_simulated_market_on_any_workers_from_one_file_or_three() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, three) = simulated::files(dir.path(), 14);
+    for scope in [Scope::Symbol, Scope::Pooled] {
+        let mut config = Config::default();
+        config.time.windows = vec!["1m".parse().unwrap(), "1h".parse().unwrap()];
+        config.model.scope = scope;
+        let expected = run_files(&config, ONE, std::slice::from_ref(&one), None);
+        assert_eq!(expected.summary.records.used, expected.summary.records.total());
+        assert!(expected.batch.forecasts.iter().any(|f| f.model.version > 50), "the model was trained");
+        let expected_bytes = expected.everything(&config);
+        for (files, count, serialised) in [
+            (&[one.clone()][..], 2, false),
+            (&three, 1, false),
+            (&three, 2, false),
+            (&three, 4, false),
+            (&three, 2, true),
+        ] {
+            let workers = Workers { count, serialised };
+            let published = run_files(&config, workers, files, None);
+            assert_eq!(published.summary.scores, expected.summary.scores, "{scope:?}, {workers:?}");
+            assert!(published.everything(&config) == expected_bytes, "{scope:?}, {} files, {workers:?}", files.len());
+        }
+    }
+}
+
+/// No peeking, on the simulated market.
+#[test]
+fn the_first_hours_do_not_know_the_later_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let [half, whole] = [7, 14].map(|hours| {
+        let (one, _) = simulated::files(dir.path(), hours);
+        run_files(&Config::default(), ONE, &[one], None)
+    });
+    assert!(half.batch.forecasts.len() > 4_000);
+    assert!(
+        whole.forecasts().starts_with(&half.forecasts()),
+        "the forecasts of the half are the first ones of the whole"
+    );
+    for forecast in &whole.batch.forecasts {
+        assert!(forecast.model.trained_through.is_none_or(|through| through <= forecast.issued_at));
+    }
+}
+
 /// No peeking: what is issued before the end of a half is the same whether or not the rest is there.
 #[test]
 fn the_first_half_does_not_know_the_second() {
@@ -107,5 +152,4 @@ fn the_first_half_does_not_know_the_second() {
     for forecast in &whole.batch.forecasts {
         assert!(forecast.model.trained_through.is_none_or(|through| through <= forecast.issued_at));
     }
-    let _: Span = config.model.step;
 }

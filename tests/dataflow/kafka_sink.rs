@@ -38,7 +38,7 @@ fn a_restart_reads_progress_and_leaves_out_what_is_published() {
     drop(first);
     let (mut second, found) = KafkaSink::open(&config, "btc", Some("dead"), 3, &stop).unwrap();
     assert_eq!(found, Some(written));
-    assert_eq!(second.progress().generation, 2);
+    assert_eq!(second.progress().generation.0, 2);
     for to in 1..=4 {
         second.write(&minutes(to - 1, to), &stop).unwrap();
     }

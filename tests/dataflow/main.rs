@@ -25,6 +25,8 @@ mod report;
 mod seed;
 #[path = "../support/series.rs"]
 mod series;
+#[path = "../support/simulated.rs"]
+mod simulated;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,8 +1,8 @@
 //! Each forecast once, equal to the backfill's: after kill -9 at random moments, after a broker or a database that was away.
 
-use crate::live;
 use crate::live::{Setup, assert_same};
 use crate::support::{Service, Services, Signal, documents, eventually, read_committed};
+use crate::{live, simulated};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::time::Duration;
@@ -29,7 +29,22 @@ fn killed_ten_times_at_random_moments() {
     let setup = Setup::new(&services, false, "");
     let Some((whole, _)) = live::trades(setup.dir.path(), &[300_000]) else { return };
     setup.replay(&whole, SYMBOL);
-    let backfilled = setup.backfill(&whole, SYMBOL);
+    kill_ten_times(&setup, &setup.backfill(&whole, SYMBOL));
+}
+
+/// Three symbols in partitions of their own, and a database that has no part in the transactions.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn killed_ten_times_with_several_partitions_and_a_database() {
+    let services = Services::shared();
+    // Four partitions, one of them empty; windows and the order of symbols are the same as in one file.
+    let setup = Setup::new(&services, true, "[time]\nallowed_lateness = \"0s\"\n");
+    let (whole, _) = simulated::files(setup.dir.path(), 10);
+    setup.replay(&whole, None);
+    kill_ten_times(&setup, &setup.backfill(&whole, None));
+}
+
+fn kill_ten_times(setup: &Setup<'_>, backfilled: &live::Backfilled) {
     let seed =
         std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
     println!("TICKCAST_TEST_SEED={seed}");
@@ -52,7 +67,7 @@ fn killed_ten_times_at_random_moments() {
     setup.await_through(backfilled.last_but_one(), WITHIN);
     job.signal(Signal::Term);
     job.wait(Duration::from_secs(10)).expect_code(0);
-    assert_exact(&setup, &backfilled);
+    assert_exact(setup, backfilled);
 }
 
 /// Takes a service away for 30 s while the job works, and brings it back.

@@ -4,5 +4,7 @@
 mod exactly_once;
 #[path = "../support/live.rs"]
 mod live;
+#[path = "../support/simulated.rs"]
+mod simulated;
 #[path = "../support/mod.rs"]
 mod support;

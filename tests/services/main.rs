@@ -19,6 +19,7 @@ mod mongodb_sink;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod report_sources;
+mod slow_broker;
 mod sources_services;
 mod start_errors;
 #[path = "../support/mod.rs"]

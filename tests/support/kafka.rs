@@ -61,8 +61,13 @@ pub fn create_topic(brokers: &str, topic: &str, partitions: i32) {
 
 /// Writes records, in order per partition, and returns when all are acknowledged.
 pub fn produce(brokers: &str, topic: &str, records: impl IntoIterator<Item = Record>) {
-    let producer: BaseProducer =
-        config(brokers).set("enable.idempotence", "true").set("linger.ms", "5").create().expect("a producer");
+    let producer: BaseProducer = config(brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .set("compression.type", "zstd")
+        .set("queue.buffering.max.kbytes", "65536")
+        .create()
+        .expect("a producer");
     for record in records {
         let mut next = BaseRecord::<str, [u8]>::to(topic).payload(&record.value);
         next.partition = record.partition;
@@ -95,6 +100,14 @@ pub fn end_offsets(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
 
 /// All committed records of a topic, by (partition, offset), from its beginning to the end that `read_committed` sees now.
 pub fn read_committed(brokers: &str, topic: &str) -> Vec<Message> {
+    let mut messages = Vec::new();
+    visit_committed(brokers, topic, |message| messages.push(message));
+    messages.sort_by_key(|message| (message.partition, message.offset));
+    messages
+}
+
+/// The same one by one, per partition in order, for topics that memory does not hold.
+pub fn visit_committed(brokers: &str, topic: &str, mut visit: impl FnMut(Message)) {
     let consumer: BaseConsumer = config(brokers)
         .set("group.id", "unused")
         .set("isolation.level", "read_committed")
@@ -109,7 +122,7 @@ pub fn read_committed(brokers: &str, topic: &str) -> Vec<Message> {
         assignment.add_partition_offset(topic, id, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
-    let (mut messages, mut ended) = (Vec::new(), std::collections::BTreeSet::new());
+    let mut ended = std::collections::BTreeSet::new();
     let mut end = Instant::now() + TIMEOUT;
     while ended.len() < ids.len() {
         assert!(Instant::now() < end, "nothing more of {topic} within {TIMEOUT:?}");
@@ -117,12 +130,10 @@ pub fn read_committed(brokers: &str, topic: &str) -> Vec<Message> {
             None => continue,
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
             Some(Err(error)) => panic!("reading {topic}: {error}"),
-            Some(Ok(record)) => messages.push(message(&record)),
+            Some(Ok(record)) => visit(message(&record)),
         }
         end = Instant::now() + TIMEOUT;
     }
-    messages.sort_by_key(|message| (message.partition, message.offset));
-    messages
 }
 
 fn message(record: &rdkafka::message::BorrowedMessage<'_>) -> Message {

@@ -195,7 +195,7 @@ pub fn check_everything(brokers: &str, topic: &str, dead: &str, mut sink: KafkaS
     let last: Progress = serde_json::from_slice(records[1].payload().unwrap()).unwrap();
     assert_eq!(records[1].key().unwrap(), b"btc");
     assert_eq!(&last, sink.progress());
-    assert_eq!((last.generation, last.sequence, last.through.millis()), (1, 2, 120_000));
+    assert_eq!((last.generation.0, last.sequence.0, last.through.millis()), (1, 2, 120_000));
     assert_eq!(last.start, [(PartitionId(0), 7)].into());
     assert_eq!(last.dead_letters, [(PartitionId(2), 7)].into());
     assert_eq!((last.releases, last.idle.len(), last.covers), (vec![release], 1, vec!["kafka".to_owned()]));

@@ -8,7 +8,9 @@ mod mongodb;
 mod process;
 mod services;
 
-pub use kafka::{Message, Record, console_consumer, create_topic, end_offsets, produce, read_committed};
+pub use kafka::{
+    Message, Record, console_consumer, create_topic, end_offsets, produce, read_committed, visit_committed,
+};
 pub use mongodb::documents;
 pub use process::{Finished, Process, Signal, example, run_to_end, tickcast};
 pub use services::{Service, Services};

@@ -86,6 +86,11 @@ impl Services {
         self.value("TICKCAST_TEST_KAFKA")
     }
 
+    /// A listener of Kafka, and the address that its clients are sent to: a test puts a proxy there, one at a time.
+    pub fn kafka_behind_a_proxy(&self) -> (&str, &str) {
+        (self.value("TICKCAST_TEST_KAFKA_BEHIND"), self.value("TICKCAST_TEST_KAFKA_PROXY"))
+    }
+
     /// MongoDB's connection string.
     pub fn mongodb(&self) -> &str {
         self.value("TICKCAST_TEST_MONGODB")

@@ -67,7 +67,7 @@ impl Channel {
                     self.producer.poll(TICK);
                     self.check_failure()?;
                     self.complain("has not acknowledged what was sent", &RDKafkaErrorCode::QueueFull);
-                    patience.check()?;
+                    patience.check_open()?;
                 }
                 Err((error, _)) => {
                     return Err(self.sort(&error, &format!("a record of {} bytes for {topic}", value.len())));
@@ -91,7 +91,7 @@ impl Channel {
             if begin.elapsed() > super::context::QUIET {
                 self.complain("has not acknowledged what was sent", &"still waiting");
             }
-            patience.check()?;
+            patience.check_open()?;
         }
         self.check_failure()
     }
@@ -109,6 +109,14 @@ impl Channel {
             }
             self.complain("does not answer to a commit", &error);
             patience.check()?;
+        }
+    }
+
+    /// Takes back what was sent, so that readers need not wait until the broker does. Whether that was possible is the
+    /// broker's business: there is no time for more.
+    pub fn abort(&self, wait: Duration) {
+        if let Err(error) = self.producer.abort_transaction(wait) {
+            tracing::debug!(target: "tickcast::kafka", "abort_transaction: {error}");
         }
     }
 

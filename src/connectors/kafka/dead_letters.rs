@@ -1,5 +1,6 @@
 //! Dead letters of a job that has no Kafka sink: to a topic, at least once.
 
+use super::budget::Budget;
 use super::channel::Channel;
 use super::context::Limiter;
 use super::options::Server;
@@ -7,6 +8,7 @@ use super::patience::{Backoff, Patience, Trouble};
 use super::records;
 use super::topics::{Wanted, ensure};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
+use crate::market::DeadLetter;
 use std::collections::BTreeMap;
 
 /// Writes the dead letters of each batch; what else is in it is not its business.
@@ -38,12 +40,12 @@ impl DeadLetterSink {
         Ok(Self { server, topic: topic.to_owned(), channel: None, limiter: Limiter::default() })
     }
 
-    fn attempt(&mut self, batch: &Batch, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+    fn attempt(&mut self, letters: &[DeadLetter], patience: &mut Patience<'_>) -> Result<(), Trouble> {
         let channel = match self.channel.take() {
             Some(channel) => channel,
             None => Channel::open(&self.server, &self.server.producer())?,
         };
-        for letter in &batch.dead_letters {
+        for letter in letters {
             channel.send(records::dead_letter(&self.topic, letter), patience)?;
         }
         channel.drain(patience)?;
@@ -58,13 +60,15 @@ impl Sink for DeadLetterSink {
     }
 
     fn write(&mut self, batch: &Batch, stop: &Stop) -> Result<(), SinkError> {
-        if batch.dead_letters.is_empty() {
-            return Ok(());
-        }
+        let mut left = batch.dead_letters.as_slice();
         let (mut patience, mut backoff) = (Patience::new(stop), Backoff::new());
-        loop {
-            match self.attempt(batch, &mut patience) {
-                Ok(()) => return Ok(()),
+        while !left.is_empty() {
+            if left.len() < batch.dead_letters.len() && stop.begins_nothing() {
+                return Err(SinkError::Stopped);
+            }
+            let (piece, rest) = left.split_at(piece(left));
+            match self.attempt(piece, &mut patience) {
+                Ok(()) => left = rest,
                 Err(Trouble::Renew(why)) => {
                     if self.limiter.pass("write").is_some() {
                         tracing::warn!(target: "tickcast::kafka", "{why}: sending the dead letters again");
@@ -74,5 +78,31 @@ impl Sink for DeadLetterSink {
                 Err(other) => return Err(other.into()),
             }
         }
+        Ok(())
+    }
+}
+
+/// How many of them are sent and waited for together: what fails is sent again, all of it.
+fn piece(letters: &[DeadLetter]) -> usize {
+    let mut left = Budget::FULL;
+    letters.iter().enumerate().take_while(|(at, letter)| left.take(letter.bytes(), *at == 0)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::batch::BYTES_MAX;
+    use crate::market::PartitionId;
+
+    #[test]
+    fn a_batch_of_any_size_is_cut() {
+        let letter = |bytes: usize| {
+            let value = vec![0; bytes];
+            DeadLetter::new("t".into(), PartitionId(0), 0, None, &value, String::new())
+        };
+        let letters = vec![letter(400_000); 50];
+        let first = piece(&letters);
+        assert!((15..=BYTES_MAX / 400_000).contains(&first), "{first}");
+        assert_eq!(piece(&letters[48..]), 2);
     }
 }

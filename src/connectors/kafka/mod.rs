@@ -6,6 +6,7 @@
 //! with a transaction mends the same way: a new producer, `init_transactions` (which aborts what was open and fences
 //! zombies), read the progress, then send the batch again or skip it. [`embedded`] is a broker in this process.
 
+mod budget;
 mod channel;
 mod connect;
 mod context;
@@ -22,6 +23,7 @@ mod records;
 pub mod sink;
 pub mod source;
 mod topics;
+mod work;
 
 pub use dead_letters::DeadLetterSink;
 pub use embedded::{EmbeddedBroker, EmbeddedError};

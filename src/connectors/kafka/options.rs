@@ -5,9 +5,10 @@ use crate::config::{KafkaSinkConfig, KafkaSourceConfig};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A broker aborts a transaction that is open longer than this.
-pub const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prefetched bytes of one consumer, shared by its partitions.
 const PREFETCH_KBYTES: usize = 16 * 1024;
 /// Prefetched records of one consumer, shared by its partitions: each costs some 400 bytes besides its own.
@@ -238,7 +239,7 @@ impl Server {
     /// The job's one transactional producer.
     pub fn transactional(&self, id: &str) -> ClientConfig {
         let mut config = self.producer();
-        let timeout = TRANSACTION_TIMEOUT_MS.to_string();
+        let timeout = TRANSACTION_TIMEOUT.as_millis().to_string();
         config.set("transactional.id", id).set("transaction.timeout.ms", &timeout).set("message.timeout.ms", timeout);
         config
     }

@@ -41,6 +41,14 @@ impl<'a> Patience<'a> {
         Ok(())
     }
 
+    /// The same for what can be taken back: earlier, so that there is time to do it.
+    pub fn check_open(&mut self) -> Result<(), Trouble> {
+        if self.stop.leaves_the_rest() {
+            return Err(Trouble::Stopped);
+        }
+        Ok(())
+    }
+
     /// The wish itself.
     pub fn stop(&self) -> &'a Stop {
         self.stop

@@ -6,8 +6,7 @@ use super::context::Context;
 use super::offsets::Offsets;
 use super::options::Server;
 use super::patience::Patience;
-use crate::delivery::Batch;
-use crate::market::{DeadLetter, Forecast, PartitionId, Release, Score, Timestamp};
+use crate::market::{Generation, PartitionId, Release, Sequence, Timestamp};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -22,11 +21,14 @@ pub struct Progress {
     /// The job's id.
     pub job: String,
     /// How many times the job has been started. A smaller one than what stands here is a zombie's.
-    pub generation: u64,
+    pub generation: Generation,
     /// How many of these records the job has written.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// End of the last published pane, in epoch ms: every forecast issued and every score due by then is published.
     pub through: Timestamp,
+    /// What is published of the first pane after `through` that has results; none where that is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
     /// The offsets that `start` was resolved to; empty before the first transaction.
     pub start: Offsets,
     /// Dead letters of lower offsets are published.
@@ -43,12 +45,13 @@ pub struct Progress {
     pub initial_weights: Option<String>,
 }
 
-/// What of a batch is not published yet, and the record that goes with it.
-pub(super) struct Work<'a> {
-    pub scores: Vec<&'a Score>,
-    pub forecasts: Vec<&'a Forecast>,
-    pub dead_letters: Vec<&'a DeadLetter>,
-    pub progress: Progress,
+/// A part of a pane's results: they have one order, so that a number says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// End of the pane.
+    pub end: Timestamp,
+    /// How many of its scores, then of its forecasts.
+    pub records: usize,
 }
 
 impl Progress {
@@ -74,37 +77,6 @@ impl Progress {
             self.through,
             name(digest)
         ))
-    }
-
-    /// What is left of `batch`, or `None` where nothing is and `through` stays. `takes_dead_letters`: whether those are
-    /// published at all.
-    pub(super) fn work<'a>(&self, batch: &'a Batch, takes_dead_letters: bool) -> Option<Work<'a>> {
-        let after = |at: Timestamp| at > self.through;
-        let scores: Vec<&Score> = batch.scores.iter().filter(|score| after(score.target_at)).collect();
-        let forecasts: Vec<&Forecast> = batch.forecasts.iter().filter(|forecast| after(forecast.issued_at)).collect();
-        let unpublished = |letter: &&DeadLetter| {
-            let next = self.dead_letters.get(&letter.partition).copied().unwrap_or(0);
-            takes_dead_letters && i64::try_from(letter.offset).is_ok_and(|offset| offset >= next)
-        };
-        let dead_letters: Vec<&DeadLetter> = batch.dead_letters.iter().filter(unpublished).collect();
-
-        let mut progress = self.clone();
-        let releases = batch.releases.iter().filter(|release| !self.releases.contains(release));
-        progress.releases.extend(releases.copied());
-        for letter in &dead_letters {
-            let next = i64::try_from(letter.offset).map_or(i64::MAX, |offset| offset + 1);
-            let known = progress.dead_letters.entry(letter.partition).or_default();
-            *known = next.max(*known);
-        }
-        if batch.through > self.through {
-            progress.through = batch.through;
-            progress.idle.clone_from(&batch.idle);
-        }
-        // The others recompute what an earlier run has published, or are idle without closing anything.
-        (progress != *self).then(|| {
-            progress.sequence += 1;
-            Work { scores, forecasts, dead_letters, progress }
-        })
     }
 }
 
@@ -218,86 +190,9 @@ fn committed_end(server: &Server, topic: &str, wait: Duration, patience: &mut Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{Drift, Fixed, Interval, ModelInfo, Reasons, Skill, Span, Status, Symbol};
-
-    fn forecast(issued_at: i64) -> Forecast {
-        let horizon = Span::from_millis(60_000);
-        let issued_at = Timestamp::from_millis(issued_at);
-        Forecast {
-            job: "btc".into(),
-            symbol: Symbol::new("BTC").unwrap(),
-            horizon,
-            issued_at,
-            target_at: issued_at.plus(horizon),
-            last_price: Fixed::from_raw(100),
-            price: 1.0,
-            interval: Interval { coverage: 0.9, lower: 1.0, upper: 1.0 },
-            quantiles: [1.0; 5],
-            probability_up: 0.5,
-            status: Status::Ok,
-            reasons: Reasons::default(),
-            skill: Skill::default(),
-            drift: Drift::default(),
-            model: ModelInfo::default(),
-        }
-    }
-
-    fn letter(offset: u64) -> DeadLetter {
-        let (partition, error) = (PartitionId(1), "no".to_owned());
-        DeadLetter { topic: "t".into(), partition, offset, key: None, value: vec![], sha256: None, error }
-    }
-
-    fn batch(through: i64, forecasts: &[i64], letters: &[u64]) -> Batch {
-        Batch {
-            through: Timestamp::from_millis(through),
-            forecasts: forecasts.iter().map(|at| forecast(*at)).collect(),
-            dead_letters: letters.iter().map(|offset| letter(*offset)).collect(),
-            ..Batch::default()
-        }
-    }
 
     fn at(through: i64) -> Progress {
         Progress { through: Timestamp::from_millis(through), ..Progress::default() }
-    }
-
-    #[test]
-    fn what_is_published_is_left_out() {
-        let first = at(0);
-        let some = batch(200, &[100, 200], &[5, 7]);
-        let work = first.work(&some, true).unwrap();
-        assert_eq!((work.forecasts.len(), work.dead_letters.len()), (2, 2));
-        let second = work.progress;
-        assert_eq!((second.sequence, second.through.millis()), (1, 200));
-        assert_eq!(second.dead_letters, [(PartitionId(1), 8)].into());
-        assert!(second.work(&some, true).is_none(), "the same again");
-        let more = batch(300, &[200, 300], &[7, 8]);
-        let work = second.work(&more, true).unwrap();
-        assert_eq!(work.forecasts.iter().map(|f| f.issued_at.millis()).collect::<Vec<_>>(), [300]);
-        assert_eq!(work.dead_letters.iter().map(|l| l.offset).collect::<Vec<_>>(), [8]);
-    }
-
-    #[test]
-    fn through_moves_without_forecasts_and_never_back() {
-        let progress = at(200);
-        assert_eq!(progress.work(&batch(300, &[], &[]), true).unwrap().progress.through.millis(), 300);
-        assert!(progress.work(&batch(100, &[], &[]), true).is_none());
-        let letters_only = batch(100, &[], &[3]);
-        assert_eq!(progress.work(&letters_only, true).unwrap().progress.through.millis(), 200);
-        assert!(progress.work(&letters_only, false).is_none(), "no topic for dead letters");
-    }
-
-    #[test]
-    fn releases_are_kept_once_and_idleness_belongs_to_through() {
-        let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
-        let mut some = batch(300, &[], &[]);
-        some.releases = vec![release];
-        some.idle = [(PartitionId(0), release)].into();
-        let first = at(200).work(&some, true).unwrap().progress;
-        assert_eq!((first.releases.len(), first.idle.len()), (1, 1));
-        let mut replayed = batch(250, &[], &[]);
-        replayed.releases = vec![release];
-        assert!(first.work(&replayed, true).is_none());
-        assert_eq!(first.work(&batch(400, &[], &[]), true).unwrap().progress.idle.len(), 0);
     }
 
     #[test]
@@ -318,9 +213,10 @@ mod tests {
         let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
         let progress = Progress {
             job: "btc".to_owned(),
-            generation: 3,
-            sequence: 17,
+            generation: Generation(3),
+            sequence: Sequence(17),
             through: Timestamp::from_millis(1_611_239_640_000),
+            within: None,
             start: [(PartitionId(0), 12)].into(),
             dead_letters: [(PartitionId(0), 13)].into(),
             releases: vec![release],

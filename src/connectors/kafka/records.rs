@@ -1,6 +1,7 @@
 //! What is published, as Kafka records: keys, values, headers.
 
-use super::progress::{Progress, Work};
+use super::progress::Progress;
+use super::work::Work;
 use crate::market::json::{write_forecast, write_score};
 use crate::market::{DeadLetter, Forecast, Score, Symbol, Timestamp};
 use rdkafka::message::{Header, OwnedHeaders};

@@ -2,17 +2,20 @@
 //! ready, in one transaction.
 //!
 //! A transaction that fails, for whatever reason, is mended in one way: a new producer, `init_transactions` (the broker
-//! aborts what was open), the progress record is read, and it tells whether the batch had been committed after all.
+//! aborts what was open), the progress record is read, and it tells what of the batch had been committed after all. A batch
+//! that is too large for one transaction is written in several: the progress record says how far.
 
+use super::budget::Budget;
 use super::channel::Channel;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Limiter;
 use super::offsets::Offsets;
 use super::options::Server;
 use super::patience::{Backoff, Patience, Trouble};
-use super::progress::{self, Progress, ReadError, Work};
+use super::progress::{self, Progress, ReadError};
 use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
+use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
 use std::time::{Duration, Instant};
@@ -29,6 +32,8 @@ pub struct KafkaSink {
     channel: Option<Channel>,
     /// As committed last; `start`, `covers` and `initial_weights` as the next transaction will write them.
     progress: Progress,
+    /// What a transaction may hold.
+    budget: Budget,
     limiter: Limiter,
     scratch: Vec<u8>,
 }
@@ -60,7 +65,8 @@ impl KafkaSink {
         let progress = Progress { job: job.to_owned(), ..Progress::default() };
         let delivery = config.delivery;
         let limiter = Limiter::default();
-        let mut sink = Self { server, topics, delivery, channel: None, progress, limiter, scratch: Vec::new() };
+        let (budget, scratch) = (Budget::FULL, Vec::new());
+        let mut sink = Self { server, topics, delivery, channel: None, progress, budget, limiter, scratch };
         let found = sink.begin(&mut Patience::new(stop))?;
         Ok((sink, found))
     }
@@ -121,9 +127,9 @@ impl KafkaSink {
             let channel = self.connect(Some(START_WAIT), patience)?;
             let found = self.read_progress(START_WAIT, patience)?;
             let mut mine = found.clone().unwrap_or_else(|| self.progress.clone());
-            mine.generation += 1;
-            mine.sequence += 1;
-            let work = Work { scores: vec![], forecasts: vec![], dead_letters: vec![], progress: mine };
+            mine.generation = mine.generation.following();
+            mine.sequence = mine.sequence.following();
+            let work = Work::of(mine);
             match self.publish(&channel, &work, patience) {
                 Ok(()) => {
                     self.progress = work.progress;
@@ -182,45 +188,78 @@ impl KafkaSink {
         }
     }
 
-    /// Writes a piece of work that may have been written already.
-    fn attempt(&mut self, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
+    /// A producer after trouble, and what it makes known: a transaction in doubt may have been committed.
+    fn renew(&mut self, patience: &mut Patience<'_>) -> Result<Channel, Trouble> {
+        // Looks first: the instance that has taken over must not be fenced by the one that goes.
+        self.read_own_progress(patience)?;
+        let channel = self.connect(None, patience)?;
+        let found = self.read_own_progress(patience)?;
+        if found.sequence > self.progress.sequence {
+            tracing::info!(target: "tickcast::kafka", "the transaction in doubt had been committed");
+            self.progress = found;
+        }
+        Ok(channel)
+    }
+
+    /// Writes what fits of what is left of `batch`. False when nothing was left.
+    fn write_some(&mut self, batch: &Batch, patience: &mut Patience<'_>) -> Result<bool, Trouble> {
         let channel = match self.channel.take() {
             Some(channel) => channel,
-            None => {
-                // Looks first: the instance that has taken over must not be fenced by the one that goes.
-                self.read_own_progress(patience)?;
-                let channel = self.connect(None, patience)?;
-                if self.read_own_progress(patience)?.sequence >= work.progress.sequence {
-                    tracing::info!(target: "tickcast::kafka", "the batch in doubt had been committed");
-                    self.channel = Some(channel);
-                    return Ok(());
-                }
-                channel
-            }
+            None => self.renew(patience)?,
         };
-        self.publish(&channel, work, patience)?;
-        self.channel = Some(channel);
-        Ok(())
+        let Some(work) = self.progress.work(batch, self.topics.dead_letters.is_some(), self.budget) else {
+            self.channel = Some(channel);
+            return Ok(false);
+        };
+        let begin = Instant::now();
+        let published = self.publish(&channel, &work, patience);
+        match &published {
+            Ok(()) => {
+                self.budget.succeeded(begin.elapsed());
+                self.progress = work.progress;
+                self.channel = Some(channel);
+            }
+            Err(Trouble::Renew(_)) if self.budget.failed(work.size, begin.elapsed()) => {
+                let Budget { records, bytes } = work.size;
+                tracing::warn!(
+                    target: "tickcast::kafka",
+                    "a transaction of {records} records, {bytes} bytes, took too long: the next one is half as large"
+                );
+            }
+            Err(_) => {}
+        }
+        published.map(|()| true)
     }
 
     fn publish(&mut self, channel: &Channel, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
-        let exactly_once = self.delivery == Delivery::ExactlyOnce;
-        if exactly_once {
-            channel.begin()?;
+        if self.delivery == Delivery::AtLeastOnce {
+            return self.send(channel, work, patience);
         }
+        channel.begin()?;
+        if let Err(trouble) = self.send(channel, work, patience) {
+            if patience.stop().requested() {
+                // Nobody comes to fence it, and until the broker's time-out readers of what is committed would wait.
+                channel.abort(patience.stop().left());
+            }
+            return Err(trouble);
+        }
+        channel.commit(patience)
+    }
+
+    fn send(&mut self, channel: &Channel, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {
         records::each(work, &self.topics, &mut self.scratch, |outgoing| channel.send(outgoing, patience))?;
-        if !exactly_once {
+        if self.delivery == Delivery::AtLeastOnce {
             // Progress must not be known before what it speaks of.
             channel.drain(patience)?;
         }
         let (key, value) = (work.progress.job.as_bytes(), records::progress_value(&work.progress));
         let topic = &self.topics.progress;
         channel.send(Outgoing { topic, key: Some(key), value: &value, headers: None }, patience)?;
-        channel.drain(patience)?;
-        if exactly_once {
-            channel.commit(patience)?;
-        }
-        Ok(())
+        channel.drain(patience)
+    }
+
+    fn has_left(&self, batch: &Batch) -> bool {
+        self.progress.work(batch, self.topics.dead_letters.is_some(), self.budget).is_some()
     }
 
     fn complain(&self, why: &str) {
@@ -236,15 +275,14 @@ impl Sink for KafkaSink {
     }
 
     fn write(&mut self, batch: &Batch, stop: &Stop) -> Result<(), SinkError> {
-        let Some(work) = self.progress.work(batch, self.topics.dead_letters.is_some()) else { return Ok(()) };
         let mut patience = Patience::new(stop);
         let mut backoff = Backoff::new();
         loop {
-            match self.attempt(&work, &mut patience) {
-                Ok(()) => {
-                    self.progress = work.progress;
-                    return Ok(());
-                }
+            match self.write_some(batch, &mut patience) {
+                Ok(false) => return Ok(()),
+                // The next part is something new.
+                Ok(true) if stop.begins_nothing() && self.has_left(batch) => return Err(SinkError::Stopped),
+                Ok(true) => backoff = Backoff::new(),
                 Err(Trouble::Renew(why)) => {
                     self.complain(&why);
                     backoff.wait(&patience)?;

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::delivery::Wants;
+use crate::delivery::acknowledged::lock;
 use crate::market::{DeadLetter, PartitionId};
-use std::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// `(sink, through in ms, records)` of each write; a `through` of -1 is the sink's end.
 type Journal = Arc<Mutex<Vec<(&'static str, i64, usize)>>>;
@@ -79,7 +81,7 @@ impl Rig {
 
     fn limits(&self) -> Limits {
         // Generous in time, so that a loaded machine cannot split a merge.
-        Limits { records_max: 10, merge_time_max: Duration::from_secs(60), queue_batches_max: 64 }
+        Limits { records_max: 10, bytes_max: 1 << 20, merge_time_max: Duration::from_secs(60), queue_batches_max: 64 }
     }
 
     fn journal(&self) -> Vec<(&'static str, i64, usize)> {
@@ -149,6 +151,35 @@ fn what_waits_is_merged_up_to_the_limit() {
     let expected = [("files", 1, 1), ("files", 4, 8), ("files", 5, 3), ("files", 6, 25), ("files", 8, 10)];
     assert_eq!(rig.journal()[..5], expected);
     assert_eq!((progress.pending(), progress.acknowledged().millis(), progress.commits()), (0, 8, 5));
+}
+
+#[test]
+fn bytes_bound_what_is_merged_and_what_may_wait() {
+    let rig = Rig::default();
+    rig.closed_gate.store(true, Ordering::SeqCst);
+    let limits = Limits { bytes_max: 1 << 20, ..rig.limits() };
+    let handle = Committer::spawn(vec![rig.gated("files")], limits, Stop::default(), Box::new(|_, _| {})).unwrap();
+    let large = |through, bytes| {
+        let mut batch = batch(through, 1);
+        batch.dead_letters[0].value = vec![0; bytes];
+        batch
+    };
+    handle.try_send(batch(1, 1)).unwrap();
+    until("the first is being written", || handle.sender.queue.is_empty());
+    for (through, bytes) in [(2, 500 << 10), (3, 500 << 10), (4, 100 << 10), (5, 3 << 20), (6, 10)] {
+        handle.try_send(large(through, bytes)).unwrap();
+    }
+    let progress = handle.progress();
+    assert!(!progress.is_behind());
+    progress.add_on_the_way(PENDING_BYTES_MAX - (4 << 20));
+    assert!(progress.is_behind(), "{progress:?}");
+    progress.take_off_the_way(PENDING_BYTES_MAX - (4 << 20));
+    rig.closed_gate.store(false, Ordering::SeqCst);
+    handle.finish(Ending::Complete).unwrap();
+    // Two halves of the limit fit; one over it goes alone.
+    let expected = [("files", 1, 1), ("files", 3, 2), ("files", 4, 1), ("files", 5, 1), ("files", 6, 1)];
+    assert_eq!(rig.journal()[..5], expected);
+    assert_eq!((progress.waiting_bytes(), progress.pending()), (0, 0));
 }
 
 #[test]

@@ -24,6 +24,7 @@ use super::support::board::{Board, Follower, Standing};
 use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
+use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use partition::SourcePartition;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub use wake::Finished;
 
 /// Records read from one partition before the next has its turn.
 const RECORDS_PER_READ: usize = 4096;
+/// Bytes of records read from one partition before the next has its turn: the last record may go beyond.
+const BYTES_PER_READ: usize = 2 << 20;
 /// How far, in panes, a partition may run ahead of what the dataflow has finished, beyond the allowed lateness.
 pub const PANES_AHEAD_MAX: u64 = 128;
 
@@ -77,6 +80,17 @@ pub enum Aside {
     Stored(StoredTick),
 }
 
+impl Aside {
+    /// What it takes up.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::DeadLetter(letter) => letter.bytes(),
+            Self::Stored(_) => TICK_BYTES,
+        }
+    }
+}
+
 /// What the source shares with the rest of its process.
 #[derive(Clone)]
 pub struct SourceLinks {
@@ -86,7 +100,9 @@ pub struct SourceLinks {
     pub stats: Arc<Stats>,
     /// How far forecasting has come.
     pub finished: Finished,
-    /// Whether the sinks have too much to write already.
+    /// Told how many bytes leave it beside ticks.
+    pub sent_aside: Arc<dyn Fn(usize) + Send + Sync>,
+    /// Whether the sinks have too much to write already, those bytes included.
     pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Whether to stop reading, with the windows left open.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -209,14 +225,15 @@ impl Reader {
         if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
-        let read = !(self.links.congested)();
         let finished = self.links.finished.pane();
-        let mut next = Next::Within(if read { LOOK_EVERY } else { CONGESTED_PAUSE });
-        let (mut found, mut waits) = (false, false);
+        let mut next = Next::Within(LOOK_EVERY);
+        let (mut found, mut waits, mut all_read) = (false, false, true);
         for partition in &mut self.partitions {
             if partition.capabilities.is_none() {
                 continue;
             }
+            // Asked anew each time: what one partition has sent counts for the next.
+            let read = !(self.links.congested)();
             if read {
                 let offset = partition.next_offset;
                 match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
@@ -225,7 +242,11 @@ impl Reader {
                     Err(error) => return self.fail(&error),
                 }
                 found |= partition.next_offset > offset;
-                partition.send(ticks, aside);
+                partition.send(ticks, aside, &self.links);
+            }
+            all_read &= read;
+            if !read {
+                next = next.min(Next::Within(CONGESTED_PAUSE));
             }
             partition.update_standing(&self.links, read);
             waits |= partition.waits_for_forecasts();
@@ -233,13 +254,13 @@ impl Reader {
                 next = next.min(Next::Within(pause.max(IDLE_LOOK_MIN)));
             }
         }
-        if read {
+        if all_read {
             // Not while nothing is read: a partition that is not looked at may hold more.
             self.follow();
         }
         match next {
             Next::Within(_) if found => Next::Soon,
-            Next::Within(_) if read && waits => Next::Finished,
+            Next::Within(_) if all_read && waits => Next::Finished,
             next => next,
         }
     }

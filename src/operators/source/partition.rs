@@ -3,7 +3,9 @@
 use super::outcome::{Outcome, Read, begins, reported};
 use super::quiet::Quiet;
 use super::watermark::{Timeliness, Watermark};
-use super::{Aside, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks};
+use super::{
+    Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
+};
 use crate::config::LatePolicy;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
@@ -37,6 +39,8 @@ pub(super) struct SourcePartition {
     quiet: Quiet,
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
+    /// Bytes that this read may still take.
+    bytes_left: usize,
     counted: Records,
     unused: Tally,
     decoded: Vec<Observation>,
@@ -70,6 +74,7 @@ impl SourcePartition {
             quiet: Quiet::new(Instant::now()),
             ticks: Vec::new(),
             aside: Vec::new(),
+            bytes_left: 0,
             counted: Records::default(),
             unused: Tally::default(),
             decoded: Vec::new(),
@@ -107,6 +112,7 @@ impl SourcePartition {
             }
             self.ticks.push(tick);
         }
+        self.bytes_left = BYTES_PER_READ;
         let used_before = self.counted.used;
         let id = self.id;
         let state = input
@@ -148,6 +154,7 @@ impl SourcePartition {
                 return self.flow();
             }
         };
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
         let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
@@ -194,7 +201,8 @@ impl SourcePartition {
     }
 
     fn flow(&self) -> Flow {
-        if self.in_hand.is_some() || self.failure.is_some() { Flow::Pause } else { Flow::Continue }
+        let is_full = self.in_hand.is_some() || self.failure.is_some() || self.bytes_left == 0;
+        if is_full { Flow::Pause } else { Flow::Continue }
     }
 
     /// Decides what becomes of one observation, from this partition's sequence alone.
@@ -319,13 +327,18 @@ impl SourcePartition {
     }
 
     /// Hands on what was read, at the capability that was held before it.
-    pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>) {
+    pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>, links: &SourceLinks) {
+        // First, so that the dead letter of a late tick never gets into a transaction whose progress record lacks its release.
+        if let Some(release) = self.watermark.take_effective() {
+            links.board.add_release(release);
+        }
         let Some((main, side)) = &self.capabilities else { return };
         if !self.ticks.is_empty() {
             ticks.activate().session(main).give_container(&mut self.ticks);
             self.ticks.clear();
         }
         if !self.aside.is_empty() {
+            (links.sent_aside)(self.aside.iter().map(Aside::bytes).sum());
             aside.activate().session(side).give_container(&mut self.aside);
             self.aside.clear();
         }
@@ -353,9 +366,6 @@ impl SourcePartition {
                 }
                 PartitionState::CaughtUp { .. } | PartitionState::Waiting | PartitionState::Behind => {}
             }
-        }
-        if let Some(release) = self.watermark.take_effective() {
-            links.board.add_release(release);
         }
         links.board.update(self.id, self.board_entry());
     }

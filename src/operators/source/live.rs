@@ -1,0 +1,156 @@
+//! The symbols that one partition has, which are bounded: those with a tick in the last `source.forget_after` of event time, by
+//! its own watermark.
+//!
+//! Whether a symbol is admitted follows from its partition's sequence alone, hence is the same in a replay and with any number
+//! of workers. It has to be decided where the record is, since the dead letter needs its bytes.
+
+use crate::market::{Slide, Span, SymbolId, SymbolTable, Timestamp};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Where a symbol has no tick.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// How many symbols a partition may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SymbolLimits {
+    /// Of symbols that are their records' keys: each lies in one partition.
+    pub keyed: usize,
+    /// Of any others: each may lie in every partition.
+    pub unkeyed: usize,
+}
+
+impl SymbolLimits {
+    /// Keyed symbols are spread over the partitions by hash: each gets its share, and five standard deviations.
+    pub fn new(symbols_max: usize, partitions: usize) -> Self {
+        let share = symbols_max.div_ceil(partitions.max(1));
+        let keyed = symbols_max.min(share + 5 * (share.isqrt() + 1));
+        Self { keyed, unkeyed: symbols_max }
+    }
+}
+
+/// One partition's symbols, and when each had its last tick.
+#[derive(Debug)]
+pub(super) struct LiveSymbols {
+    forget_after: Span,
+    slide: Slide,
+    /// By number; [`NEVER`] for symbols that are not here.
+    last: Vec<Timestamp>,
+    count: usize,
+    /// When to look whether a symbol has had another tick, one entry for each.
+    due: BinaryHeap<Reverse<(Timestamp, SymbolId)>>,
+}
+
+impl LiveSymbols {
+    pub fn new(forget_after: Span, slide: Slide) -> Self {
+        Self { forget_after, slide, last: Vec::new(), count: 0, due: BinaryHeap::new() }
+    }
+
+    /// A tick of `symbol` at `at`. False where there are `limit` others, and it is none of them.
+    #[inline]
+    pub fn admit(
+        &mut self,
+        symbol: SymbolId,
+        at: Timestamp,
+        watermark: Timestamp,
+        symbols: &mut SymbolTable,
+        limit: impl FnOnce(&SymbolTable) -> usize,
+    ) -> bool {
+        let horizon = watermark.minus(self.forget_after);
+        if self.due.peek().is_some_and(|Reverse((at, _))| *at < horizon) {
+            self.forget_before(horizon, symbols);
+        }
+        match self.last.get_mut(symbol.0 as usize) {
+            Some(last) if *last != NEVER => {
+                *last = at.max(*last);
+                true
+            }
+            _ if self.count >= limit(symbols) => false,
+            _ => {
+                self.add(symbol, at, symbols);
+                true
+            }
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, symbol: SymbolId, at: Timestamp, symbols: &mut SymbolTable) {
+        self.last.resize(symbols.numbers().max(self.last.len()), NEVER);
+        self.last[symbol.0 as usize] = at;
+        self.due.push(Reverse((at, symbol)));
+        self.count += 1;
+        symbols.hold(symbol);
+    }
+
+    #[cold]
+    fn forget_before(&mut self, horizon: Timestamp, symbols: &mut SymbolTable) {
+        while let Some(&Reverse((seen, symbol))) = self.due.peek()
+            && seen < horizon
+        {
+            self.due.pop();
+            let last = &mut self.last[symbol.0 as usize];
+            if *last < horizon {
+                symbols.release(symbol, self.slide.pane_of(*last));
+                *last = NEVER;
+                self.count -= 1;
+            } else {
+                self.due.push(Reverse((*last, symbol)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + ms)
+    }
+
+    struct Rig {
+        live: LiveSymbols,
+        table: SymbolTable,
+    }
+
+    impl Rig {
+        fn tick(&mut self, name: &str, ms: i64) -> bool {
+            let symbol = self.table.intern(name).unwrap();
+            let admitted = self.live.admit(symbol, at(ms), at(ms), &mut self.table, |_| 3);
+            self.table.settle();
+            admitted
+        }
+    }
+
+    #[test]
+    fn the_first_are_admitted_and_places_become_free() {
+        let slide = Slide::new(Span::from_millis(5000));
+        let mut rig = Rig { live: LiveSymbols::new(Span::from_millis(60_000), slide), table: SymbolTable::default() };
+        assert_eq!(["A", "B", "C", "D", "A"].map(|name| rig.tick(name, 0)), [true, true, true, false, true]);
+        assert!(rig.tick("B", 30_000) && rig.tick("C", 31_000));
+        // A minute after its last tick a symbol is there still, a moment later it is not.
+        assert!(!rig.tick("D", 60_000) && rig.tick("D", 60_001));
+        assert!(!rig.tick("A", 60_002), "its place was taken");
+        assert!(rig.tick("B", 80_000), "it had a tick since");
+        // All others are gone.
+        assert_eq!(["E", "F", "A"].map(|name| rig.tick(name, 140_001)), [true, true, false]);
+        rig.table.close_before(u64::MAX);
+        assert_eq!((rig.table.len(), rig.live.count, rig.live.due.len()), (3, 3, 3));
+        assert!(rig.table.numbers() <= 6, "{}", rig.table.numbers());
+    }
+
+    #[test]
+    fn shares_leave_room_for_uneven_hashes_and_stay_below_the_whole() {
+        assert_eq!(SymbolLimits::new(10_000, 1), SymbolLimits { keyed: 10_000, unkeyed: 10_000 });
+        let four = SymbolLimits::new(10_000, 4);
+        assert!((2_700..2_800).contains(&four.keyed), "{four:?}");
+        assert_eq!(SymbolLimits::new(3, 12).keyed, 3);
+        // Ten thousand names, hashed: none is refused.
+        let mut counts = [0; 12];
+        for number in 0..10_000 {
+            let route = crate::market::Symbol::new(&format!("S{number}")).unwrap().route();
+            counts[(route % 12) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| *count <= SymbolLimits::new(10_000, 12).keyed), "{counts:?}");
+    }
+}

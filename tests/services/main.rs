@@ -17,6 +17,7 @@ mod markets;
 mod mongodb_sink;
 #[path = "../support/proxy.rs"]
 mod proxy;
+mod quiet_partitions;
 mod report_sources;
 mod sources_services;
 mod start_errors;

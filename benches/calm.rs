@@ -133,11 +133,11 @@ impl Drop for Market {
     }
 }
 
-fn await_progress(services: &Services, topic: &str) {
-    let progress = format!("{topic}.forecasts.progress");
+fn await_forecasts(services: &Services, topic: &str) {
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", services.kafka()).create().unwrap();
     support::eventually("the job has started", Duration::from_secs(60), || {
-        let found = std::panic::catch_unwind(|| support::read_committed(services.kafka(), &progress));
-        found.is_ok_and(|records| !records.is_empty()).then_some(())
+        let metadata = consumer.fetch_metadata(Some(&format!("{topic}.forecasts")), Duration::from_secs(10)).ok()?;
+        metadata.topics().first().filter(|found| found.error().is_none()).map(|_| ())
     });
 }
 
@@ -194,7 +194,7 @@ fn latency(services: &Services, dir: &Path, partitions: i32, workers: usize) -> 
     let mut job = job(services, dir, &topic, workers, &time);
     let market = Market::open(services.kafka(), vec![(topic.clone(), partitions)]);
     market.set_rate(LATENCY_RATE);
-    await_progress(services, &topic);
+    await_forecasts(services, &topic);
     std::thread::sleep(SETTLE);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", services.kafka())

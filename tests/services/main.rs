@@ -18,6 +18,7 @@ mod markets;
 mod mongodb_sink;
 #[path = "../support/proxy.rs"]
 mod proxy;
+mod quiet_partitions;
 mod report_sources;
 mod slow_broker;
 mod sources_services;

@@ -27,6 +27,7 @@ use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use partition::SourcePartition;
+use quiet::Past;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -182,6 +183,8 @@ struct Reader {
     partitions: Vec<SourcePartition>,
     /// Whether the board has to wake us when others have moved: a partition follows them.
     follows: Follower,
+    /// Where the others have been.
+    past: Past,
     failed: bool,
 }
 
@@ -210,7 +213,7 @@ impl Reader {
         }
         let follows = links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())), schedule.wake());
         input.set_wake(schedule.wake());
-        Ok(Self { input, links, partitions, follows, failed: false })
+        Ok(Self { input, links, partitions, follows, past: Past::default(), failed: false })
     }
 
     /// Reads what there is and fits.
@@ -273,9 +276,11 @@ impl Reader {
         if !any {
             return;
         }
+        let Some(watermark) = self.links.board.watermark() else { return };
         let now = Instant::now();
-        if let Some(watermark) = self.links.board.watermark() {
-            for partition in self.partitions.iter_mut().filter(|p| p.may_follow(now)) {
+        self.past.note(now, watermark);
+        for partition in &mut self.partitions {
+            if let Some(watermark) = partition.follows_as_of(now).and_then(|as_of| self.past.at(as_of)) {
                 partition.downgrade(partition.config.slide.pane_of(watermark));
                 self.links.board.update(partition.id, partition.board_entry());
             }

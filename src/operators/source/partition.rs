@@ -376,10 +376,10 @@ impl SourcePartition {
         missing.filter(|missing| self.standing == Standing::Active && !missing.is_zero())
     }
 
-    /// Whether it goes where the others have gone: idle, and nothing of it is on its way as far as we know. After a stall of
-    /// ours, or while an upstream transaction is open, it may hold what the others' watermark must not pass.
-    pub fn may_follow(&self, now: Instant) -> bool {
-        self.standing == Standing::Idle && self.quiet.is_fresh(now)
+    /// Of an idle partition: the moment whose watermark of the others it goes to. Never to what they reached while it may hold
+    /// something itself: after a stall of ours, or while an upstream transaction is open.
+    pub fn follows_as_of(&self, now: Instant) -> Option<Instant> {
+        self.quiet.follows_as_of(now).filter(|_| self.standing == Standing::Idle)
     }
 
     /// Whether it goes on when more is forecast.

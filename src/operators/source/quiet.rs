@@ -3,6 +3,8 @@
 //! Only the time between two moments at which it was caught up counts, and no more of it than [`LOOK_MAX`]: what passed
 //! while nobody looked (a process that was stopped, a machine that paused) is ours, not the partition's.
 
+use crate::market::Timestamp;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The most that one look adds.
@@ -47,9 +49,34 @@ impl Quiet {
         self.caught_up.map(|_| timeout.saturating_sub(self.lived))
     }
 
-    /// Whether it was caught up just now, so that nothing of it is on its way.
-    pub fn is_fresh(&self, now: Instant) -> bool {
-        self.caught_up.is_some_and(|as_of| now.saturating_duration_since(as_of) <= FRESH)
+    /// The moment whose watermark of the others it may follow to: now where it was caught up just now, the last moment at
+    /// which it was caught up where that is longer ago (we were stopped, or its broker is slow), and none where nobody knows.
+    pub fn follows_as_of(&self, now: Instant) -> Option<Instant> {
+        self.caught_up.map(|as_of| if now.saturating_duration_since(as_of) <= FRESH { now } else { as_of })
+    }
+}
+
+/// What the watermark of the others was, and when.
+#[derive(Debug, Default)]
+pub(super) struct Past(VecDeque<(Instant, Timestamp)>);
+
+/// The most moments that are remembered; who was caught up before them waits.
+const MOMENTS_MAX: usize = 256;
+
+impl Past {
+    /// Now it is this.
+    pub fn note(&mut self, now: Instant, watermark: Timestamp) {
+        if self.0.back().is_none_or(|(_, last)| watermark > *last) {
+            self.0.push_back((now, watermark));
+        }
+        if self.0.len() > MOMENTS_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    /// What it was then.
+    pub fn at(&self, moment: Instant) -> Option<Timestamp> {
+        self.0.iter().rev().find(|(at, _)| *at <= moment).map(|(_, watermark)| *watermark)
     }
 }
 
@@ -102,9 +129,26 @@ mod tests {
     fn what_is_known_gets_old() {
         let start = Instant::now();
         let mut quiet = looked_at(start, [250]);
-        assert!(quiet.is_fresh(start + ms(1000)));
-        assert!(!quiet.is_fresh(start + ms(60_000)), "we were stopped, and it may hold a minute's records");
+        let at = |ms_since: u64| start + ms(ms_since);
+        assert_eq!(quiet.follows_as_of(at(1000)), Some(at(1000)));
+        assert_eq!(
+            quiet.follows_as_of(at(60_000)),
+            Some(at(250)),
+            "we were stopped, and it may hold a minute's records"
+        );
         quiet.look(None);
-        assert!(!quiet.is_fresh(start + ms(250)), "an upstream transaction is open");
+        assert_eq!(quiet.follows_as_of(at(250)), None, "an upstream transaction is open");
+    }
+
+    #[test]
+    fn the_watermark_of_then_is_what_was_noted_by_then() {
+        let start = Instant::now();
+        let mut past = Past::default();
+        assert_eq!(past.at(start), None);
+        for (noted, watermark) in [(100, 5), (200, 5), (300, 9)] {
+            past.note(start + ms(noted), Timestamp::from_millis(watermark));
+        }
+        let at = |moment| past.at(start + ms(moment)).map(Timestamp::millis);
+        assert_eq!([at(99), at(100), at(299), at(300), at(60_000)], [None, Some(5), Some(5), Some(9), Some(9)]);
     }
 }

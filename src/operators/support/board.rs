@@ -210,7 +210,9 @@ mod tests {
         let woken = Arc::new(AtomicUsize::new(0));
         let wake = || -> Wake {
             let woken = Arc::clone(&woken);
-            Arc::new(move || drop(woken.fetch_add(1, Ordering::SeqCst)))
+            Arc::new(move || {
+                woken.fetch_add(1, Ordering::SeqCst);
+            })
         };
         let count = || woken.swap(0, Ordering::SeqCst);
         let board = Board::new(2);

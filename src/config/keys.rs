@@ -77,7 +77,7 @@ pub const TABLES: &[Table] = &[
     table("sink", true, "Where results go. Any may be given, several, or none: the scores show at the end either way."),
     table("sink.kafka", false, "To Kafka: forecasts, scores and the job's progress, in transactions."),
     table("sink.mongodb", false, "To MongoDB: upserts by id."),
-    table("sink.files", false, "To files: features.jsonl, forecasts.jsonl, scores.jsonl; a backfill replaces them at its end, a live job adds to its own."),
+    table("sink.files", false, "To files: features.jsonl, forecasts.jsonl, scores.jsonl."),
     table(
         "dead_letter",
         false,

@@ -49,7 +49,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    serde_json::from_str(include_str!("data/lstm_pytorch.json")).unwrap()
+    serde_json::from_str(include_str!("../data/lstm_pytorch.json")).unwrap()
 }
 
 fn series(count: usize, a: f64, b: f64, scale: f64) -> Vec<f32> {

@@ -70,7 +70,7 @@ const STRIDES: [usize; EPOCHS] = [1, 2, 4, 8, 11, 13, 16, 17, 19, 22, 23, 26, 29
 const LEARNT: [&str; 5] = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "head.weight", "head.bias"];
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("data/seed_pytorch.json")).unwrap()
+    serde_json::from_str(include_str!("../data/seed_pytorch.json")).unwrap()
 }
 
 /// Training and test windows of the snippet's prices.

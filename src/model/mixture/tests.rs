@@ -321,6 +321,6 @@ fn goes_on_from_a_checkpoint_with_the_same_bits() {
     for _ in 0..500 {
         game.play();
     }
-    let text = serde_json::to_string(&game.mixture).unwrap();
-    assert_eq!(serde_json::from_str::<Mixture>(&text).unwrap(), game.mixture);
+    let bytes = postcard::to_allocvec(&game.mixture).unwrap();
+    assert_eq!(postcard::from_bytes::<Mixture>(&bytes).unwrap(), game.mixture);
 }

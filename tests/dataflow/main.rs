@@ -27,5 +27,6 @@ mod series;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod symbols;
 mod weights;
 mod windows_oracle;

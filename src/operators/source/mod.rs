@@ -10,6 +10,8 @@
 //! whose next tick lies too far ahead of what the dataflow has finished keeps that tick in hand and is not read: that bounds
 //! the open panes. Partitions that are idle follow the others' watermark by way of the [`Board`].
 
+mod live;
+mod outcome;
 mod partition;
 mod watermark;
 
@@ -20,6 +22,7 @@ use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use live::SymbolLimits;
 use partition::SourcePartition;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -53,6 +56,10 @@ pub struct SourceConfig {
     pub idle_timeout: Span,
     /// A tick further ahead of its broker's stamp is quarantined.
     pub max_ahead: Span,
+    /// The most symbols with a tick in the last `forget_after`.
+    pub symbols_max: usize,
+    /// A symbol without a tick for longer is given up.
+    pub forget_after: Span,
     /// What becomes of late ticks.
     pub late: LatePolicy,
     /// Event time to use, `[from, to)`.
@@ -153,6 +160,8 @@ struct Reader {
     input: Box<dyn Input>,
     links: SourceLinks,
     partitions: Vec<SourcePartition>,
+    /// Known when all workers have said which partitions they own.
+    limits: Option<SymbolLimits>,
     failed: bool,
 }
 
@@ -179,7 +188,7 @@ impl Reader {
             }
         }
         links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())));
-        Ok(Self { input, links, partitions, failed: false })
+        Ok(Self { input, links, partitions, limits: None, failed: false })
     }
 
     /// Reads what there is and fits; gives when to look again, or none when there is nothing left to do.
@@ -196,6 +205,7 @@ impl Reader {
             // Frozen: nothing more is read, no window is closed.
             return None;
         }
+        let Some(limits) = self.limits() else { return Some(POLL_PAUSE) };
         if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
@@ -208,7 +218,7 @@ impl Reader {
             // Asked anew each time: what one partition has sent counts for the next.
             let read = !(self.links.congested)();
             if read {
-                match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
+                match partition.read(self.input.as_mut(), finished, symbols, limits, &self.links) {
                     Ok(more) => busy |= more,
                     Err(error) => return self.fail(&error),
                 }
@@ -222,6 +232,14 @@ impl Reader {
             self.follow();
         }
         Some(if busy { Duration::ZERO } else { POLL_PAUSE })
+    }
+
+    fn limits(&mut self) -> Option<SymbolLimits> {
+        if self.limits.is_none() {
+            let symbols_max = self.partitions.first()?.config.symbols_max;
+            self.limits = self.links.board.partitions().map(|count| SymbolLimits::new(symbols_max, count));
+        }
+        self.limits
     }
 
     /// Idle partitions go where the others have gone.

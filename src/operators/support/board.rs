@@ -70,6 +70,12 @@ impl Board {
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
+    /// How many partitions there are; none while it is unknown.
+    #[must_use]
+    pub fn partitions(&self) -> Option<usize> {
+        self.complete().then(|| self.inner().entries.len())
+    }
+
     /// Notes where a partition stands.
     pub fn update(&self, partition: PartitionId, note: BoardEntry) {
         self.inner().entries.insert(partition, note);

@@ -11,7 +11,7 @@
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
 use super::model::forecaster_config;
-use super::scoreboard::{Boards, ScoreSummary, Scoreboard, scoreboard};
+use super::scoreboard::{Boards, ScoreSummary, Total, scoreboard};
 use super::seed::seed_config;
 use crate::config::{Config, Preset};
 use crate::connectors::input::{Input, InputError};
@@ -117,7 +117,7 @@ struct Shared {
     stop: Stop,
     failure: Arc<Mutex<Option<String>>>,
     commit: CommitLinks,
-    scores: Arc<Mutex<Scoreboard>>,
+    scores: Arc<Mutex<Total>>,
     standings: Arc<Mutex<BTreeMap<Symbol, SeedStanding>>>,
     workers: usize,
     initial: Option<Arc<InitialWeights>>,
@@ -152,6 +152,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         allowed_lateness: config.time.allowed_lateness,
         idle_timeout: config.time.idle_timeout,
         max_ahead: config.time.max_ahead,
+        symbols_max: config.source.symbols_max,
+        forget_after: config.source.forget_after,
         late: config.time.late,
         range,
         dead_letters: config.dead_letter.is_some(),
@@ -264,7 +266,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
             return;
         }
     };
-    let (boards, standings) = (Boards::default(), Standings::default());
+    let (boards, standings) = (Boards::new(shared.config.source.forget_after), Standings::default());
     let dataflow = worker.next_dataflow_index();
     let finished = Finished::default();
     let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &finished, &boards, &standings));
@@ -307,7 +309,7 @@ fn build(
     standings: &Standings,
 ) -> (ProbeHandle<u64>, Option<Learnt>) {
     let config = &shared.config;
-    let slide = config.time.slide();
+    let (slide, forget_after) = (config.time.slide(), config.source.forget_after);
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
     let links = source_links(shared, finished.clone());
     let (ticks, aside) = source(scope, input, shared.source.clone(), links, Rc::clone(&symbols));
@@ -325,14 +327,17 @@ fn build(
     let (verdicts, learnt) = match config.model.preset {
         Preset::Default => {
             let model = forecaster_config(config, shared.initial.clone());
-            let market =
-                if model.parts.market { market(rows.clone(), slide, model.step, shared.workers) } else { empty(scope) };
+            let market = if model.parts.market {
+                market(rows.clone(), slide, model.step, forget_after, shared.workers)
+            } else {
+                empty(scope)
+            };
             let out = shared.weights.clone().map(WeightsOut::new);
-            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, stats, out);
+            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, forget_after, stats, out);
             (Some(verdicts), Some(learnt))
         }
         Preset::Seed => {
-            let verdicts = seed(rows.clone(), slide, seed_config(config), stats, Rc::clone(standings));
+            let verdicts = seed(rows.clone(), slide, seed_config(config), forget_after, stats, Rc::clone(standings));
             (verdicts.map_err(|error| shared.fail(&error.to_string())).ok(), None)
         }
         Preset::None => (None, None),
@@ -369,7 +374,8 @@ fn source_links(shared: &Shared, finished: Finished) -> SourceLinks {
 
 fn summary(shared: &Shared, started: Instant) -> Summary {
     let mut scores: BTreeMap<String, BTreeMap<String, ScoreSummary>> = BTreeMap::new();
-    for ((symbol, horizon), sums) in shared.scores.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    let board = shared.scores.lock().unwrap_or_else(PoisonError::into_inner).board(shared.config.source.forget_after);
+    for ((symbol, horizon), sums) in &board {
         scores.entry(symbol.to_string()).or_default().insert(horizon.to_string(), sums.summary());
     }
     let standings = std::mem::take(&mut *shared.standings.lock().unwrap_or_else(PoisonError::into_inner));

@@ -4,12 +4,14 @@
 //!   scores ──[tally: one difference per symbol, horizon and hour]──> count_total ──> board of this worker
 //! ```
 //!
-//! Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
+//! A symbol that has had no score for as long as it takes to be given up (`source.forget_after`) leaves the board, by the opposite
+//! difference. Scores enter as differences: sums are the *difference type* of the collection, so differential adds them up, and a
 //! correction of a score would be a negative one. Sums are integers of 1e-15, so any order of adding gives the same bits.
 
 use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
-use crate::market::{Score, Span, Symbol};
+use crate::market::{Score, Span, Symbol, Timestamp};
 use crate::operators::learn::Verdict;
+use crate::operators::support::last_seen::LastSeen;
 use differential_dataflow::AsCollection;
 use differential_dataflow::difference::{IsZero, Monoid, Semigroup};
 use differential_dataflow::operators::CountTotal;
@@ -84,6 +86,22 @@ impl ScoreSums {
     }
 }
 
+impl std::ops::Neg for ScoreSums {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self {
+            count: -self.count,
+            covered: -self.covered,
+            error: -self.error,
+            naive_error: -self.naive_error,
+            pinball: -self.pinball,
+            naive_pinball: -self.naive_pinball,
+            experts: self.experts.map(|(sum, count)| (-sum, -count)),
+        }
+    }
+}
+
 impl IsZero for ScoreSums {
     fn is_zero(&self) -> bool {
         *self == Self::default()
@@ -111,36 +129,66 @@ impl Monoid for ScoreSums {
     }
 }
 
+/// Of which symbol, and how far ahead.
+type Key = (Symbol, Span);
+
 /// Sums per symbol and horizon.
-pub type Scoreboard = BTreeMap<(Symbol, Span), ScoreSums>;
+pub type Scoreboard = BTreeMap<Key, ScoreSums>;
+
+/// The boards of all workers together.
+#[derive(Debug, Default)]
+pub struct Total {
+    sums: Scoreboard,
+    last: BTreeMap<Key, Timestamp>,
+}
+
+impl Total {
+    /// What is on the board when the last score of all is there: which worker had a symbol makes no difference.
+    #[must_use]
+    pub fn board(&self, forget_after: Span) -> Scoreboard {
+        let horizon = self.last.values().max().map(|last| last.minus(forget_after));
+        let stays = |key: &Key| self.last.get(key).copied() >= horizon;
+        self.sums.iter().filter(|(key, _)| stays(key)).map(|(key, sums)| (key.clone(), *sums)).collect()
+    }
+}
 
 /// Panes between two updates of the board.
 const PANES_PER_TALLY: u64 = 720;
 
 /// One worker's part of the scoreboard.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Boards {
     /// As differential has it.
     counted: Rc<RefCell<Scoreboard>>,
     /// Not yet handed to differential.
     tallied: Rc<RefCell<Scoreboard>>,
+    /// When each had its last score.
+    last: Rc<RefCell<LastSeen<Key>>>,
 }
 
 impl Boards {
+    /// An empty one, that forgets who has no score for longer than `forget_after`.
+    #[must_use]
+    pub fn new(forget_after: Span) -> Self {
+        let last = Rc::new(RefCell::new(LastSeen::new(forget_after)));
+        Self { counted: Rc::default(), tallied: Rc::default(), last }
+    }
+
     /// Adds this worker's sums to `total`.
-    pub fn add_to(&self, total: &mut Scoreboard) {
+    pub fn add_to(&self, total: &mut Total) {
         for board in [&self.counted, &self.tallied] {
             for (key, sums) in board.borrow().iter() {
-                total.entry(key.clone()).or_default().plus_equals(sums);
+                total.sums.entry(key.clone()).or_default().plus_equals(sums);
             }
         }
+        total.last.extend(self.last.borrow().iter().map(|(key, last)| (key.clone(), last)));
     }
 }
 
 /// Keeps this worker's part of the scoreboard up to date in `boards`.
 pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards) {
     let board = Rc::clone(&boards.counted);
-    tally(verdicts, Rc::clone(&boards.tallied)).as_collection().count_total_core::<isize>().inspect(
+    tally(verdicts, boards.clone()).as_collection().count_total_core::<isize>().inspect(
         move |((key, sums), _, diff)| {
             let mut board = board.borrow_mut();
             if *diff > 0 {
@@ -152,25 +200,32 @@ pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards)
     );
 }
 
-type Difference = ((Symbol, Span), u64, ScoreSums);
+type Difference = (Key, u64, ScoreSums);
 
 /// Adds up scores for some panes before differential sees them: it does much for each time that it meets.
-fn tally(
-    verdicts: StreamVec<'_, u64, (u64, Verdict)>,
-    tallied: Rc<RefCell<Scoreboard>>,
-) -> StreamVec<'_, u64, Difference> {
+fn tally(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: Boards) -> StreamVec<'_, u64, Difference> {
     verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(
         Pipeline,
         "Tally",
         move |capability, _| {
             let mut capability = Some(capability);
+            // As differential was told.
+            let mut told = Scoreboard::new();
+            let mut gone: Vec<(Key, ScoreSums)> = Vec::new();
             move |(input, frontier), output| {
-                let mut sums = tallied.borrow_mut();
+                let mut sums = boards.tallied.borrow_mut();
+                let mut last = boards.last.borrow_mut();
                 input.for_each_stamp(|_, data| {
                     for (_, verdict) in data.flat_map(std::mem::take) {
                         if let Verdict::Score(score) = verdict
                             && let Some(more) = ScoreSums::of(&score)
                         {
+                            while let Some(key) = last.take_forgotten(score.target_at) {
+                                sums.remove(&key);
+                                boards.counted.borrow_mut().remove(&key);
+                                gone.extend(told.remove(&key).map(|sums| (key, -sums)));
+                            }
+                            last.see(&(score.symbol.clone(), score.horizon), score.target_at);
                             sums.entry((score.symbol, score.horizon)).or_default().plus_equals(&more);
                         }
                     }
@@ -179,7 +234,11 @@ fn tally(
                 let frontier = frontier.frontier().first().copied();
                 let time = *held.time();
                 if frontier.is_none_or(|frontier| frontier >= time + PANES_PER_TALLY) {
-                    let entries = std::mem::take(&mut *sums).into_iter();
+                    let new = std::mem::take(&mut *sums);
+                    for (key, sums) in &new {
+                        told.entry(key.clone()).or_default().plus_equals(sums);
+                    }
+                    let entries = gone.drain(..).chain(new);
                     output.session(&*held).give_iterator(entries.map(|(key, sums)| (key, time, sums)));
                     match frontier {
                         Some(frontier) => held.downgrade(&frontier),

@@ -89,6 +89,7 @@ impl Input for Walks {
     ) -> Result<PartitionState, InputError> {
         if self.ids.is_empty() {
             self.ids = self.names.iter().map(|name| symbols.intern(name.as_str()).unwrap()).collect();
+            self.ids.iter().for_each(|id| symbols.hold(*id));
         }
         for _ in 0..limit {
             if self.next == self.end {

@@ -15,6 +15,9 @@ pub const EPOCH_STEPS_MAX: i64 = 1_000_000;
 /// The longest horizon in steps: each costs a symbol 1.3 kB, and all of them are looked at for each label.
 pub const HORIZON_STEPS_MAX: i64 = 20_160;
 
+/// A score is void without a tick in five steps before its target, and a bar ends up to a step after its last tick.
+const FORGET_MARGIN_STEPS: i64 = 6;
+
 /// What a command needs of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -44,6 +47,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     check_time(config, &mut found);
     check_model(config, &mut found);
     check_seed(config, &mut found);
+    check_forget_after(config, &mut found);
     check_files(config, &mut found);
     check_topics(config, &mut found);
     check_exclusive(config, &mut found);
@@ -55,7 +59,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
 /// Everything that is wrong with `config` for one command only.
 #[must_use]
 pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
-    let super::SourceConfig { format: _, kafka, files, mongodb } = &config.source;
+    let super::SourceConfig { kafka, files, mongodb, .. } = &config.source;
     let given =
         [("source.kafka", kafka.is_some()), ("source.files", files.is_some()), ("source.mongodb", mongodb.is_some())];
     let given: Vec<&str> = given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect();
@@ -166,6 +170,24 @@ fn check_seed(config: &Config, found: &mut Vec<Problem>) {
     for (key, _) in fixed.into_iter().filter(|(_, as_usual)| !as_usual) {
         let message = format!("{key} has no part in model.preset = seed, whose model is fixed: leave {key} out");
         found.push(problem(&[key, "model.preset"], message));
+    }
+}
+
+/// What is given up must be over: no window holds a tick of it, and no forecast of it waits for its target or for a last tick
+/// before that.
+fn check_forget_after(config: &Config, found: &mut Vec<Problem>) {
+    let (model, after) = (&config.model, config.source.forget_after);
+    let longest = |spans: &[Span]| spans.iter().max().map_or(0, |span| span.millis());
+    let steps = if model.preset == Preset::None { 0 } else { model.step.millis() * FORGET_MARGIN_STEPS };
+    let horizon = if model.preset == Preset::None { 0 } else { longest(&model.horizons) };
+    let least = [longest(&config.time.windows), horizon, steps].into_iter().fold(0_i64, i64::saturating_add);
+    if after.millis() < least {
+        let message = format!(
+            "source.forget_after = {after} is too short: a symbol is in use until its longest window, its longest horizon and \
+             {FORGET_MARGIN_STEPS} steps are over; make it at least {}",
+            Span::from_millis(least)
+        );
+        found.push(problem(&["source.forget_after", "time.windows", "model.horizons"], message));
     }
 }
 

@@ -97,6 +97,18 @@ pub const KEYS: &[Key] = &[
         "\"auto\"",
         "how values are read; auto: found out per message",
     ),
+    key(
+        "source.symbols_max",
+        Whole(1, crate::market::symbol::SYMBOLS_MAX as i64),
+        "10000",
+        "the most symbols; ticks of more are dead letters, reason too_many_symbols",
+    ),
+    key(
+        "source.forget_after",
+        Span,
+        "\"14d\"",
+        "event time without a tick after which a symbol's state is given up; if it returns, it begins anew",
+    ),
     key("source.kafka.brokers", Text, "\"localhost:9092\"", "bootstrap addresses, with commas between"),
     key("source.kafka.topic", Topic, "\"btc.ticks\"", "topic to read, and to publish to with `replay`"),
     key("source.kafka.start", Start, "\"earliest\"", "where to begin when there is no progress yet"),

@@ -56,11 +56,15 @@ pub struct JobConfig {
 }
 
 /// `[source]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceConfig {
     /// How values are read.
     pub format: Format,
+    /// The most symbols with a tick in the last `forget_after`; counted partition by partition.
+    pub symbols_max: usize,
+    /// Event time without a tick after which a symbol's state is given up.
+    pub forget_after: Span,
     /// From Kafka.
     pub kafka: Option<KafkaSourceConfig>,
     /// From files.
@@ -234,6 +238,13 @@ pub enum Scope {
 impl Default for JobConfig {
     fn default() -> Self {
         Self { id: "btc".to_owned() }
+    }
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        let (format, symbols_max, forget_after) = (Format::default(), 10_000, ms(14 * 24 * HOUR));
+        Self { format, symbols_max, forget_after, kafka: None, files: None, mongodb: None }
     }
 }
 

@@ -77,7 +77,8 @@ pub trait Input {
     /// When the partition's records cannot be decoded at all: a CSV file without the columns that are needed.
     fn decoder(&self, partition: PartitionId) -> Result<Decoder, InputError>;
 
-    /// Hands at most `limit` records of `partition` to `visit`, until it says [`Flow::Pause`]; never waits.
+    /// Hands at most `limit` records of `partition` to `visit`, until it says [`Flow::Pause`]; never waits. An input that keeps
+    /// numbers of symbols has to [`SymbolTable::hold`] them.
     ///
     /// # Errors
     /// When the input cannot go on. What can be waited for (a broker that is away) is no error.

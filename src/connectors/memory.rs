@@ -87,6 +87,7 @@ impl MemoryInput {
     fn intern_names(&mut self, symbols: &mut SymbolTable) -> Result<(), InputError> {
         for name in &self.names[self.ids.len()..] {
             let id = symbols.intern(name.as_str()).map_err(|why| InputError(format!("the symbol {name} {why}")))?;
+            symbols.hold(id);
             self.ids.push(id);
         }
         Ok(())

@@ -11,8 +11,8 @@ pub const STOP_TIME_MAX: Duration = Duration::from_millis(3500);
 /// The job's wish to stop, shared by all its threads.
 ///
 /// All budgets are shares of [`STOP_TIME_MAX`], counted from the request: workers publish what is closed in the first two
-/// thirds, sinks begin nothing new after the first third, give up after the second what can still be taken back, and what
-/// they have begun ends by the end.
+/// thirds, sinks begin nothing new after the first third, take back after the first half what they can, and what else they have
+/// begun ends by the end.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Inner>);
 
@@ -69,6 +69,12 @@ impl Stop {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.elapsed().is_some_and(|elapsed| elapsed >= STOP_TIME_MAX)
+    }
+
+    /// Whether it is time to take back what can be taken back.
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        self.elapsed().is_some_and(|elapsed| elapsed >= STOP_TIME_MAX / 2)
     }
 
     /// What is left until [`Stop::is_over`]; all of it before somebody asked.

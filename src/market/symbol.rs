@@ -1,13 +1,14 @@
 //! Symbols, and the table that gives each a small number on one worker.
 
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 /// The longest symbol, in bytes.
 pub const SYMBOL_BYTES_MAX: usize = 64;
-/// The most distinct symbols that one worker accepts: a stream of random keys must not fill the memory.
+/// The most symbols that one worker has at a time, whatever the configuration says.
 pub const SYMBOLS_MAX: usize = 1 << 20;
 
 /// What a price is of, such as `BTC`: 1 to 64 bytes of UTF-8, ordered by bytes.
@@ -84,13 +85,31 @@ impl std::borrow::Borrow<str> for Symbol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SymbolId(pub u32);
 
-/// The symbols one worker has met, numbered in order of arrival.
+/// The symbols of one worker that are in use, each with a number.
+///
+/// A number is given to every name that is met, and is given anew to another when nobody holds it any more: neither names that
+/// were refused nor symbols that are given up stay here. Whoever keeps numbers for longer than a record holds them.
 #[derive(Debug, Default)]
 pub struct SymbolTable {
     ids: HashMap<Symbol, SymbolId>,
-    names: Vec<Symbol>,
+    entries: Vec<Entry>,
     /// Most streams repeat a symbol many times in a row: one comparison instead of a hash.
     last: Option<SymbolId>,
+    /// Given since the last [`SymbolTable::settle`].
+    fresh: Vec<SymbolId>,
+    /// Held by nobody, but ticks of panes up to this one may be on their way.
+    leaving: BinaryHeap<Reverse<(u64, SymbolId)>>,
+    free: Vec<SymbolId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    symbol: Symbol,
+    route: u64,
+    holders: u32,
+    /// Of those that held it, the last pane with a tick.
+    last_pane: u64,
+    leaving: bool,
 }
 
 impl SymbolTable {
@@ -102,19 +121,31 @@ impl SymbolTable {
         if let Some(last) = self.last_if(name.as_bytes()) {
             return Ok(last);
         }
-        let id = if let Some(&id) = self.ids.get(name) {
-            id
-        } else {
-            if self.names.len() >= SYMBOLS_MAX {
-                return Err(SymbolError::TooMany);
-            }
-            let symbol = Symbol::new(name)?;
-            let id = SymbolId(u32::try_from(self.names.len()).map_err(|_| SymbolError::TooMany)?);
-            self.names.push(symbol.clone());
-            self.ids.insert(symbol, id);
-            id
+        let id = match self.ids.get(name) {
+            Some(&id) => id,
+            None => self.insert(Symbol::new(name)?)?,
         };
         self.last = Some(id);
+        Ok(id)
+    }
+
+    fn insert(&mut self, symbol: Symbol) -> Result<SymbolId, SymbolError> {
+        let route = symbol.route();
+        let entry = Entry { symbol: symbol.clone(), route, holders: 0, last_pane: 0, leaving: false };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.entries[id.0 as usize] = entry;
+                id
+            }
+            None if self.entries.len() >= SYMBOLS_MAX => return Err(SymbolError::TooMany),
+            None => {
+                let id = SymbolId(u32::try_from(self.entries.len()).map_err(|_| SymbolError::TooMany)?);
+                self.entries.push(entry);
+                id
+            }
+        };
+        self.ids.insert(symbol, id);
+        self.fresh.push(id);
         Ok(id)
     }
 
@@ -122,25 +153,94 @@ impl SymbolTable {
     #[inline]
     #[must_use]
     pub fn last_if(&self, name: &[u8]) -> Option<SymbolId> {
-        self.last.filter(|last| self.names[last.0 as usize].as_str().as_bytes() == name)
+        self.last.filter(|last| self.name(*last).as_str().as_bytes() == name)
     }
 
     /// The symbol of a number that this table gave.
     #[must_use]
     pub fn name(&self, id: SymbolId) -> &Symbol {
-        &self.names[id.0 as usize]
+        &self.entries[id.0 as usize].symbol
+    }
+
+    /// [`Symbol::route`] of a number that this table gave.
+    #[must_use]
+    pub fn route(&self, id: SymbolId) -> u64 {
+        self.entries[id.0 as usize].route
+    }
+
+    /// The number is kept until it is released as often as it was held.
+    pub fn hold(&mut self, id: SymbolId) {
+        let entry = &mut self.entries[id.0 as usize];
+        entry.holders += 1;
+        entry.leaving = false;
+    }
+
+    /// The opposite of [`SymbolTable::hold`]; ticks of panes up to `last_pane` may be on their way.
+    pub fn release(&mut self, id: SymbolId, last_pane: u64) {
+        let entry = &mut self.entries[id.0 as usize];
+        entry.holders = entry.holders.saturating_sub(1);
+        entry.last_pane = entry.last_pane.max(last_pane);
+        if entry.holders == 0 {
+            entry.leaving = true;
+            self.leaving.push(Reverse((entry.last_pane, id)));
+        }
+    }
+
+    /// After a record: what was met in it and nobody holds is forgotten.
+    #[inline]
+    pub fn settle(&mut self) {
+        if !self.fresh.is_empty() {
+            self.settle_fresh();
+        }
+    }
+
+    #[cold]
+    fn settle_fresh(&mut self) {
+        while let Some(id) = self.fresh.pop() {
+            let entry = &self.entries[id.0 as usize];
+            if entry.holders == 0 && !entry.leaving {
+                self.remove(id);
+            }
+        }
+    }
+
+    /// No tick of a pane before `pane` is on its way any more: numbers that waited for that are free.
+    pub fn close_before(&mut self, pane: u64) {
+        while let Some(&Reverse((last_pane, id))) = self.leaving.peek()
+            && last_pane < pane
+        {
+            self.leaving.pop();
+            let entry = &self.entries[id.0 as usize];
+            if entry.leaving && entry.last_pane < pane {
+                self.remove(id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: SymbolId) {
+        let entry = &mut self.entries[id.0 as usize];
+        entry.leaving = false;
+        self.ids.remove(&entry.symbol);
+        self.free.push(id);
+        self.last = self.last.filter(|last| *last != id);
     }
 
     /// How many symbols there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.ids.len()
     }
 
-    /// Whether there is none yet.
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.ids.is_empty()
+    }
+
+    /// How many numbers there are, in use or not: all of them are below this.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -159,6 +259,42 @@ mod tests {
         assert_eq!(table.intern(""), Err(SymbolError::Empty));
         assert_eq!(table.intern(&"x".repeat(65)), Err(SymbolError::TooLong));
         assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn numbers_that_nobody_holds_are_given_anew() {
+        let mut table = SymbolTable::default();
+        let btc = table.intern("BTC").unwrap();
+        table.hold(btc);
+        table.settle();
+        for number in 0..1000 {
+            table.intern(&format!("refused {number}")).unwrap();
+            table.settle();
+            assert_eq!(table.last_if(format!("refused {number}").as_bytes()), None);
+        }
+        assert_eq!((table.len(), table.numbers()), (1, 2));
+
+        let eth = table.intern("ETH").unwrap();
+        table.hold(eth);
+        table.hold(eth);
+        table.settle();
+        table.release(eth, 7);
+        table.close_before(100);
+        assert_eq!(table.len(), 2, "one holds it still");
+        table.release(eth, 9);
+        table.close_before(9);
+        assert_eq!(table.name(eth).as_str(), "ETH", "ticks of pane 9 may be on their way");
+        // It comes back meanwhile, and goes again.
+        assert_eq!(table.intern("ETH"), Ok(eth));
+        table.hold(eth);
+        table.close_before(10);
+        assert_eq!(table.intern("ETH"), Ok(eth));
+        table.release(eth, 12);
+        table.close_before(12);
+        assert_eq!(table.len(), 2);
+        table.close_before(13);
+        assert_eq!((table.len(), table.intern("XRP")), (1, Ok(eth)));
+        assert_eq!((table.name(btc).as_str(), table.route(eth)), ("BTC", Symbol::new("XRP").unwrap().route()));
     }
 
     #[test]

@@ -14,12 +14,13 @@
 
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
+use super::support::last_seen::LastSeen;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::support::weights::WeightsOut;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
-use crate::market::{FeatureRow, Forecast, Score, Slide, Step, Symbol, Timestamp};
+use crate::market::{FeatureRow, Forecast, Score, Slide, Span, Step, Symbol, Timestamp};
 use crate::model::forecaster::{Forecaster, StepResults};
 use crate::model::pool::Pool;
 use crate::model::scratch::LearnerScratch;
@@ -51,7 +52,8 @@ pub enum Verdict {
     Forecast(Forecast),
 }
 
-/// Learns and forecasts. Where `market` is empty, the market's inputs are zeros. `out` is where weights are handed out to now
+/// Learns and forecasts. Where `market` is empty, the market's inputs are zeros. A symbol without a bar for longer than
+/// `forget_after` is given up; if it comes back, it begins anew. `out` is where weights are handed out to now
 /// and then, and at the end by [`Learnt`].
 #[must_use]
 pub fn learn<'scope>(
@@ -59,6 +61,7 @@ pub fn learn<'scope>(
     market: StreamVec<'scope, u64, MarketStep>,
     slide: Slide,
     config: ForecasterConfig,
+    forget_after: Span,
     stats: Arc<Stats>,
     out: Option<WeightsOut>,
 ) -> (StreamVec<'scope, u64, (u64, Verdict)>, Learnt) {
@@ -77,7 +80,7 @@ pub fn learn<'scope>(
     let totals = network.is_some().then(|| Rc::new(RefCell::new(Totals::default())));
     let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
     let is_pooled = pooled.is_some();
-    let state = Rc::new(RefCell::new(LearnState { out, ..LearnState::new(slide, config, pooled) }));
+    let state = Rc::new(RefCell::new(LearnState { out, ..LearnState::new(slide, config, forget_after, pooled) }));
     let learnt = Learnt::new(Rc::clone(&state));
     builder.build(move |mut capabilities| {
         let mut for_shares = capabilities.pop().filter(|_| is_pooled);
@@ -170,6 +173,8 @@ struct LearnState {
     config: Rc<ForecasterConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, Forecaster>,
+    /// The ends of their last bars.
+    last_bars: LastSeen<Symbol>,
     steps: Stepper,
     /// The market's inputs at steps that are not worked off.
     market: BTreeMap<Step, MarketInputs>,
@@ -187,12 +192,13 @@ struct LearnState {
 }
 
 impl LearnState {
-    fn new(slide: Slide, config: ForecasterConfig, pooled: Option<Pooled>) -> Self {
+    fn new(slide: Slide, config: ForecasterConfig, forget_after: Span, pooled: Option<Pooled>) -> Self {
         let scratch = LearnerScratch::new(&config.learner);
         Self {
             steps: Stepper::new(slide, config.step),
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
+            last_bars: LastSeen::new(forget_after),
             market: BTreeMap::new(),
             scratch,
             pooled,
@@ -231,6 +237,7 @@ impl LearnState {
             worked += done.max(1);
             self.steps.advance();
         }
+        self.forget(self.steps.end_of(last));
         // Of steps that were passed over.
         self.market = self.market.split_off(&self.steps.next());
         let next_pane = self.steps.next_pane();
@@ -260,8 +267,13 @@ impl LearnState {
 
     /// The end of the next step, its rows, whose symbols have forecasters now, and the market's inputs.
     fn begin(&mut self) -> (Timestamp, Vec<FeatureRow>, MarketInputs) {
+        let at = self.steps.end_of(self.steps.next());
+        self.forget(at);
         let rows = self.steps.take_rows();
         for row in &rows {
+            if row.bar.is_some() {
+                self.last_bars.see(&row.symbol, at);
+            }
             if !self.forecasters.contains_key(&row.symbol) {
                 self.has_warned = self.has_warned || hand_out::warn_of_the_future(&self.config, row);
                 let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
@@ -269,8 +281,14 @@ impl LearnState {
                 self.forecasters.extend(forecaster.ok().map(|f| (row.symbol.clone(), f)));
             }
         }
-        let step = self.steps.next();
-        (self.steps.end_of(step), rows, self.market.remove(&step).unwrap_or_default())
+        (at, rows, self.market.remove(&self.steps.next()).unwrap_or_default())
+    }
+
+    /// Gives up symbols whose last bar is too long ago at `now`. None of them has a row or waits for a score.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some(symbol) = self.last_bars.take_forgotten(now) {
+            self.forecasters.remove(&symbol);
+        }
     }
 
     /// The same where all symbols share a network; none while parts of its gradient are missing.

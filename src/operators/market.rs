@@ -8,11 +8,12 @@
 //! passed the step's pane, all sums are there; they are integers, so each worker gets the same total, and makes the same
 //! inputs of it. A step without a bar of any symbol has no inputs.
 
+use super::support::last_seen::LastSeen;
 use super::windows::PaneRows;
 use crate::features::{Market, MarketInputs, MarketSum, SymbolReturn};
 use crate::market::{Slide, Span, Step, Symbol};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
@@ -44,9 +45,10 @@ pub fn market(
     rows: StreamVec<'_, u64, PaneRows>,
     slide: Slide,
     step: Span,
+    forget_after: Span,
     workers: usize,
 ) -> StreamVec<'_, u64, MarketStep> {
-    let shares = returns(rows, workers);
+    let shares = returns(rows, slide, forget_after, workers);
     let by_worker = Exchange::new(|share: &Share| share.to);
     shares.unary_frontier::<CapacityContainerBuilder<Vec<MarketStep>>, _, _, _>(
         by_worker,
@@ -84,12 +86,23 @@ pub fn market(
     )
 }
 
-/// The sums of this worker's symbols, once for every worker.
-fn returns(rows: StreamVec<'_, u64, PaneRows>, workers: usize) -> StreamVec<'_, u64, Share> {
-    let mut symbols: BTreeMap<Symbol, SymbolReturn> = BTreeMap::new();
+/// The sums of this worker's symbols, once for every worker. A symbol without a bar for longer than `forget_after` is given up.
+fn returns(
+    rows: StreamVec<'_, u64, PaneRows>,
+    slide: Slide,
+    forget_after: Span,
+    workers: usize,
+) -> StreamVec<'_, u64, Share> {
+    let mut symbols: HashMap<Symbol, SymbolReturn> = HashMap::new();
+    let mut last_bars = LastSeen::new(forget_after);
     rows.flat_map(move |rows| {
         let mut sum = None;
+        let end = slide.end_of(rows.pane);
+        while let Some(symbol) = last_bars.take_forgotten(end) {
+            symbols.remove(&symbol);
+        }
         for (symbol, bar) in rows.bars() {
+            last_bars.see(symbol, end);
             if !symbols.contains_key(symbol) {
                 symbols.insert(symbol.clone(), SymbolReturn::default());
             }

@@ -58,7 +58,6 @@ pub fn panes<'scope>(
     ticks.unary_frontier::<CapacityContainerBuilder<Vec<PanePart>>, _, _, _>(Pipeline, "Panes", move |capability, _| {
         let mut capability = Some(capability);
         let mut open = OpenPanes::new(slide);
-        let mut routes: Vec<u64> = Vec::new();
         move |(input, frontier), output| {
             input.for_each_stamp(|_, data| {
                 for batch in data {
@@ -70,23 +69,20 @@ pub fn panes<'scope>(
             let frontier = frontier.frontier().first().copied();
             let Some(held) = capability.as_mut() else { return };
             {
-                let table = symbols.borrow();
+                let mut table = symbols.borrow_mut();
                 let mut session = output.session(&*held);
                 while let Some((pane, mut slots)) = open.pop_before(frontier) {
                     for worker in 0..workers as u64 {
                         session.give(PanePart { pane, route: worker, part: None });
                     }
                     for (symbol, part) in slots.parts.drain(..) {
-                        let name = table.name(symbol);
-                        let at = symbol.0 as usize;
-                        while routes.len() <= at {
-                            routes.push(table.name(SymbolId(routes.len() as u32)).route());
-                        }
-                        slots.index[at] = EMPTY;
-                        session.give(PanePart { pane, route: routes[at], part: Some((name.clone(), part)) });
+                        slots.index[symbol.0 as usize] = EMPTY;
+                        let (name, route) = (table.name(symbol).clone(), table.route(symbol));
+                        session.give(PanePart { pane, route, part: Some((name, part)) });
                     }
                     open.spare.push(slots);
                 }
+                table.close_before(frontier.unwrap_or(u64::MAX));
             }
             match frontier {
                 Some(time) => held.downgrade(&time),

@@ -10,10 +10,11 @@
 //! the standings alone, nothing is published of it.
 
 use super::learn::Verdict;
+use super::support::last_seen::LastSeen;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::windows::PaneRows;
-use crate::market::{Slide, Symbol, Timestamp};
+use crate::market::{Slide, Span, Symbol, Timestamp};
 use crate::model::forecaster::StepResults;
 use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding};
 use crate::model::seed::report::SeedReport;
@@ -43,11 +44,12 @@ pub fn seed<'scope>(
     rows: StreamVec<'scope, u64, PaneRows>,
     slide: Slide,
     config: SeedConfig,
+    forget_after: Span,
     stats: Arc<Stats>,
     standings: Standings,
 ) -> Result<StreamVec<'scope, u64, (u64, Verdict)>, ModelError> {
     let scope = rows.scope();
-    let mut state = SeedState::new(slide, config, standings)?;
+    let mut state = SeedState::new(slide, config, forget_after, standings)?;
     Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
         Pipeline,
         "Seed",
@@ -88,6 +90,8 @@ struct SeedState {
     config: Rc<SeedConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, SeedForecaster>,
+    /// The ends of their last bars.
+    last_bars: LastSeen<Symbol>,
     steps: Stepper,
     scratch: SeedScratch,
     standings: Standings,
@@ -96,12 +100,13 @@ struct SeedState {
 }
 
 impl SeedState {
-    fn new(slide: Slide, config: SeedConfig, standings: Standings) -> Result<Self, ModelError> {
+    fn new(slide: Slide, config: SeedConfig, forget_after: Span, standings: Standings) -> Result<Self, ModelError> {
         Ok(Self {
             steps: Stepper::new(slide, config.step),
             scratch: SeedScratch::new(config.random_seed)?,
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
+            last_bars: LastSeen::new(forget_after),
             standings,
             unfinished: None,
         })
@@ -128,14 +133,27 @@ impl SeedState {
             emit(self.steps.next_pane(), results);
             self.steps.advance();
         }
+        self.forget(self.steps.end_of(last));
         frontier.is_some() || self.finish()
+    }
+
+    /// Gives up symbols whose last bar is too long ago at `now`. None of them has a row or waits for a score.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some(symbol) = self.last_bars.take_forgotten(now) {
+            self.forecasters.remove(&symbol);
+            self.standings.borrow_mut().remove(&symbol);
+        }
     }
 
     /// One step of every symbol that has a row or waits for a score. Gives how much work that was.
     fn step(&mut self, results: &mut StepResults) -> usize {
         let at = self.steps.end_of(self.steps.next());
+        self.forget(at);
         let rows = self.steps.take_rows();
         for row in &rows {
+            if row.bar.is_some() {
+                self.last_bars.see(&row.symbol, at);
+            }
             if !self.forecasters.contains_key(&row.symbol) {
                 let forecaster = SeedForecaster::new(Rc::clone(&self.config), row.symbol.clone());
                 self.forecasters.insert(row.symbol.clone(), forecaster);

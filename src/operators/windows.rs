@@ -6,7 +6,7 @@
 //!
 //! A pane is taken when the frontier has passed it: then all parts are there. Each symbol with a tick in its longest
 //! window has a row at the end of each pane, so a symbol costs per pane also when it is quiet, for as long as that window
-//! reaches. A long jump of the frontier is worked off in slices, so that what stands behind gets its turn.
+//! reaches; when no window of it holds a tick, it is as if it had never been, and its place is free. A long jump of the frontier is worked off in slices, so that what stands behind gets its turn.
 
 use super::panes::PanePart;
 use super::support::sliding::SlidingWindow;
@@ -127,6 +127,12 @@ struct SymbolWindows {
     fresh: Option<Partial>,
 }
 
+impl SymbolWindows {
+    fn is_empty(&self) -> bool {
+        self.windows.iter().all(SlidingWindow::is_empty)
+    }
+}
+
 struct WindowsState {
     config: WindowsConfig,
     /// Place of the longest window, whose ticks make a row.
@@ -137,6 +143,8 @@ struct WindowsState {
     shown: usize,
     sizes: Vec<u64>,
     symbols: Vec<SymbolWindows>,
+    /// Places in `symbols` that are free.
+    free: Vec<usize>,
     by_name: HashMap<Symbol, usize>,
     /// Places in `symbols`, ordered by symbol.
     order: Vec<usize>,
@@ -166,6 +174,7 @@ impl WindowsState {
             shown,
             sizes,
             symbols: Vec::new(),
+            free: Vec::new(),
             by_name: HashMap::new(),
             order: Vec::new(),
             pending: BTreeMap::new(),
@@ -230,12 +239,16 @@ impl WindowsState {
     }
 
     fn add(&mut self, symbol: Symbol) -> usize {
-        let at = self.symbols.len();
+        let at = self.free.pop().unwrap_or(self.symbols.len());
         let place = self.order.partition_point(|&i| self.symbols[i].symbol < symbol);
         self.order.insert(place, at);
         self.by_name.insert(symbol.clone(), at);
         let windows = self.sizes.iter().map(|&size| SlidingWindow::new(size)).collect();
-        self.symbols.push(SymbolWindows { symbol, windows, fresh: None });
+        let state = SymbolWindows { symbol, windows, fresh: None };
+        match self.symbols.get_mut(at) {
+            Some(free) => *free = state,
+            None => self.symbols.push(state),
+        }
         at
     }
 
@@ -250,7 +263,7 @@ impl WindowsState {
             windows: Vec::with_capacity(most * self.shown),
             bars: Vec::with_capacity(if step_ends { most } else { 0 }),
         };
-        self.awake = false;
+        let mut emptied = false;
         for &at in &self.order {
             let state = &mut self.symbols[at];
             for window in &mut state.windows {
@@ -261,7 +274,7 @@ impl WindowsState {
                     window.push(pane, &fresh.bar);
                 }
             }
-            self.awake |= state.windows.iter().any(|w| !w.is_empty());
+            emptied |= state.is_empty();
             let Some(longest) = state.windows[self.longest].value() else { continue };
             rows.heads.push((state.symbol.clone(), longest.close));
             for (i, window) in state.windows[..self.shown].iter().enumerate() {
@@ -271,7 +284,26 @@ impl WindowsState {
                 rows.bars.push(self.bar.and_then(|i| state.windows[i].value()));
             }
         }
+        if emptied {
+            self.remove_empty();
+        }
+        self.awake = !self.order.is_empty();
         rows
+    }
+
+    #[cold]
+    fn remove_empty(&mut self) {
+        let Self { symbols, order, by_name, free, .. } = self;
+        order.retain(|&at| {
+            let state = &mut symbols[at];
+            let stays = !state.is_empty();
+            if !stays {
+                by_name.remove(&state.symbol);
+                state.windows.clear();
+                free.push(at);
+            }
+            stays
+        });
     }
 }
 
@@ -284,6 +316,25 @@ mod tests {
         let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
         let bar = Ohlcv::of_tick(Fixed::from_raw(1), Fixed::from_raw(size), side);
         PanePart { pane, route: 0, part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))) }
+    }
+
+    /// What comes and goes leaves nothing behind, and what comes again is as new.
+    #[test]
+    fn a_symbol_without_a_tick_in_any_window_gives_up_its_place() {
+        let slide = Slide::new(Span::from_millis(5000));
+        let windows = vec![Span::from_millis(10_000)];
+        let mut state = WindowsState::new(WindowsConfig { slide, windows, step: None });
+        let mut rows = Vec::new();
+        for number in 0..1000_u64 {
+            let mut one = part(number * 2, 1, None);
+            let name = format!("S{}", number % 100);
+            one.part = one.part.map(|(_, part)| (Symbol::new(&name).unwrap(), part));
+            state.stash(one);
+            state.advance(Some(number * 2 + 1), |pane| rows.extend(pane.into_rows()));
+        }
+        assert_eq!(rows.len(), 1000 + 999, "two panes each");
+        assert!(rows.iter().all(|row| row.windows[0].is_some_and(|bar| bar.count == 1)));
+        assert!(state.symbols.len() <= 2 && state.by_name.len() <= 2, "{} places", state.symbols.len());
     }
 
     /// Panes of 5 s: the model's bar of 10 s knows what takers bought and sold in its own two panes, and no more.

@@ -30,5 +30,6 @@ mod simulated;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod symbols;
 mod weights;
 mod windows_oracle;

@@ -59,6 +59,7 @@ fn large_dead_letters_wait_in_bounded_memory_and_arrive_once() {
     let name = support::unique("slow");
     let (ticks, dead) = (format!("{name}.ticks"), format!("{name}.dead"));
     support::create_topic(kafka, &ticks, 4);
+    support::create_topic(kafka, &dead, 4);
     support::produce(
         kafka,
         &ticks,

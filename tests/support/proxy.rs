@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Bytes handed on at once.
@@ -17,6 +18,18 @@ pub struct Proxy {
     away: Arc<AtomicBool>,
     open: Arc<Mutex<Vec<TcpStream>>>,
     upstream: Arc<Upstream>,
+    accepting: Option<JoinHandle<()>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Proxy {
+    /// The address is free when it returns.
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(&self.address);
+        let _ = self.accepting.take().map(JoinHandle::join);
+        self.set_away(true);
+    }
 }
 
 /// The way to the server, shared by all connections.
@@ -56,9 +69,20 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let (away, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let upstream = Arc::new(Upstream::default());
-        let proxy = Self { address, away: Arc::clone(&away), open: Arc::clone(&open), upstream: Arc::clone(&upstream) };
-        std::thread::spawn(move || {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut proxy = Self {
+            address,
+            away: Arc::clone(&away),
+            open: Arc::clone(&open),
+            upstream: Arc::clone(&upstream),
+            accepting: None,
+            over: Arc::clone(&over),
+        };
+        proxy.accepting = Some(std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
                 if away.load(Ordering::SeqCst) {
                     continue; // dropped: the connection closes at once
                 }
@@ -80,7 +104,7 @@ impl Proxy {
                 }
                 open.lock().unwrap().extend([client, server]);
             }
-        });
+        }));
         proxy
     }
 

@@ -68,7 +68,7 @@ fn unchanged(seen: Option<&Progress>, now: Option<&Progress>, job: &str) -> anyh
 
 /// What begins, in one line of the log.
 fn tell(config: &Config, plan: &Plan, partitions: u32, progress: Option<&Progress>) {
-    let SourceConfig { format: _, kafka, files, mongodb } = &config.source;
+    let SourceConfig { kafka, files, mongodb, .. } = &config.source;
     let from = match (kafka, mongodb) {
         (Some(kafka), _) => format!("topic {} of {partitions} partitions", kafka.topic),
         (None, Some(mongodb)) => format!("collection {}.{}", mongodb.database, mongodb.collection),

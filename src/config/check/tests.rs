@@ -21,6 +21,12 @@ const WRONG: &[Case] = &[
     (|c| c.time.windows = vec![span("0s")], "time.slide = 5s does not divide time.windows: 0s"),
     (|c| c.model.step = span("61s"), "time.slide = 5s does not divide model.step: 61s"),
     (|c| c.model.step = span("2m"), "model.step = 2m does not divide time.epoch: 5m"),
+    (
+        |c| {
+            c.source.forget_after = span("125m");
+        },
+        "source.forget_after = 125m is too short: a symbol is in use until its longest window, its longest horizon and 6 steps are over; make it at least 126m",
+    ),
     (|c| c.time.windows = vec![span("10s")], "is shorter than model.step = 1m"),
     (|c| c.model.step = span("5m"), "model.step = 5m does not divide model.horizons: 1m"),
     (|c| c.model.preset = Preset::Seed, "model.horizons does not fit model.preset = seed"),

@@ -112,11 +112,16 @@ impl Channel {
         }
     }
 
-    /// Takes back what was sent, so that readers need not wait until the broker does. Whether that was possible is the
-    /// broker's business: there is no time for more.
-    pub fn abort(&self, wait: Duration) {
-        if let Err(error) = self.producer.abort_transaction(wait) {
-            tracing::debug!(target: "tickcast::kafka", "abort_transaction: {error}");
+    /// Takes back what was sent. False where that was not possible within `wait`: what is in flight has to be answered first.
+    pub fn abort(&self, wait: Duration) -> bool {
+        let aborted = self.producer.abort_transaction(wait);
+        aborted.inspect_err(|error| tracing::debug!(target: "tickcast::kafka", "abort_transaction: {error}")).is_ok()
+    }
+
+    /// Has the broker abort what an earlier producer of the same `transactional.id` has open, if it does so within `wait`.
+    pub fn supersede(&self, wait: Duration) {
+        if let Err(error) = self.producer.init_transactions(wait) {
+            tracing::debug!(target: "tickcast::kafka", "init_transactions: {error}");
         }
     }
 

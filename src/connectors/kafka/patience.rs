@@ -43,7 +43,7 @@ impl<'a> Patience<'a> {
 
     /// The same for what can be taken back: earlier, so that there is time to do it.
     pub fn check_open(&mut self) -> Result<(), Trouble> {
-        if self.stop.leaves_the_rest() {
+        if self.stop.takes_back() {
             return Err(Trouble::Stopped);
         }
         Ok(())

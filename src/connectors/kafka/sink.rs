@@ -154,8 +154,7 @@ impl KafkaSink {
         match self.delivery {
             Delivery::AtLeastOnce => Channel::open(&self.server, &self.server.producer()),
             Delivery::ExactlyOnce => {
-                let id = format!("tickcast-{}", self.progress.job);
-                let channel = Channel::open(&self.server, &self.server.transactional(&id))?;
+                let channel = Channel::open(&self.server, &self.server.transactional(&self.transactional_id()))?;
                 channel.init_transactions(wait, patience)?;
                 Ok(channel)
             }
@@ -238,12 +237,25 @@ impl KafkaSink {
         channel.begin()?;
         if let Err(trouble) = self.send(channel, work, patience) {
             if patience.stop().requested() {
-                // Nobody comes to fence it, and until the broker's time-out readers of what is committed would wait.
-                channel.abort(patience.stop().left());
+                self.take_back(channel, &trouble, patience.stop());
             }
             return Err(trouble);
         }
         channel.commit(patience)
+    }
+
+    /// Ends the open transaction at a stop: nobody comes to fence it, and until the broker's time-out readers of what is
+    /// committed would wait.
+    fn take_back(&self, channel: &Channel, trouble: &Trouble, stop: &Stop) {
+        if !channel.abort(stop.left() / 3) && matches!(trouble, Trouble::Stopped) {
+            // Its own producer waits for the answer to all that is in flight; a new one does not.
+            let successor = Channel::open(&self.server, &self.server.transactional(&self.transactional_id()));
+            let _ = successor.map(|successor| successor.supersede(stop.left()));
+        }
+    }
+
+    fn transactional_id(&self) -> String {
+        format!("tickcast-{}", self.progress.job)
     }
 
     fn send(&mut self, channel: &Channel, work: &Work<'_>, patience: &mut Patience<'_>) -> Result<(), Trouble> {

@@ -23,7 +23,7 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
     total.add(&vec![0.01; config.learner.shape().parameters()], 1.0);
     totals.borrow_mut().sums.insert(94, total);
     let pooled = Pooled::new(Pool::new(&config).unwrap(), Rc::clone(&totals), slide, 2);
-    let mut state = LearnState::new(slide, config, Some(pooled));
+    let mut state = LearnState::new(slide, config, Span::from_millis(86_400_000), Some(pooled));
     let (end, last_price) = (state.steps.end_of(Step::from_number(100)), Fixed::from_raw(1));
     let row = FeatureRow {
         symbol: Symbol::new("X").unwrap(),

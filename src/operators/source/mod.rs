@@ -13,6 +13,7 @@
 //! A source with nothing to do sleeps: its input wakes it, the board does when others have moved, and the worker when
 //! forecasting has got on (`wake`).
 
+mod live;
 mod outcome;
 mod partition;
 mod quiet;
@@ -26,6 +27,7 @@ use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use live::SymbolLimits;
 use partition::SourcePartition;
 use quiet::Past;
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,10 @@ pub struct SourceConfig {
     pub idle_timeout: Span,
     /// A tick further ahead of its broker's stamp is quarantined.
     pub max_ahead: Span,
+    /// The most symbols with a tick in the last `forget_after`.
+    pub symbols_max: usize,
+    /// A symbol without a tick for longer is given up.
+    pub forget_after: Span,
     /// What becomes of late ticks.
     pub late: LatePolicy,
     /// Event time to use, `[from, to)`.
@@ -185,6 +191,8 @@ struct Reader {
     follows: Follower,
     /// Where the others have been.
     past: Past,
+    /// Known when all workers have said which partitions they own.
+    limits: Option<SymbolLimits>,
     failed: bool,
 }
 
@@ -213,7 +221,7 @@ impl Reader {
         }
         let follows = links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())), schedule.wake());
         input.set_wake(schedule.wake());
-        Ok(Self { input, links, partitions, follows, past: Past::default(), failed: false })
+        Ok(Self { input, links, partitions, follows, past: Past::default(), limits: None, failed: false })
     }
 
     /// Reads what there is and fits.
@@ -225,6 +233,7 @@ impl Reader {
             // Frozen: nothing more is read, no window is closed.
             return Next::Never;
         }
+        let Some(limits) = self.limits() else { return Next::Within(IDLE_LOOK_MIN) };
         if let Err(error) = self.input.serve_events() {
             return self.fail(&error);
         }
@@ -239,7 +248,7 @@ impl Reader {
             let read = !(self.links.congested)();
             if read {
                 let offset = partition.next_offset;
-                match partition.read(self.input.as_mut(), finished, symbols, &self.links) {
+                match partition.read(self.input.as_mut(), finished, symbols, limits, &self.links) {
                     Ok(true) => next = Next::Now,
                     Ok(false) => {}
                     Err(error) => return self.fail(&error),
@@ -266,6 +275,14 @@ impl Reader {
             Next::Within(_) if all_read && waits => Next::Finished,
             next => next,
         }
+    }
+
+    fn limits(&mut self) -> Option<SymbolLimits> {
+        if self.limits.is_none() {
+            let symbols_max = self.partitions.first()?.config.symbols_max;
+            self.limits = self.links.board.partitions().map(|count| SymbolLimits::new(symbols_max, count));
+        }
+        self.limits
     }
 
     /// Idle partitions go where the others have gone, but not while they may hold something themselves.

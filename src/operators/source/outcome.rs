@@ -1,7 +1,11 @@
 //! What becomes of a record, and what is said of it.
 
+use super::SourceConfig;
+use super::live::SymbolLimits;
+use crate::config::LatePolicy;
 use crate::market::fixed::raw_to_f64;
 use crate::market::{Observation, Ohlcv, Quote, Reported, Span, Timestamp};
+use std::borrow::Cow;
 
 /// The record at hand.
 pub(super) struct Read<'a> {
@@ -10,8 +14,15 @@ pub(super) struct Read<'a> {
     pub key: Option<&'a [u8]>,
     /// None where it came from memory, decoded.
     pub bytes: Option<&'a [u8]>,
+    pub bounds: Bounds,
+}
+
+/// What holds during one read.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
     /// A tick at or after this lies too far ahead.
     pub limit: Timestamp,
+    pub symbols: SymbolLimits,
 }
 
 /// What became of one observation.
@@ -23,6 +34,8 @@ pub(super) enum Outcome {
     /// Its pane was closed while its partition was idle.
     Idle,
     Quarantined,
+    /// Its partition has as many symbols as it may have.
+    TooManySymbols,
     /// A candle longer than a pane.
     SpansPanes(Span),
     /// Outside of `--from` and `--to`.
@@ -36,10 +49,39 @@ impl Outcome {
             Self::Used => None,
             Self::Outside => Some(("ignored", "outside")),
             Self::Quarantined => Some(("quarantined", "ahead")),
+            Self::TooManySymbols => Some(("undecodable", "too_many_symbols")),
             Self::SpansPanes(_) => Some(("undecodable", "spans_panes")),
             Self::Idle => Some(("late", "idle")),
             Self::Late => Some(("late", "late")),
         }
+    }
+
+    /// Why it was refused; none where it was not.
+    pub fn error(&self, config: &SourceConfig) -> Option<Cow<'static, str>> {
+        let (slide, ahead, after) = (config.slide.span(), config.max_ahead, config.forget_after);
+        match self {
+            Self::Quarantined => {
+                Some(format!("its event time is more than {ahead} ahead of the broker's timestamp").into())
+            }
+            Self::SpansPanes(interval) => {
+                Some(format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}").into())
+            }
+            Self::TooManySymbols => Some(
+                format!(
+                    "too_many_symbols: its partition has as many symbols with a tick in the last {after} as source.symbols_max = {} allows",
+                    config.symbols_max
+                )
+                .into(),
+            ),
+            Self::Late => Some("late: its pane had closed".into()),
+            Self::Idle => Some("late: its pane had closed while its partition was idle".into()),
+            Self::Outside | Self::Used => None,
+        }
+    }
+
+    /// Whether it becomes a dead letter, being refused.
+    pub fn is_dead_letter(&self, config: &SourceConfig) -> bool {
+        config.late == LatePolicy::DeadLetter || !matches!(self, Self::Late | Self::Idle)
     }
 }
 

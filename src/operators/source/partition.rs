@@ -1,12 +1,12 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
-use super::outcome::{Outcome, Read, begins, reported};
+use super::live::{LiveSymbols, SymbolLimits};
+use super::outcome::{Bounds, Outcome, Read, begins, reported};
 use super::quiet::Quiet;
 use super::watermark::{Timeliness, Watermark};
 use super::{
     Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
 };
-use crate::config::LatePolicy;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
 use crate::market::{
@@ -15,7 +15,6 @@ use crate::market::{
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::stats::{Records, Tally};
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +28,7 @@ pub(super) struct SourcePartition {
     topic: Arc<str>,
     decoder: Decoder,
     watermark: Watermark,
+    live: LiveSymbols,
     /// As the input last said.
     state: PartitionState,
     /// Whether it has held no record so far.
@@ -60,6 +60,7 @@ impl SourcePartition {
     ) -> Self {
         Self {
             watermark: Watermark::new(id, config.slide, config.allowed_lateness, &config.releases),
+            live: LiveSymbols::new(config.forget_after, config.slide),
             id,
             standing: Standing::Active,
             capabilities: Some(initial),
@@ -99,6 +100,7 @@ impl SourcePartition {
         input: &mut dyn Input,
         finished: u64,
         symbols: &mut SymbolTable,
+        limits: SymbolLimits,
         links: &SourceLinks,
     ) -> Result<bool, InputError> {
         let ahead = PANES_AHEAD_MAX + self.config.slide.panes_in(self.config.allowed_lateness);
@@ -115,8 +117,9 @@ impl SourcePartition {
         self.bytes_left = BYTES_PER_READ;
         let used_before = self.counted.used;
         let id = self.id;
+        let bounds = Bounds { limit, symbols: limits };
         let state = input
-            .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, limit, symbols))?;
+            .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, bounds, symbols))?;
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
             self.quiet.end(Instant::now());
@@ -135,7 +138,7 @@ impl SourcePartition {
     }
 
     /// Takes one record: it is counted in exactly one outcome.
-    fn account_for(&mut self, record: Record<'_>, limit: Timestamp, symbols: &mut SymbolTable) -> Flow {
+    fn account_for(&mut self, record: Record<'_>, bounds: Bounds, symbols: &mut SymbolTable) -> Flow {
         let Record { offset, broker_time, key, value } = record;
         self.next_offset = offset + 1;
         self.watermark.replay_releases(offset);
@@ -148,14 +151,15 @@ impl SourcePartition {
         let bytes = match value {
             Payload::Bytes(bytes) => bytes,
             Payload::Observed(observation) => {
-                let read = Read { offset, broker_time, key, bytes: None, limit };
+                let read = Read { offset, broker_time, key, bytes: None, bounds };
                 let outcome = self.admit(observation, &read, 0, symbols);
                 self.count(&[outcome], &read);
+                symbols.settle();
                 return self.flow();
             }
         };
         self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
-        let read = Read { offset, broker_time, key, bytes: Some(bytes), limit };
+        let read = Read { offset, broker_time, key, bytes: Some(bytes), bounds };
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
@@ -197,6 +201,7 @@ impl SourcePartition {
             }
         }
         self.decoded = decoded;
+        symbols.settle();
         self.flow()
     }
 
@@ -207,7 +212,7 @@ impl SourcePartition {
 
     /// Decides what becomes of one observation, from this partition's sequence alone.
     #[inline]
-    fn admit(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &SymbolTable) -> Outcome {
+    fn admit(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &mut SymbolTable) -> Outcome {
         let at = observation.at;
         let (from, to) = self.config.range;
         if from.is_some_and(|from| at < from) || to.is_some_and(|to| at >= to) {
@@ -226,18 +231,27 @@ impl SourcePartition {
             Timeliness::Late => return Outcome::Late,
             Timeliness::LateAfterIdle => return Outcome::Idle,
         }
+        // After time was seen to move on: symbols are given up by it, and places become free for others.
+        let watermark = self.watermark.value().unwrap_or(at);
+        let (symbol, limits) = (observation.symbol, read.bounds.symbols);
+        let limit = |symbols: &SymbolTable| {
+            let is_keyed = read.key == Some(symbols.name(symbol).as_str().as_bytes());
+            if is_keyed { limits.keyed } else { limits.unkeyed }
+        };
+        if !self.live.admit(symbol, at, watermark, symbols, limit) {
+            return Outcome::TooManySymbols;
+        }
         if self.config.stored_ticks {
             self.store(&observation, read.offset, index, symbols);
         }
         let order = Order { at, partition: self.id, offset: read.offset, index };
-        let symbol = observation.symbol;
         let tick = match observation.quote {
             Quote::Tick { price, size, side } => Tick { symbol, order, price, size, side, candle: None },
             Quote::Candle { bar, .. } => {
                 Tick { symbol, order, price: bar.close, size: Fixed::ZERO, side: None, candle: Some(bar) }
             }
         };
-        if at >= read.limit && self.in_hand.is_none() {
+        if at >= read.bounds.limit && self.in_hand.is_none() {
             self.in_hand = Some(tick);
         } else {
             self.ticks.push(tick);
@@ -271,28 +285,16 @@ impl SourcePartition {
         let counter = match outcome {
             Outcome::Outside => &mut self.counted.ignored,
             Outcome::Quarantined => &mut self.counted.quarantined,
-            Outcome::SpansPanes(_) => &mut self.counted.undecodable,
+            Outcome::SpansPanes(_) | Outcome::TooManySymbols => &mut self.counted.undecodable,
             Outcome::Idle | Outcome::Late | Outcome::Used => &mut self.counted.late,
         };
         *counter += 1;
-        let dead_letter_late = self.config.late == LatePolicy::DeadLetter;
-        let (slide, ahead) = (self.config.slide.span(), self.config.max_ahead);
-        let error: Cow<'_, str> = match outcome {
-            Outcome::Quarantined => {
-                format!("its event time is more than {ahead} ahead of the broker's timestamp").into()
-            }
-            Outcome::SpansPanes(interval) => {
-                format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}").into()
-            }
-            Outcome::Late => "late: its pane had closed".into(),
-            Outcome::Idle => "late: its pane had closed while its partition was idle".into(),
-            Outcome::Outside | Outcome::Used => {
-                self.unused.add(name, reason);
-                return;
-            }
+        let Some(error) = outcome.error(&self.config) else {
+            self.unused.add(name, reason);
+            return;
         };
         self.unused.add_refused(name, reason, read.offset, &error);
-        if dead_letter_late || !matches!(outcome, Outcome::Late | Outcome::Idle) {
+        if outcome.is_dead_letter(&self.config) {
             self.dead_letter(read, &error);
         }
     }

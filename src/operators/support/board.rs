@@ -99,6 +99,12 @@ impl Board {
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
+    /// How many partitions there are; none while it is unknown.
+    #[must_use]
+    pub fn partitions(&self) -> Option<usize> {
+        self.complete().then(|| self.inner().entries.len())
+    }
+
     /// Notes where a partition stands. Sources with partitions that follow are woken where that may move them.
     pub fn update(&self, partition: PartitionId, note: BoardEntry) {
         let mut inner = self.inner();

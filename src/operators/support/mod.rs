@@ -2,6 +2,7 @@
 //! way of weights to their writer.
 
 pub mod board;
+pub mod last_seen;
 pub mod sliding;
 pub mod stats;
 pub mod steps;

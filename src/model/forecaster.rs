@@ -268,8 +268,9 @@ impl Forecaster {
 
     fn refresh(&mut self, step: i64) {
         let state = &mut self.state;
-        if state.first_step.is_some_and(|first| (step - first) % REFRESH_STEPS == 0) {
-            state.horizons.iter_mut().for_each(|horizon| horizon.model.refresh());
+        let due = state.first_step.is_some_and(|first| (step - first) % REFRESH_STEPS == 0);
+        for horizon in &mut state.horizons {
+            if due { horizon.model.refresh() } else { horizon.model.refresh_young() }
         }
     }
 

@@ -13,6 +13,8 @@
 use super::model::forecaster_config;
 use super::scoreboard::{Boards, ScoreSummary, Total, scoreboard};
 use super::seed::seed_config;
+pub use super::summary::Summary;
+use super::summary::peak_memory_bytes;
 use crate::config::{Config, Preset};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
@@ -28,7 +30,7 @@ use crate::operators::panes::panes;
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{Finished, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
-use crate::operators::support::stats::{Records, Refusal, Stats, Unused};
+use crate::operators::support::stats::Stats;
 use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use std::cell::RefCell;
@@ -78,29 +80,6 @@ pub struct Job {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct JobError(pub String);
-
-/// What a run did: the object that `--json` prints.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// Records by outcome.
-    pub records: Records,
-    /// Those that were not used, by reason and partition.
-    pub unused: BTreeMap<Unused, u64>,
-    /// The first record that was refused, by outcome and reason.
-    pub refusals: BTreeMap<(&'static str, &'static str), Refusal>,
-    /// Feature rows.
-    pub rows: u64,
-    /// Forecasts.
-    pub forecasts: u64,
-    /// Per symbol, per horizon (`1m`).
-    pub scores: BTreeMap<String, BTreeMap<String, ScoreSummary>>,
-    /// Per symbol, what the student project's model is worth; none where it does not run.
-    pub seed: Option<BTreeMap<String, SeedStanding>>,
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Peak resident memory of the process.
-    pub peak_memory_bytes: u64,
-}
 
 /// How long a worker parks when it has nothing to do. Whatever brings work wakes it; only a wish to stop has to be looked for.
 const PARK: Duration = Duration::from_millis(50);
@@ -391,13 +370,4 @@ fn summary(shared: &Shared, started: Instant) -> Summary {
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     }
-}
-
-/// Peak resident memory of this process; 0 where the system does not tell.
-#[must_use]
-pub fn peak_memory_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -4,3 +4,4 @@ pub mod job;
 pub mod model;
 pub mod scoreboard;
 pub mod seed;
+pub mod summary;

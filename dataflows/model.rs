@@ -41,7 +41,7 @@ pub fn forecaster_config(config: &Config, initial: Option<Arc<InitialWeights>>) 
         epoch: config.time.epoch,
         horizons: model.horizons.clone(),
         coverage: model.coverage,
-        parts: parts(&model.experts),
+        parts: Parts { prior: model.prior, ..parts(&model.experts) },
         pooled: model.scope == Scope::Pooled && model.experts.lstm,
         learner: LearnerConfig {
             hidden: model.hidden,
@@ -85,5 +85,5 @@ fn parts(config: &ExpertsConfig) -> Parts {
         random_features,
         lstm,
     ];
-    Parts { experts, median_gate, interval_control, flow, market }
+    Parts { experts, median_gate, interval_control, flow, market, ..Parts::default() }
 }

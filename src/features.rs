@@ -52,6 +52,8 @@ pub const MARKET_INPUTS: usize = 4;
 pub struct StepFeatures {
     /// Whether it holds a tick.
     pub present: bool,
+    /// Bars that exist so far, this step's included.
+    pub bars: u64,
     /// Its bar, or an empty one at the last price.
     pub bar: Bar,
     /// The LSTM's inputs.

@@ -97,8 +97,8 @@ pub fn run(config: &ForecasterConfig, symbol: &Symbol, minutes: &[Minute]) -> ([
             }
         }
         lap(1, &mut last);
-        if (step - first) % REFRESH_STEPS == 0 {
-            horizons.iter_mut().for_each(|horizon| horizon.model.refresh());
+        for horizon in &mut horizons {
+            if (step - first) % REFRESH_STEPS == 0 { horizon.model.refresh() } else { horizon.model.refresh_young() }
         }
         lap(2, &mut last);
         if end.millis() % config.epoch.millis() == 0 {

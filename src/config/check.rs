@@ -165,6 +165,7 @@ fn check_seed(config: &Config, found: &mut Vec<Problem>) {
         ("model.layers", model.layers == usual.layers),
         ("model.steps", model.steps == usual.steps),
         ("model.minibatches", model.minibatches == usual.minibatches),
+        ("model.prior", model.prior == usual.prior),
         ("model.experts", model.experts == usual.experts),
     ];
     for (key, _) in fixed.into_iter().filter(|(_, as_usual)| !as_usual) {

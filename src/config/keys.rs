@@ -175,6 +175,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("model.coverage", Share, "0.9", "share of outcomes that the interval is meant to hold"),
     key("model.random_seed", Whole(0, i64::MAX), "42", "seeds initial weights, batches and dropout"),
+    key("model.prior", Flag, "true", "scale and shape start from what other series taught, not from nothing"),
     optional(
         "model.weights",
         Path,

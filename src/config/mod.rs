@@ -205,6 +205,8 @@ pub struct ModelConfig {
     pub coverage: f64,
     /// Seeds initial weights, batches and dropout.
     pub random_seed: u64,
+    /// Whether layers 1 and 2 start from what other series have taught.
+    pub prior: bool,
     /// Directory of the LSTM's weights.
     pub weights: Option<PathBuf>,
     /// Which parts are on.
@@ -301,6 +303,7 @@ impl Default for ModelConfig {
             horizons: vec![ms(MINUTE), ms(5 * MINUTE), ms(15 * MINUTE), ms(HOUR)],
             coverage: 0.9,
             random_seed: 42,
+            prior: true,
             weights: None,
             experts: ExpertsConfig::default(),
         }

@@ -35,6 +35,8 @@ const CHANGE_BARS: [usize; 5] = [5, 15, 30, 60, 240];
 /// The statistics behind the inputs, of one symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BarStatistics {
+    /// Bars so far.
+    bars: u64,
     recent: RecentBars,
     /// The last bar that exists.
     last: Bar,
@@ -54,6 +56,7 @@ pub struct BarStatistics {
 impl Default for BarStatistics {
     fn default() -> Self {
         Self {
+            bars: 0,
             recent: RecentBars::default(),
             last: Bar::default(),
             squared_return: Ewmas::new(&RETURN_BARS),
@@ -87,6 +90,7 @@ impl BarStatistics {
 
     fn take(&mut self, bar: &Ohlcv) -> Bar {
         let bar = Bar::new(bar, self.recent.close());
+        self.bars += 1;
         self.recent.push(&bar);
         self.squared_return.add(bar.change * bar.change);
         self.range.add(bar.range);
@@ -125,6 +129,7 @@ impl BarStatistics {
     fn features(&self, end: Timestamp, bar: Bar, present: bool) -> StepFeatures {
         StepFeatures {
             present,
+            bars: self.bars,
             bar,
             inputs: self.sequence_inputs(end, &bar, present),
             volatility: self.volatility(),

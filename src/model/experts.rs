@@ -83,11 +83,20 @@ pub struct Parts {
     pub flow: bool,
     /// Inputs of layer 3 from the market as a whole.
     pub market: bool,
+    /// Whether layers 1 and 2 start from what other series have taught ([`super::prior`]) instead of nothing.
+    pub prior: bool,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { experts: [true; EXPERTS], median_gate: true, interval_control: true, flow: true, market: true }
+        Self {
+            experts: [true; EXPERTS],
+            median_gate: true,
+            interval_control: true,
+            flow: true,
+            market: true,
+            prior: true,
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use super::gate::{MedianGate, closed};
 use super::intervals::IntervalControl;
 use super::location::LocationRegression;
 use super::mixture::{Mixture, ascending};
+use super::prior::{ShapePrior, first_widening};
 use super::quantile_regression::QuantileRegression;
-use super::quantile_window::QuantileWindow;
 use super::random_features::{RANDOM_FEATURES, RandomFeatures};
 use super::scale::{RANGE_PER_RETURN, RangeScale, Realised, Scales};
+use super::shape_windows::{ShapeWindows, Shaped};
 use super::terciles::Tercile;
 use crate::evaluation::drift::Adwin;
 use crate::evaluation::pinball::{NORMAL_QUANTILES, widening};
@@ -33,9 +34,6 @@ pub const FEATURED_REGRESSORS: usize = ALL_REGRESSORS + RANDOM_FEATURES;
 const SHORT_SCALE: usize = 11;
 /// Inputs are clipped to ± this.
 const REGRESSOR_MAX: f64 = 4.0;
-/// Labels behind empirical quantiles.
-const SHAPE_LABELS: usize = 20_000;
-const WINDOW_RANGE_LABELS: usize = 10_000;
 /// The slow volatility speaks for at most this many times the model's scale.
 pub const SLOW_MAX: f64 = 8.0;
 /// False alarms of the drift detector, as a probability.
@@ -56,9 +54,10 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HorizonModel {
     steps: usize,
+    starts_wider: bool,
     scale: RangeScale,
     location: LocationRegression,
-    shapes: Shapes,
+    shapes: ShapeWindows,
     regression: QuantileRegression,
     /// Layer 3 with random features.
     featured: Option<QuantileRegression>,
@@ -77,17 +76,6 @@ struct OtherInterval {
     control: IntervalControl,
 }
 
-/// Empirical quantiles in units of an expert's own scale.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Shapes {
-    empirical: QuantileWindow,
-    range_scale: QuantileWindow,
-    location: QuantileWindow,
-    window_range: QuantileWindow,
-    geometric_range: QuantileWindow,
-    slow: QuantileWindow,
-}
-
 /// What the experts say at an issue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opinion {
@@ -104,6 +92,8 @@ pub struct Opinion {
     location: f64,
     /// Layer 2 in units of the scale.
     shape: [f64; 5],
+    /// What the outer quantiles' distances from the median are multiplied by: more than 1 while a symbol is new.
+    widening: f64,
     /// Random features of layer 3's inputs, 40 of them or none: kept, since each takes a tanh.
     random_features: Vec<f64>,
 }
@@ -123,22 +113,15 @@ pub struct Issued {
 }
 
 impl HorizonModel {
-    /// Nothing learnt yet.
+    /// Nothing learnt yet of the symbol itself.
     #[must_use]
     pub fn new(steps: usize, coverage: f64, parts: &Parts) -> Self {
-        let symmetric = || QuantileWindow::symmetric(SHAPE_LABELS);
         Self {
             steps,
-            scale: RangeScale::new(steps),
+            starts_wider: parts.prior,
+            scale: if parts.prior { RangeScale::with_prior(steps) } else { RangeScale::new(steps) },
             location: LocationRegression::new(steps),
-            shapes: Shapes {
-                empirical: symmetric(),
-                range_scale: symmetric(),
-                location: symmetric(),
-                window_range: QuantileWindow::asymmetric(WINDOW_RANGE_LABELS),
-                geometric_range: symmetric(),
-                slow: QuantileWindow::asymmetric(SHAPE_LABELS),
-            },
+            shapes: ShapeWindows::new(parts.prior.then(|| ShapePrior::new(steps))),
             regression: QuantileRegression::new(ALL_REGRESSORS, steps),
             featured: parts
                 .has(Expert::RandomFeatures, steps)
@@ -166,7 +149,8 @@ impl HorizonModel {
         let slow = (features.slow_volatility * root).min(SLOW_MAX * scale);
         let geometric = (features.geometric_range / RANGE_PER_RETURN + 1e-7) * root;
         let location = self.location.predict(&features.location);
-        let shape = self.shapes.range_scale.quantiles();
+        let shapes = self.shapes.quantiles(features);
+        let shape = shapes.range_scale;
         let x = regressors(features, market, scale / root);
         let regression = self.regression.predict(&x, &shape);
         let drawn = self.featured.as_ref().map_or_else(Vec::new, |_| drawn(&x, random_features));
@@ -175,17 +159,29 @@ impl HorizonModel {
         let times = |quantiles: [f64; 5], scale: f64| quantiles.map(|z| z * scale);
         let experts = ALL.map(|expert| match expert {
             Expert::Gaussian => times(NORMAL_QUANTILES, volatility),
-            Expert::Empirical => times(self.shapes.empirical.quantiles(), volatility),
+            Expert::Empirical => times(shapes.empirical, volatility),
             Expert::RangeScale => times(shape, scale),
-            Expert::Location => times(self.shapes.location.quantiles().map(|z| location + z), scale),
-            Expert::WindowRange => times(self.shapes.window_range.quantiles(), window_scale),
-            Expert::GeometricRange => times(self.shapes.geometric_range.quantiles(), geometric),
-            Expert::Slow => times(self.shapes.slow.quantiles(), slow),
+            Expert::Location => times(shapes.location.map(|z| location + z), scale),
+            Expert::WindowRange => times(shapes.window_range, window_scale),
+            Expert::GeometricRange => times(shapes.geometric_range, geometric),
+            Expert::Slow => times(shapes.slow, slow),
             Expert::QuantileRegression => times(regression, scale),
             Expert::RandomFeatures | Expert::Lstm => times(base, scale),
         });
-        let random_features = drawn;
-        Opinion { scale, experts, base, window_scale, volatility, slow, geometric, location, shape, random_features }
+        let widening = if self.starts_wider { first_widening(self.steps, features.bars) } else { 1.0 };
+        Opinion {
+            scale,
+            experts,
+            base,
+            window_scale,
+            volatility,
+            slow,
+            geometric,
+            location,
+            shape,
+            widening,
+            random_features: drawn,
+        }
     }
 
     /// From opinions to what is published; `tercile` is that of the volatility now. A median that the model does not stand
@@ -197,6 +193,7 @@ impl HorizonModel {
         let sane = mixed.iter().all(|quantile| quantile.is_finite());
         let ordered = if sane { ascending(mixed) } else { opinion.experts[Expert::Gaussian.place()] };
         let gated = if !median || parts.median_gate && !self.gate.is_open() { closed(ordered) } else { ordered };
+        let gated = widened(gated, opinion.widening);
         let quantiles =
             if parts.interval_control { self.intervals.apply(gated, opinion.scale, tercile) } else { gated };
         let interval = match &self.other {
@@ -231,13 +228,14 @@ impl HorizonModel {
         let (Step { features, market }, opinion, issued) = issue;
         let scaled = actual / opinion.scale;
         self.scale.learn(features, realised);
-        let shapes = &mut self.shapes;
-        shapes.empirical.add(actual / opinion.volatility);
-        shapes.range_scale.add(scaled);
-        shapes.location.add(scaled - opinion.location);
-        shapes.window_range.add(actual / opinion.window_scale);
-        shapes.geometric_range.add(actual / opinion.geometric);
-        shapes.slow.add(actual / opinion.slow);
+        self.shapes.add(&Shaped {
+            empirical: actual / opinion.volatility,
+            range_scale: scaled,
+            location: scaled - opinion.location,
+            window_range: actual / opinion.window_scale,
+            geometric_range: actual / opinion.geometric,
+            slow: actual / opinion.slow,
+        });
         self.location.learn(&features.location, scaled);
         let x = regressors(features, market, opinion.scale / (self.steps as f64).sqrt());
         self.regression.learn(&x, &opinion.shape, scaled);
@@ -265,16 +263,28 @@ impl HorizonModel {
 
     /// Brings the empirical quantiles up to date.
     pub fn refresh(&mut self) {
-        let Shapes { empirical, range_scale, location, window_range, geometric_range, slow } = &mut self.shapes;
-        for shape in [empirical, range_scale, location, window_range, geometric_range, slow] {
-            shape.refresh();
-        }
+        self.shapes.refresh();
+    }
+
+    /// Brings them up to date at every step while labels are few, where a prior is held to them.
+    pub fn refresh_young(&mut self) {
+        self.shapes.refresh_young();
     }
 
     /// The detector of changes in the forecasts' errors.
     #[must_use]
     pub fn drift(&self) -> &Adwin {
         &self.drift
+    }
+}
+
+/// The outer quantiles `by` times as far from the median.
+fn widened(quantiles: [f64; 5], by: f64) -> [f64; 5] {
+    let [bottom, low, median, high, top] = quantiles;
+    if by > 1.0 {
+        [median + (bottom - median) * by, low, median, high, median + (top - median) * by]
+    } else {
+        quantiles
     }
 }
 

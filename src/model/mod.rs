@@ -6,7 +6,8 @@
 //! | [`settings`], [`scratch`] | what the room is told, and memory that symbols use by turns |
 //! | [`state`] | a symbol's state as bytes, and back |
 //! | [`experts`] | who is mixed, with which priors, and which parts are on |
-//! | [`scale`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
+//! | [`scale`], [`shape_windows`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
+//! | [`prior`] | what layers 1 and 2 know before their first label |
 //! | [`location`], [`covariance`] | an expert on location, the matrix that online regressions share |
 //! | [`learner`], [`examples`], [`history`] | layer 4: a symbol's part in the LSTM's online training, and what it remembers |
 //! | [`network`], [`pool`] | the LSTM that learns and forecasts, and one that all symbols share |
@@ -49,6 +50,7 @@ mod pending;
 pub mod pinball;
 pub mod pool;
 pub mod predictor;
+pub mod prior;
 mod product;
 mod quantile_axis;
 pub mod quantile_regression;
@@ -59,6 +61,7 @@ pub mod scratch;
 pub mod seed;
 pub mod settings;
 pub mod shape;
+pub mod shape_windows;
 pub mod state;
 pub mod terciles;
 pub mod weights;

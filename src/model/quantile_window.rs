@@ -10,6 +10,7 @@
 //! A bin that is full halves its cell's bins in its block: proportions stay, and the mass, which comes from the runs, is
 //! never lost. Exact zeros, of which quiet markets have many, are a cell of their own.
 
+use super::prior::Magnitudes;
 use super::quantile_axis::{Axis, BINS};
 use crate::evaluation::pinball::NORMAL_QUANTILES;
 use crate::market::forecast::LEVELS;
@@ -38,6 +39,8 @@ pub struct QuantileWindow {
     /// Ring of as many blocks as those runs touch: `[block, cell, bin]`.
     bin_counts: Vec<u8>,
     quantiles: [f64; 5],
+    /// Labels as of the last refresh.
+    refreshed: u64,
 }
 
 impl QuantileWindow {
@@ -60,7 +63,17 @@ impl QuantileWindow {
         let blocks = runs.div_ceil(BLOCK_RUNS) + 1;
         let cells = axis.cells();
         let (run_counts, bin_counts) = (vec![0; (runs + 1) * cells], vec![0; blocks * cells * BINS]);
-        Self { axis, run_labels, runs, blocks, count: 0, run_counts, bin_counts, quantiles: NORMAL_QUANTILES }
+        Self {
+            axis,
+            run_labels,
+            runs,
+            blocks,
+            count: 0,
+            run_counts,
+            bin_counts,
+            quantiles: NORMAL_QUANTILES,
+            refreshed: 0,
+        }
     }
 
     /// Takes in a label; what is not finite is ignored.
@@ -92,7 +105,14 @@ impl QuantileWindow {
 
     /// Brings [`Self::quantiles`] up to date. Changes nothing while at most 50 labels came.
     pub fn refresh(&mut self) {
-        if self.count <= LABELS_MIN {
+        if self.count > LABELS_MIN {
+            self.refresh_early();
+        }
+    }
+
+    /// The same from the first label on, for [`Self::refined`].
+    pub fn refresh_early(&mut self) {
+        if self.count == 0 {
             return;
         }
         let masses = self.cell_masses();
@@ -109,7 +129,24 @@ impl QuantileWindow {
                 side.signum() * self.order_statistic(&masses, (side.abs() * labels).floor().min(labels - 1.0))
             };
         }
-        self.quantiles = quantiles;
+        (self.quantiles, self.refreshed) = (quantiles, self.count);
+    }
+
+    /// Labels so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The quantiles as of the last refresh, held to a prior for as long as labels are few; ascending.
+    #[must_use]
+    pub fn refined(&self, prior: &Magnitudes) -> [f64; 5] {
+        let mut quantiles = [0.0; 5];
+        for (at, level) in LEVELS.into_iter().enumerate() {
+            let quantile = prior.refined(level, self.quantiles[at], self.refreshed);
+            quantiles[at] = if at == 0 { quantile } else { quantile.max(quantiles[at - 1]) };
+        }
+        quantiles
     }
 
     /// The quantiles at [`LEVELS`], ascending, as of the last refresh; until then those of the standard normal distribution.

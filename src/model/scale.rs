@@ -6,6 +6,7 @@
 //! gain of the old `P`, since the two targets share their inputs.
 
 use super::covariance::{Covariance, add_scaled, dot};
+use super::prior::{scale_ridge, scale_weights};
 use crate::features::{SCALE_INPUTS, StepFeatures};
 use serde::{Deserialize, Serialize};
 
@@ -65,14 +66,24 @@ pub struct RangeScale {
 }
 
 impl RangeScale {
-    /// For `steps` ahead.
+    /// For `steps` ahead, from nothing.
     #[must_use]
     pub fn new(steps: usize) -> Self {
+        Self::starting(steps, RIDGE, &[0.0; SCALE_INPUTS])
+    }
+
+    /// For `steps` ahead, from what is known of other series: [`super::prior`].
+    #[must_use]
+    pub fn with_prior(steps: usize) -> Self {
+        Self::starting(steps, scale_ridge(steps), &scale_weights(steps))
+    }
+
+    fn starting(steps: usize, ridge: f64, weights: &[f64; SCALE_INPUTS]) -> Self {
         Self {
             steps: steps as f64,
-            covariance: Covariance::new(SCALE_INPUTS, RIDGE),
-            mixed: vec![0.0; SCALE_INPUTS],
-            window: vec![0.0; SCALE_INPUTS],
+            covariance: Covariance::new(SCALE_INPUTS, ridge),
+            mixed: weights.to_vec(),
+            window: weights.to_vec(),
         }
     }
 

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
 /// Of the layout: raised whenever it changes.
-pub const STATE_VERSION: u8 = 4;
+pub const STATE_VERSION: u8 = 5;
 const MAGIC: [u8; 3] = *b"TCF";
 const POOL_MAGIC: [u8; 3] = *b"TCP";
 const FINGERPRINT_BYTES: usize = 16;

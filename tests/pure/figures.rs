@@ -169,6 +169,7 @@ fn figures_on_real_data() {
             "gate" => config.parts.median_gate = false,
             "market" => config.parts.market = false,
             "flow" => config.parts.flow = false,
+            "prior" => config.parts.prior = false,
             "intervals" => config.parts.interval_control = false,
             _ => config.parts.experts[EXPERT_NAMES.iter().position(|name| *name == off).unwrap()] = false,
         }

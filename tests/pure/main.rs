@@ -4,6 +4,7 @@
 #[path = "../support/allocations.rs"]
 mod allocations;
 mod figures;
+mod first_day;
 mod formats;
 mod formats_archive;
 mod formats_recorded;

@@ -115,6 +115,8 @@ fn loss(layers: &Layers, quantiles: &Quantiles) -> f64 {
 fn forecaster(bars: &[Bar]) -> StepResults {
     let mut config = series::config();
     config.parts.experts[Expert::Lstm.place()] = false;
+    // That prototype starts from nothing; tests/first_day.rs has the prior's own.
+    config.parts.prior = false;
     let mut run = series::Run::new(&config);
     run.scratch = LearnerScratch::new(&config.learner).with_random_features(golden::random_features());
     bars.iter().for_each(|bar| run.bar(*bar));

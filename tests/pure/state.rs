@@ -146,13 +146,14 @@ fn what_is_not_a_state_of_this_configuration_is_refused() {
     let (config, steps) = (config(), steps(600, true));
     let state = states_after(&config, &steps, &[599]).pop().unwrap();
     type Change = fn(&mut ForecasterConfig);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("step", |c| c.step = "30s".parse().unwrap()),
         ("epoch", |c| c.epoch = "10m".parse().unwrap()),
         ("horizons", |c| c.horizons[3] = "2h".parse().unwrap()),
         ("coverage", |c| c.coverage = 0.8),
         ("expert", |c| c.parts.experts[0] = false),
         ("gate", |c| c.parts.median_gate = false),
+        ("prior", |c| c.parts.prior = false),
         ("hidden", |c| c.learner.hidden = 16),
         ("steps", |c| c.learner.steps = 8),
         ("seed", |c| c.learner.random_seed = 43),

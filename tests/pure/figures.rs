@@ -1,4 +1,5 @@
-//! What the forecasts are worth on real data, judged as the recipe's figures are: not worse than its prototype's.
+//! What the forecasts are worth on real data, judged as the recipe's figures are: not worse than its prototype's, which starts
+//! from nothing. `tests/pure/first_day.rs` judges the start.
 
 use crate::series;
 use crate::series::{Bar, MarketSteps};
@@ -116,7 +117,8 @@ const PROTOTYPE: [(&str, [f64; 4]); 17] = [
     ("multi9 DOTUSDT", [0.9883, 0.9941, 0.9951, 0.9966]),
     ("multi9 LUNAUSDT", [0.9870, 0.9928, 0.9950, 0.9935]),
     ("multi7 BTCUSD", [0.9271, 0.9727, 0.9796, 0.9863]),
-    ("multi7 EOSUSD", [0.9540, 0.9547, 0.9499, 0.9406]),
+    // At 15 minutes the prototype, which starts from nothing, had .9499; with the prior it is .9506 here, and less at the others.
+    ("multi7 EOSUSD", [0.9540, 0.9547, 0.9502, 0.9406]),
     ("multi7 ETHUSD", [0.9561, 0.9745, 0.9757, 0.9700]),
     ("multi7 IOTUSD", [0.9581, 0.9468, 0.9417, 0.9324]),
     ("multi7 LTCUSD", [0.9509, 0.9485, 0.9420, 0.9387]),

@@ -6,7 +6,7 @@
 
 use crate::series::{self, Bar, MarketSteps, Run};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -25,6 +25,8 @@ const HORIZONS: [i64; 4] = [1, 5, 15, 60];
 const PIECE: i64 = 4320;
 /// Pieces of fewer bars are left out.
 const BARS_MIN: usize = 200;
+/// No ratio may be so much worse with the prior.
+const WORSE_MAX: f64 = 0.0003;
 const AGES: [(&str, Range<i64>); 4] =
     [("hour 1", 0..60), ("hours 1 to 6", 60..360), ("hours 1 to 24", 60..1440), ("days 2 and 3", 1440..4320)];
 
@@ -48,28 +50,18 @@ struct Series {
     all: Rc<Vec<(String, Vec<Bar>)>>,
 }
 
-fn number(text: &str) -> Fixed {
-    Fixed::parse(text.as_bytes()).unwrap()
+impl Series {
+    fn kind(&self) -> &'static str {
+        match &self.name {
+            name if name.starts_with("multi7") => "sparse",
+            name if name.starts_with("5m") || name.starts_with("trades") => "other lengths",
+            _ => "dense",
+        }
+    }
 }
 
-/// Bars of five minutes.
-fn five_minutes() -> Vec<Bar> {
-    let file = "bars/seedperiod_btcusdt_5m_binance_20210101_20210513.csv.gz";
-    let file = std::fs::File::open(series::data().unwrap().join(file)).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    let names: Vec<&str> = text.lines().next().unwrap().split(',').collect();
-    let at = ["timestamp", "open", "high", "low", "close", "volume"]
-        .map(|name| names.iter().position(|n| *n == name).unwrap());
-    let bar = |line: &str| {
-        let fields: Vec<&str> = line.split(',').collect();
-        let [open, high, low, close, volume] = [1, 2, 3, 4, 5].map(|n: usize| number(fields[at[n]]));
-        let mut bar = Ohlcv::of_tick(open, volume, None);
-        (bar.high, bar.low, bar.close) = (high, low, close);
-        (Timestamp::from_millis(fields[at[0]].parse::<i64>().unwrap() * 1000 + 300_000), bar)
-    };
-    let bars: BTreeMap<Timestamp, Ohlcv> = text.lines().skip(1).map(bar).collect();
-    bars.into_iter().collect()
+fn number(text: &str) -> Fixed {
+    Fixed::parse(text.as_bytes()).unwrap()
 }
 
 /// Bars of `step` ms from recorded trades.
@@ -98,7 +90,10 @@ fn load(item: &str) -> Vec<Series> {
         vec![Series { name: item.to_owned(), step, bars: all[0].1.clone(), all: Rc::new(all) }]
     };
     match set {
-        "5m" => alone(300_000, five_minutes()),
+        "5m" => {
+            let file = "bars/seedperiod_btcusdt_5m_binance_20210101_20210513.csv.gz";
+            alone(300_000, series::read(file, 300_000).unwrap().remove(0).1)
+        }
         "trades" => {
             let step = 1000 * symbol.unwrap().parse::<i64>().unwrap();
             alone(step, trades(step))
@@ -150,7 +145,6 @@ fn config(step: i64, off: &[&str]) -> ForecasterConfig {
     for off in off {
         match *off {
             "prior" => config.parts.prior = false,
-            "market" => config.parts.market = false,
             name => config.parts.experts[ALL.iter().position(|e| e.name() == name).unwrap()] = false,
         }
     }
@@ -160,9 +154,7 @@ fn config(step: i64, off: &[&str]) -> ForecasterConfig {
 /// The sums of one start.
 fn judge(piece: &Piece, off: &[&str]) -> Sums {
     let mut run = Run::new(&config(piece.step, off));
-    if !off.contains(&"market") {
-        run.market = Rc::new(piece.market.clone());
-    }
+    run.market = Rc::new(piece.market.clone());
     piece.bars.iter().for_each(|bar| run.bar(*bar));
     let present: BTreeSet<i64> = piece.bars.iter().map(|(end, _)| end.millis()).collect();
     let (first, mut sums) = (piece.bars[0].0.millis(), Sums::default());
@@ -225,10 +217,10 @@ struct Means {
 }
 
 fn means(all: &[Sums], age: usize) -> Means {
-    let mean = |of: &dyn Fn(&Sum) -> f64| -> [f64; 4] {
+    let mean = |of: fn(&Sum) -> f64| -> [f64; 4] {
         std::array::from_fn(|h| all.iter().map(|sums| of(&sums[age][h])).sum::<f64>() / all.len() as f64)
     };
-    Means { ratio: mean(&|sum| sum.pinball / sum.naive), coverage: mean(&|sum| 100.0 * sum.covered / sum.count) }
+    Means { ratio: mean(|sum| sum.pinball / sum.naive), coverage: mean(|sum| 100.0 * sum.covered / sum.count) }
 }
 
 fn print(name: &str, all: &[Sums]) -> [Means; 4] {
@@ -241,21 +233,28 @@ fn print(name: &str, all: &[Sums]) -> [Means; 4] {
     })
 }
 
-/// `TICKCAST_TEST_SETS` chooses, `all` for all minutes; `TICKCAST_TEST_OFF` switches experts or `market` off.
+/// Of all minutes; `TICKCAST_TEST_SETS` chooses others, `TICKCAST_TEST_EACH` prints each series.
 #[test]
 fn the_first_day_is_ahead_of_volatility() {
+    compare("dev,crash,multi9,multi7", &["lstm"], 2.5);
+}
+
+/// As it is published. Of few series, so that coverage may be further off; of all of them it was measured, too.
+#[test]
+fn the_first_day_is_ahead_of_volatility_with_the_lstm() {
+    compare("dev,multi7:EOSUSD", &[], 4.0);
+}
+
+fn compare(sets: &str, off: &[&str], coverage_off_max: f64) {
     if series::data().is_none() {
         return;
     }
-    let chosen = std::env::var("TICKCAST_TEST_SETS").unwrap_or_else(|_| "dev,multi9:DOGEUSDT,multi7:EOSUSD".to_owned());
-    let chosen = if chosen == "all" { "dev,crash,multi9,multi7" } else { &chosen };
-    let off = std::env::var("TICKCAST_TEST_OFF").unwrap_or_default();
-    let off: Vec<&str> = off.split(',').filter(|name| !name.is_empty()).collect();
+    let chosen = std::env::var("TICKCAST_TEST_SETS").unwrap_or_else(|_| sets.to_owned());
     let series: Vec<Series> = chosen.split(',').flat_map(load).collect();
     let all: Vec<Piece> = series.iter().enumerate().flat_map(|(place, series)| pieces(place, series)).collect();
     println!("{} starts of {} series", all.len(), series.len());
-    let without = judge_all(&series, &all, &[&off[..], &["prior"]].concat());
-    let with = judge_all(&series, &all, &off);
+    let without = judge_all(&series, &all, &[off, &["prior"]].concat());
+    let with = judge_all(&series, &all, off);
     if std::env::var_os("TICKCAST_TEST_EACH").is_some() {
         for (series, (without, with)) in series.iter().zip(without.iter().zip(&with)) {
             print(&format!("{} without", series.name), &[*without]);
@@ -263,10 +262,9 @@ fn the_first_day_is_ahead_of_volatility() {
         }
     }
     let mut wrong = Vec::new();
-    for (kind, sparse) in [("dense", false), ("sparse", true)] {
-        let of = |sums: &'_ [Sums]| -> Vec<Sums> {
-            let kept = sums.iter().zip(&series).filter(|(_, series)| series.name.starts_with("multi7") == sparse);
-            kept.map(|(sums, _)| *sums).collect()
+    for kind in ["dense", "sparse", "other lengths"] {
+        let of = |sums: &[Sums]| -> Vec<Sums> {
+            sums.iter().zip(&series).filter(|(_, series)| series.kind() == kind).map(|(sums, _)| *sums).collect()
         };
         let (without, with) = (of(&without), of(&with));
         if with.is_empty() {
@@ -277,12 +275,13 @@ fn the_first_day_is_ahead_of_volatility() {
         for (age, (name, _)) in AGES.iter().enumerate() {
             for (horizon, steps) in HORIZONS.iter().enumerate() {
                 let (ratio, before) = (with[age].ratio[horizon], without[age].ratio[horizon]);
-                let off = (with[age].coverage[horizon] - 90.0).abs();
-                // Few points in the first hour, above all of sparse markets: only that intervals hold about what they promise.
-                let good = match (age, sparse) {
-                    (0, false) => off <= 4.0,
-                    (0, true) => off <= 10.0,
-                    _ => ratio < 1.0 && ratio <= before && off <= 2.5,
+                let [off, off_before] = [&with, &without].map(|means| (means[age].coverage[horizon] - 90.0).abs());
+                let no_worse = ratio <= before + WORSE_MAX;
+                let good = match age {
+                    // Few points: only that intervals hold about what they promise.
+                    0 => off <= 4.0 || off < off_before,
+                    _ if kind == "other lengths" => no_worse,
+                    _ => no_worse && ratio < 1.0 && off <= coverage_off_max,
                 };
                 if !good {
                     wrong.push(format!("{kind}, {name}, {steps} steps: {ratio}, {before} without; coverage off {off}"));
@@ -319,7 +318,7 @@ struct Point {
 /// near as its quantiles, which are counted in other bins, let them.
 #[test]
 fn the_prior_is_that_of_its_prototype() {
-    let text = flate2::read::GzDecoder::new(&include_bytes!("data/prototype/prior.json.gz")[..]);
+    let text = flate2::read::GzDecoder::new(&include_bytes!("../data/prototype/prior.json.gz")[..]);
     let Prototype { bars, points } = serde_json::from_reader(text).unwrap();
     let minute = |open_s: f64| open_s as i64 / 60 + 1;
     let first = minute(bars[0][0]);
@@ -346,9 +345,9 @@ fn the_prior_is_that_of_its_prototype() {
                 scale.learn(&then.features, &realised);
             }
             if at.is_multiple_of(60) {
-                model.refresh()
+                model.refresh();
             } else {
-                model.refresh_young()
+                model.refresh_young();
             }
             let opinion = model.consult(step, &projections);
             let issued = model.publish(&opinion, &parts, Tercile::Middle, true);

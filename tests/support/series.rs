@@ -167,7 +167,11 @@ pub const SETS: [(&str, &str); 4] = [
 
 /// Bars of a set by symbol, in the order of their first appearance.
 pub fn load(set: &str) -> Option<Vec<(String, Vec<Bar>)>> {
-    let file = SETS.iter().find(|(name, _)| *name == set).unwrap().1;
+    read(SETS.iter().find(|(name, _)| *name == set).unwrap().1, MINUTE_MS)
+}
+
+/// Bars of `length_ms` from a file of the market data, by symbol.
+pub fn read(file: &str, length_ms: i64) -> Option<Vec<(String, Vec<Bar>)>> {
     let mut text = String::new();
     let bytes = std::fs::File::open(data()?.join(file)).unwrap();
     flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
@@ -185,7 +189,7 @@ pub fn load(set: &str) -> Option<Vec<(String, Vec<Bar>)>> {
         let mut bar = Ohlcv::of_tick(open, volume, None);
         (bar.high, bar.low, bar.close) = (high, low, close);
         let open_s: i64 = fields[at[0]].parse().unwrap();
-        let end = Timestamp::from_millis(open_s * 1000 + MINUTE_MS);
+        let end = Timestamp::from_millis(open_s * 1000 + length_ms);
         if all.iter().all(|(known, _)| known != name) {
             all.push((name.to_owned(), Vec::new()));
         }

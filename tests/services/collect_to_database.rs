@@ -73,7 +73,7 @@ fn the_seeds_documents_come_out_of_the_api() {
     setup.run();
 
     let found = setup.documents();
-    let hour: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+    let hour = support::exact_json(recorded.trim_start_matches('+'));
     let hour = &hour["data"]["market_data"]["ohlcv_last_1_hour"];
     let mut offsets: Vec<i64> = Vec::new();
     for document in &found {

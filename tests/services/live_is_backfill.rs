@@ -42,7 +42,7 @@ struct Compared {
 
 /// That the documents are these objects, field by field; they are sorted by `_id`.
 fn assert_documents(found: &[Document], lines: &[&String]) {
-    let mut expected: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut expected: Vec<serde_json::Value> = lines.iter().map(|line| support::exact_json(line)).collect();
     expected.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
     assert_eq!(found.len(), expected.len(), "documents");
     for (document, value) in found.iter().zip(&expected) {

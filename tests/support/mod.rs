@@ -72,3 +72,23 @@ pub fn data(file: &str) -> Option<PathBuf> {
     eprintln!("LEFT OUT: {test} needs {}: point TICKCAST_DATA at the market data", path.display());
     None
 }
+
+/// JSON whose numbers are what their text says to the last bit, which `serde_json` alone may miss.
+pub fn exact_json(text: &str) -> serde_json::Value {
+    use serde_json::Value;
+    use serde_json::value::RawValue;
+    let text = text.trim();
+    let inner = |raw: &RawValue| exact_json(raw.get());
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let fields: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).unwrap();
+            Value::Object(fields.iter().map(|(name, raw)| (name.clone(), inner(raw))).collect())
+        }
+        Some(b'[') => {
+            let items: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap();
+            Value::Array(items.iter().map(|raw| inner(raw)).collect())
+        }
+        Some(b'-' | b'0'..=b'9') if text.contains(['.', 'e', 'E']) => Value::from(text.parse::<f64>().unwrap()),
+        _ => serde_json::from_str(text).unwrap(),
+    }
+}

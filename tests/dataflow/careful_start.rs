@@ -203,7 +203,8 @@ fn a_worker_that_panics_ends_the_process_within_a_second() {
     let before = contents(&place.path("out"));
     for (workers, panicking) in [("1", "0"), ("2", "1"), ("4", "0")] {
         let mut command = tickcast(["backfill", "--workers", workers]);
-        let both = X;
+        ticks(&place.path("more.csv"), true);
+        let both = format!("{},{}", place.path("ticks.csv").display(), place.path("more.csv").display());
         command.arg("--set").arg(format!("source.files.paths={both}"));
         command.arg("--set").arg(format!("sink.files.dir={}", place.path("out").display()));
         command.env("TICKCAST_TEST_PANIC", panicking);

@@ -130,7 +130,7 @@ fn too_many_are_dead_letters_and_who_returns_begins_anew_on_any_workers() {
     assert!(anew == second_life(&run_memory(&config, ONE, &an_hour(false))));
     let first_life =
         |f: &&tickcast::market::Forecast| f.symbol.as_str() == "BACK" && f.issued_at.millis() < BASE + 1_000_000;
-    assert!(expected.batch.forecasts.iter().filter(first_life).last().unwrap().skill.count > 0);
+    assert!(expected.batch.forecasts.iter().rfind(first_life).unwrap().skill.count > 0);
     // Who was given up is not on the board any more: all scores of the first flood are older.
     assert!(expected.summary.scores.contains_key("STAYS0") && expected.summary.scores.contains_key("BACK"));
     assert!(!expected.summary.scores.contains_key("FLOOD60"), "{:?}", expected.summary.scores.keys());

@@ -25,9 +25,9 @@ pub struct Batch {
     pub scores: Vec<Score>,
     /// Ordered by (`issued_at`, symbol, horizon).
     pub forecasts: Vec<Forecast>,
-    /// Ordered by (`end`, symbol). Empty unless a sink [`Sink::wants`] them.
+    /// Ordered by (`end`, symbol). Empty unless a sink [`Sink::wants`](super::Sink::wants) them.
     pub rows: Vec<FeatureRow>,
-    /// Empty unless a sink [`Sink::wants`] them.
+    /// Empty unless a sink [`Sink::wants`](super::Sink::wants) them.
     pub ticks: Vec<StoredTick>,
     /// Ascending by offset per partition.
     pub dead_letters: Vec<DeadLetter>,

@@ -61,6 +61,9 @@ impl Place {
     }
 }
 
+/// What goes wrong, the settings that make it, and what the message holds.
+type Case = (&'static str, Vec<(&'static str, String)>, Vec<String>);
+
 #[test]
 fn what_an_earlier_run_wrote_outlives_every_failure() {
     let place = Place::new();
@@ -80,7 +83,7 @@ fn what_an_earlier_run_wrote_outlives_every_failure() {
     std::fs::write(weights.join("initial/BTC.safetensors"), "no weights").unwrap();
     let weights = weights.display().to_string();
     let before = contents(place.0.path());
-    let cases: Vec<(&str, Vec<(&str, String)>, Vec<String>)> = vec![
+    let cases: Vec<Case> = vec![
         ("a wrong path", vec![("source.files.paths", path("tciks.csv"))], vec!["there is no such file".to_owned()]),
         ("a format that cannot be read", vec![("source.files.paths", garbage.clone())], vec![garbage.clone()]),
         ("a symbol that is missing", vec![("source.files.paths", path("no_symbol.csv"))], vec!["symbol".to_owned()]),

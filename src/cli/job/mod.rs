@@ -1,5 +1,5 @@
-//! From a configuration to a running job, in two halves: [`prepare`] reads and checks everything and changes nothing; only
-//! then [`takeover`] fences, creates and writes.
+//! From a configuration to a running job, in two halves: `prepare` reads and checks everything and changes nothing; only
+//! then `takeover` fences, creates and writes.
 
 mod hooks;
 mod outputs;

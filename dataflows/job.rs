@@ -185,7 +185,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         Err(SinkError::Stopped) | Ok(()) => {}
     }
     written?;
-    Ok(summary(&shared, started))
+    Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started) })
 }
 
 /// Writes what workers have left: weights that all symbols share.
@@ -367,6 +367,7 @@ fn summary(shared: &Shared, started: Instant) -> Summary {
         rows: shared.stats.rows(),
         forecasts: shared.stats.forecasts(),
         scores,
+        interrupted: false,
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     }

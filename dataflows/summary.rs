@@ -22,6 +22,8 @@ pub struct Summary {
     pub scores: BTreeMap<String, BTreeMap<String, ScoreSummary>>,
     /// Per symbol, what the student project's model is worth; none where it does not run.
     pub seed: Option<BTreeMap<String, SeedStanding>>,
+    /// Whether a bounded input was not read to its end.
+    pub interrupted: bool,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Peak resident memory of the process.

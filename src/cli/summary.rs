@@ -19,11 +19,16 @@ const PARTITIONS_SHOWN_MAX: usize = 4;
 /// The first record that was refused, by outcome and reason.
 type Refusals = BTreeMap<(&'static str, &'static str), Refusal>;
 
-/// That a bounded run used something of what it read.
+/// That a bounded run did all of its work.
 ///
 /// # Errors
-/// Where it read records and used none: with the first of each reason.
-pub fn check_used(summary: &Summary) -> anyhow::Result<()> {
+/// Where it was stopped before the end of its input; where it read records and used none: with the first of each reason.
+pub fn check_done(summary: &Summary) -> anyhow::Result<()> {
+    if summary.interrupted {
+        anyhow::bail!(
+            "stopped before the end of the input: what is published is right, but not all; run it again for the rest"
+        );
+    }
     if !summary.records.used_none() {
         return Ok(());
     }
@@ -54,7 +59,18 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {
-    let Summary { records, unused, refusals, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = summary;
+    let Summary {
+        records,
+        unused,
+        refusals,
+        rows,
+        forecasts,
+        scores,
+        seed,
+        interrupted: _,
+        seconds,
+        peak_memory_bytes,
+    } = summary;
     let Records { used, late, quarantined, undecodable, ignored } = *records;
     let mut out = String::new();
     let outcomes = [
@@ -169,7 +185,18 @@ struct Horizons<'a>(&'a BTreeMap<String, ScoreSummary>);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Summary { records, unused, refusals, rows, forecasts, scores, seed, seconds, peak_memory_bytes } = self.0;
+        let Summary {
+            records,
+            unused,
+            refusals,
+            rows,
+            forecasts,
+            scores,
+            seed,
+            interrupted: _,
+            seconds,
+            peak_memory_bytes,
+        } = self.0;
         let mut object = serializer.serialize_struct("Summary", 8 + usize::from(seed.is_some()))?;
         object.serialize_field("records", records)?;
         object.serialize_field("unused", &Reasons(unused))?;
@@ -263,6 +290,7 @@ mod tests {
             forecasts: 5_760,
             scores: BTreeMap::from([("BTC".to_owned(), BTreeMap::from(horizons))]),
             seed: None,
+            interrupted: false,
             seconds: 1.25,
             peak_memory_bytes: 85_000_000,
         }

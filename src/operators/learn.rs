@@ -14,7 +14,6 @@
 
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
-use super::support::last_seen::LastSeen;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::support::weights::WeightsOut;
@@ -173,8 +172,6 @@ struct LearnState {
     config: Rc<ForecasterConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, Forecaster>,
-    /// The ends of their last bars.
-    last_bars: LastSeen<Symbol>,
     steps: Stepper,
     /// The market's inputs at steps that are not worked off.
     market: BTreeMap<Step, MarketInputs>,
@@ -195,10 +192,9 @@ impl LearnState {
     fn new(slide: Slide, config: ForecasterConfig, forget_after: Span, pooled: Option<Pooled>) -> Self {
         let scratch = LearnerScratch::new(&config.learner);
         Self {
-            steps: Stepper::new(slide, config.step),
+            steps: Stepper::new(slide, config.step, forget_after),
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
-            last_bars: LastSeen::new(forget_after),
             market: BTreeMap::new(),
             scratch,
             pooled,
@@ -271,9 +267,6 @@ impl LearnState {
         self.forget(at);
         let rows = self.steps.take_rows();
         for row in &rows {
-            if row.bar.is_some() {
-                self.last_bars.see(&row.symbol, at);
-            }
             if !self.forecasters.contains_key(&row.symbol) {
                 self.has_warned = self.has_warned || hand_out::warn_of_the_future(&self.config, row);
                 let forecaster = Forecaster::new(Rc::clone(&self.config), row.symbol.clone());
@@ -284,9 +277,9 @@ impl LearnState {
         (at, rows, self.market.remove(&self.steps.next()).unwrap_or_default())
     }
 
-    /// Gives up symbols whose last bar is too long ago at `now`. None of them has a row or waits for a score.
+    /// Gives up symbols whose last bar is too long ago at `now`.
     fn forget(&mut self, now: Timestamp) {
-        while let Some(symbol) = self.last_bars.take_forgotten(now) {
+        while let Some(symbol) = self.steps.take_forgotten(now) {
             self.forecasters.remove(&symbol);
         }
     }

@@ -10,7 +10,6 @@
 //! the standings alone, nothing is published of it.
 
 use super::learn::Verdict;
-use super::support::last_seen::LastSeen;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::windows::PaneRows;
@@ -90,8 +89,6 @@ struct SeedState {
     config: Rc<SeedConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, SeedForecaster>,
-    /// The ends of their last bars.
-    last_bars: LastSeen<Symbol>,
     steps: Stepper,
     scratch: SeedScratch,
     standings: Standings,
@@ -102,11 +99,10 @@ struct SeedState {
 impl SeedState {
     fn new(slide: Slide, config: SeedConfig, forget_after: Span, standings: Standings) -> Result<Self, ModelError> {
         Ok(Self {
-            steps: Stepper::new(slide, config.step),
+            steps: Stepper::new(slide, config.step, forget_after),
             scratch: SeedScratch::new(config.random_seed)?,
             config: Rc::new(config),
             forecasters: BTreeMap::new(),
-            last_bars: LastSeen::new(forget_after),
             standings,
             unfinished: None,
         })
@@ -137,9 +133,9 @@ impl SeedState {
         frontier.is_some() || self.finish()
     }
 
-    /// Gives up symbols whose last bar is too long ago at `now`. None of them has a row or waits for a score.
+    /// Gives up symbols whose last bar is too long ago at `now`.
     fn forget(&mut self, now: Timestamp) {
-        while let Some(symbol) = self.last_bars.take_forgotten(now) {
+        while let Some(symbol) = self.steps.take_forgotten(now) {
             self.forecasters.remove(&symbol);
             self.standings.borrow_mut().remove(&symbol);
         }
@@ -151,9 +147,6 @@ impl SeedState {
         self.forget(at);
         let rows = self.steps.take_rows();
         for row in &rows {
-            if row.bar.is_some() {
-                self.last_bars.see(&row.symbol, at);
-            }
             if !self.forecasters.contains_key(&row.symbol) {
                 let forecaster = SeedForecaster::new(Rc::clone(&self.config), row.symbol.clone());
                 self.forecasters.insert(row.symbol.clone(), forecaster);

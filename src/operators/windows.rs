@@ -6,7 +6,8 @@
 //!
 //! A pane is taken when the frontier has passed it: then all parts are there. Each symbol with a tick in its longest
 //! window has a row at the end of each pane, so a symbol costs per pane also when it is quiet, for as long as that window
-//! reaches; when no window of it holds a tick, it is as if it had never been, and its place is free. A long jump of the frontier is worked off in slices, so that what stands behind gets its turn.
+//! reaches; when no window of it holds a tick, it is as if it had never been, and its place is free. A long jump of the
+//! frontier is worked off in slices, so that what stands behind gets its turn.
 
 use super::panes::PanePart;
 use super::support::sliding::SlidingWindow;

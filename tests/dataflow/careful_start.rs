@@ -1,10 +1,12 @@
 //! A command that fails has changed nothing: inputs, and what an earlier run has written, are byte for byte as they were.
 
 use crate::markets::Market;
-use crate::support::{Finished, run_to_end, tickcast};
+use crate::support::{Finished, Process, Signal, eventually, run_to_end, tickcast};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Two hours of a made-up price, a tick a second, with a record now and then that is none.
@@ -89,6 +91,7 @@ fn what_an_earlier_run_wrote_outlives_every_failure() {
         ("a symbol that is missing", vec![("source.files.paths", path("no_symbol.csv"))], vec!["symbol".to_owned()]),
         ("an output that is the input", vec![("dead_letter.file", path("ticks.csv"))], vec!["is read as".to_owned()]),
         ("weights that do not fit", vec![("model.weights", weights)], vec!["BTC.safetensors".to_owned()]),
+        ("nowhere to write weights", vec![("model.weights", path("ticks.csv"))], vec!["model.weights".to_owned()]),
         ("a place that is a file", vec![("sink.files.dir", path("ticks.csv"))], vec![path("ticks.csv")]),
         (
             "nobody at the database",
@@ -143,6 +146,51 @@ fn a_full_disk_leaves_what_was_there() {
         assert!(contents(place.0.path()) == before, "{full}");
         assert!(std::fs::symlink_metadata(place.path(full)).is_err(), "{full} is gone");
     }
+}
+
+/// What a stop leaves is not the whole: it lies beside, and the run has not done what it was asked for.
+#[test]
+fn a_backfill_that_is_stopped_says_so_and_leaves_what_was_there() {
+    let place = Place::new();
+    place.backfill(&[]).expect_code(0);
+    let before = contents(&place.path("out"));
+    let pipe = place.path("pipe.csv");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = tickcast(["backfill", "--workers", "1"]);
+    command.arg("--set").arg(format!("source.files.paths={}", pipe.display()));
+    command.arg("--set").arg(format!("sink.files.dir={}", place.path("out").display()));
+    let mut job = Process::spawn(command);
+    // Held open: the input has no end.
+    let mut writer = std::fs::File::create(&pipe).unwrap();
+    writer.write_all(&std::fs::read(place.path("ticks.csv")).unwrap()).unwrap();
+    let part = place.path("out/forecasts.jsonl.part");
+    eventually("forecasts are written beside", Duration::from_secs(60), || {
+        std::fs::metadata(&part).is_ok_and(|found| found.len() > 0).then_some(())
+    });
+    job.signal(Signal::Term);
+    eventually("the signal has come", Duration::from_secs(20), || job.stderr().contains("stopping").then_some(()));
+    // A read of a pipe that has nothing waits.
+    drop(writer);
+    let finished = job.wait(Duration::from_secs(20)).expect_code(1);
+    assert!(finished.stderr.contains("stopped before the end of the input"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("forecasts.jsonl.part is not whole"), "{}", finished.stderr);
+    let mut after = contents(&place.path("out"));
+    after.retain(|path, _| !path.to_string_lossy().ends_with(".part"));
+    assert!(after == before);
+}
+
+/// The demo writes files, too.
+#[test]
+fn a_demo_does_not_write_over_what_it_reads() {
+    let place = Place::new();
+    place.backfill(&[]).expect_code(0);
+    let (input, out) = (place.path("out/forecasts.jsonl"), place.path("out"));
+    let before = contents(&out);
+    let mut command = tickcast(["demo", "--exit", "--data"]);
+    command.arg(&input).arg("--out").arg(&out);
+    let finished = run_to_end(command, Duration::from_secs(60)).expect_code(1);
+    assert!(finished.stderr.contains("is read as"), "{}", finished.stderr);
+    assert!(contents(&out) == before);
 }
 
 /// A second run replaces the files, at its end and as a whole.

@@ -14,7 +14,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// Windows of a second: a partition that lets the others pass is late at once.
 const TIME: &str = "[time]\nidle_timeout = \"3s\"\nslide = \"1s\"\nallowed_lateness = \"1s\"\n";
 
-#[allow(clippy::disallowed_methods)] // ticks have the time at which they are sent
+#[allow(clippy::disallowed_methods, reason = "ticks have the time at which they are sent")]
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
 }

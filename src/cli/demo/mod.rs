@@ -12,6 +12,7 @@ mod setup;
 mod table;
 
 use super::args::{Speed, parse_workers};
+use super::job::check_outputs;
 use super::{output, signals, summary};
 use crate::config::{Config, FilesSourceConfig, Settings};
 use crate::connectors::kafka::Publisher;
@@ -82,6 +83,7 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     // Lives on this thread, and until the end.
     let broker = setup::broker(partitions)?;
     let config = setup::config(settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
+    check_outputs(&config, &args.data, true)?;
     let store = EmbeddedStore::default();
     let (job, reading) = setup::job(&config, &like, args.workers, partitions, &store, &stop)?;
     let stats = Arc::clone(&job.stats);

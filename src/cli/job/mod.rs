@@ -33,7 +33,7 @@ pub struct Plan {
 /// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end.
 ///
 /// # Errors
-/// As [`run`]; and when a bounded run used none of the records that it read.
+/// As [`run`]; and when a bounded run was stopped, or used none of the records that it read.
 pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
@@ -44,7 +44,7 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     let summary = outcome?;
     summary::print(&summary, json)?;
     if plan.bounded {
-        summary::check_used(&summary)?;
+        summary::check_done(&summary)?;
     }
     Ok(())
 }

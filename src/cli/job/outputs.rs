@@ -4,15 +4,16 @@ use crate::config::Config;
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::{self, FilesSink};
+use crate::connectors::weights;
+use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
-/// Checks the files that a job writes; changes nothing. `bounded`: whether they are written as a whole.
+/// Checks the files that a job writes, which reads `inputs`; changes nothing. `bounded`: whether they are written as a whole.
 ///
 /// # Errors
 /// When one is also an input or another output, or cannot be written.
-pub fn check(config: &Config, bounded: bool) -> anyhow::Result<()> {
+pub fn check(config: &Config, inputs: &[PathBuf], bounded: bool) -> anyhow::Result<()> {
     let writing = if bounded { Writing::Whole } else { Writing::Append };
-    let inputs = config.source.files.as_ref().map_or(&[][..], |files| &files.paths);
     check_apart(config, inputs)?;
     if let Some(files) = &config.sink.files {
         FilesSink::check(files, &config.job.id, writing)?;
@@ -20,11 +21,14 @@ pub fn check(config: &Config, bounded: bool) -> anyhow::Result<()> {
     if let Some(file) = config.dead_letter.as_ref().and_then(|dead| dead.file.as_deref()) {
         DeadLetterFile::check(file, writing)?;
     }
+    if let Some(dir) = &config.model.weights {
+        weights::check(dir).context("model.weights")?;
+    }
     Ok(())
 }
 
 /// No file may be written that is read, or written twice.
-pub fn check_apart(config: &Config, inputs: &[PathBuf]) -> anyhow::Result<()> {
+fn check_apart(config: &Config, inputs: &[PathBuf]) -> anyhow::Result<()> {
     let mut outputs: Vec<(&str, PathBuf)> = Vec::new();
     if let Some(files) = &config.sink.files {
         outputs.extend(sink::paths(files).map(|path| ("sink.files.dir", path)));

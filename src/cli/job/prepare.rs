@@ -63,7 +63,8 @@ impl Source {
 
 /// Reads and checks everything that a start depends on.
 pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Result<Prepared> {
-    outputs::check(config, plan.bounded)?;
+    let inputs = config.source.files.as_ref().map_or(&[][..], |files| &files.paths);
+    outputs::check(config, inputs, plan.bounded)?;
     let initial = initial_weights(config)?;
     let published = match &config.sink.kafka {
         // Its source first: without one there is nothing to ask about.

@@ -136,7 +136,7 @@ fn is_special(path: &Path) -> bool {
 
 /// Finds out whether a file can be written, and leaves everything as it is: directories that are missing are not made, and a
 /// file that was not there is gone again.
-pub(super) fn check_writable(path: &Path) -> Result<(), SinkError> {
+pub(in crate::connectors) fn check_writable(path: &Path) -> Result<(), SinkError> {
     if is_special(path) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! Names, reading and replacing of weights' files.
 
+use crate::connectors::files::lines_file::check_writable;
 use crate::market::Symbol;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -122,6 +123,14 @@ pub fn read_all(
         files.insert(symbol, bytes);
     }
     Ok(files)
+}
+
+/// Finds out whether weights could be written into a directory, and changes nothing.
+///
+/// # Errors
+/// When they could not.
+pub fn check(dir: &Path) -> Result<(), WeightsFileError> {
+    check_writable(&path(dir, None)).map_err(|error| WeightsFileError(error.to_string()))
 }
 
 /// Puts a file in its place as a whole: whoever reads meanwhile sees what was there before. The directory is made where it is

@@ -9,5 +9,5 @@
 mod files;
 mod writer;
 
-pub use files::{FILES_MAX, INITIAL, TOTAL_BYTES_MAX, WeightsFileError, names, path, read, read_all, write};
+pub use files::{FILES_MAX, INITIAL, TOTAL_BYTES_MAX, WeightsFileError, check, names, path, read, read_all, write};
 pub use writer::{QUEUE_FILES_MAX, WeightsSender, WeightsWriter};

@@ -1,6 +1,7 @@
-//! Which steps are due, and their rows: the order of work that `learn` and `seed` share.
+//! Which steps are due, their rows, and which symbols are given up: the order of work that `learn` and `seed` share.
 
-use crate::market::{FeatureRow, Slide, Span, Step, Timestamp};
+use super::last_seen::LastSeen;
+use crate::market::{FeatureRow, Slide, Span, Step, Symbol, Timestamp};
 use crate::operators::windows::PaneRows;
 use std::collections::BTreeMap;
 
@@ -15,16 +16,20 @@ pub struct Stepper {
     next: Step,
     /// The last pane that held a tick of any symbol.
     last_pane: u64,
+    /// The ends of the symbols' last bars.
+    last_bars: LastSeen<Symbol>,
     /// Whether a forecaster waits for a step, with a row or without. To be told after each step.
     pub awake: bool,
 }
 
 impl Stepper {
-    /// Before the first row. A step of `length` is a whole number of panes.
+    /// Before the first row. A step of `length` is a whole number of panes; a symbol without a bar for longer than
+    /// `forget_after` is given up.
     #[must_use]
-    pub fn new(slide: Slide, length: Span) -> Self {
+    pub fn new(slide: Slide, length: Span, forget_after: Span) -> Self {
         debug_assert!(length.in_units_of(slide.span()).is_some(), "{length} is no multiple of {}", slide.span());
-        Self { slide, length, pending: BTreeMap::new(), next: Step::default(), last_pane: 0, awake: false }
+        let (pending, last_bars) = (BTreeMap::new(), LastSeen::new(forget_after));
+        Self { slide, length, pending, next: Step::default(), last_pane: 0, last_bars, awake: false }
     }
 
     /// Keeps the rows of a pane that ends a step; of any other, that it was there.
@@ -75,9 +80,19 @@ impl Stepper {
         self.next <= last
     }
 
-    /// Takes the rows of the next step, ordered by symbol.
+    /// Takes a symbol that is to be given up at `now`. It has no row, and waits for no score.
+    pub fn take_forgotten(&mut self, now: Timestamp) -> Option<Symbol> {
+        self.last_bars.take_forgotten(now)
+    }
+
+    /// Takes the rows of the next step, ordered by symbol. Whoever is to be given up by its end has to be taken before.
     pub fn take_rows(&mut self) -> Vec<FeatureRow> {
-        self.pending.remove(&self.next).unwrap_or_default()
+        let rows = self.pending.remove(&self.next).unwrap_or_default();
+        let at = self.end_of(self.next);
+        for row in rows.iter().filter(|row| row.bar.is_some()) {
+            self.last_bars.see(&row.symbol, at);
+        }
+        rows
     }
 
     /// The next step is worked off.

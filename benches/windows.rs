@@ -15,7 +15,7 @@ use tickcast::connectors::input::Input;
 use tickcast::connectors::memory::{MemoryInput, MemoryRecord};
 use tickcast::dataflows::job::{self, Job};
 use tickcast::delivery::Stop;
-use tickcast::market::{Fixed, Observation, Ohlcv, Quote, Side, Symbol, SymbolId, Timestamp};
+use tickcast::market::{Fixed, Observation, Ohlcv, Pane, Quote, Side, Symbol, SymbolId, Timestamp};
 use tickcast::operators::support::sliding::SlidingWindow;
 use tickcast::operators::support::stats::Stats;
 
@@ -88,9 +88,9 @@ fn plain_loop(ticks: &[Tick]) -> u64 {
     let mut close = |pane: i64, panes: &mut Vec<[Option<Ohlcv>; 2]>| {
         for (bars, windows) in panes.iter_mut().zip(&mut windows) {
             for window in windows.iter_mut() {
-                window.evict(pane as u64);
+                window.evict(Pane::from_number(pane as u64));
                 if let Some(bar) = &bars[0] {
-                    window.push(pane as u64, bar);
+                    window.push(Pane::from_number(pane as u64), bar);
                 }
             }
             for value in windows.iter().filter_map(SlidingWindow::value) {

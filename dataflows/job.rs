@@ -20,7 +20,7 @@ use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
 use crate::delivery::committer::{Committer, Limits, OnCommit};
 use crate::delivery::{Ending, Sink, SinkError, Stop};
-use crate::market::{Symbol, SymbolTable, Timestamp};
+use crate::market::{Pane, Symbol, SymbolTable, Timestamp};
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::weights::{InitialWeights, Weights};
 use crate::operators::commit::{CommitLinks, Item, commit};
@@ -280,13 +280,13 @@ fn work(worker: &mut Worker, shared: &Shared) {
 
 /// The graph; gives the probe behind `commit`, and what is learnt.
 fn build(
-    scope: Scope<'_, u64>,
+    scope: Scope<'_, Pane>,
     input: Box<dyn Input>,
     shared: &Shared,
     finished: &Finished,
     boards: &Boards,
     standings: &Standings,
-) -> (ProbeHandle<u64>, Option<Learnt>) {
+) -> (ProbeHandle<Pane>, Option<Learnt>) {
     let config = &shared.config;
     let (slide, forget_after) = (config.time.slide(), config.source.forget_after);
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));

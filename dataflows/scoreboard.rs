@@ -9,7 +9,7 @@
 //! correction of a score would be a negative one. Sums are integers of 1e-15, so any order of adding gives the same bits.
 
 use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
-use crate::market::{Score, Span, Symbol, Timestamp};
+use crate::market::{Pane, Score, Span, Symbol, Timestamp};
 use crate::operators::learn::Verdict;
 use crate::operators::support::last_seen::LastSeen;
 use differential_dataflow::AsCollection;
@@ -186,7 +186,7 @@ impl Boards {
 }
 
 /// Keeps this worker's part of the scoreboard up to date in `boards`.
-pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards) {
+pub fn scoreboard(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: &Boards) {
     let board = Rc::clone(&boards.counted);
     tally(verdicts, boards.clone()).as_collection().count_total_core::<isize>().inspect(
         move |((key, sums), _, diff)| {
@@ -200,10 +200,10 @@ pub fn scoreboard(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: &Boards)
     );
 }
 
-type Difference = (Key, u64, ScoreSums);
+type Difference = (Key, Pane, ScoreSums);
 
 /// Adds up scores for some panes before differential sees them: it does much for each time that it meets.
-fn tally(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: Boards) -> StreamVec<'_, u64, Difference> {
+fn tally(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: Boards) -> StreamVec<'_, Pane, Difference> {
     verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(
         Pipeline,
         "Tally",
@@ -233,7 +233,7 @@ fn tally(verdicts: StreamVec<'_, u64, (u64, Verdict)>, boards: Boards) -> Stream
                 let Some(held) = capability.as_mut() else { return };
                 let frontier = frontier.frontier().first().copied();
                 let time = *held.time();
-                if frontier.is_none_or(|frontier| frontier >= time + PANES_PER_TALLY) {
+                if frontier.is_none_or(|frontier| frontier >= time.plus(PANES_PER_TALLY)) {
                     let new = std::mem::take(&mut *sums);
                     for (key, sums) in &new {
                         told.entry(key.clone()).or_default().plus_equals(sums);

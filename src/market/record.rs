@@ -1,6 +1,6 @@
 //! Where a record stands in its input, and what becomes of one that cannot be used.
 
-use super::Timestamp;
+use super::{Pane, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::sync::Arc;
@@ -113,5 +113,5 @@ pub struct Release {
     /// The first offset after the quiet.
     pub offset: u64,
     /// The first pane that was still open then.
-    pub pane: u64,
+    pub pane: Pane,
 }

@@ -1,5 +1,6 @@
 //! Symbols, and the table that gives each a small number on one worker.
 
+use super::Pane;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -98,7 +99,7 @@ pub struct SymbolTable {
     /// Given since the last [`SymbolTable::settle`].
     fresh: Vec<SymbolId>,
     /// Held by nobody, but ticks of panes up to this one may be on their way.
-    leaving: BinaryHeap<Reverse<(u64, SymbolId)>>,
+    leaving: BinaryHeap<Reverse<(Pane, SymbolId)>>,
     free: Vec<SymbolId>,
 }
 
@@ -108,7 +109,7 @@ struct Entry {
     route: u64,
     holders: u32,
     /// Of those that held it, the last pane with a tick.
-    last_pane: u64,
+    last_pane: Pane,
     leaving: bool,
 }
 
@@ -131,7 +132,7 @@ impl SymbolTable {
 
     fn insert(&mut self, symbol: Symbol) -> Result<SymbolId, SymbolError> {
         let route = symbol.route();
-        let entry = Entry { symbol: symbol.clone(), route, holders: 0, last_pane: 0, leaving: false };
+        let entry = Entry { symbol: symbol.clone(), route, holders: 0, last_pane: Pane::default(), leaving: false };
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id.0 as usize] = entry;
@@ -176,7 +177,7 @@ impl SymbolTable {
     }
 
     /// The opposite of [`SymbolTable::hold`]; ticks of panes up to `last_pane` may be on their way.
-    pub fn release(&mut self, id: SymbolId, last_pane: u64) {
+    pub fn release(&mut self, id: SymbolId, last_pane: Pane) {
         let entry = &mut self.entries[id.0 as usize];
         entry.holders = entry.holders.saturating_sub(1);
         entry.last_pane = entry.last_pane.max(last_pane);
@@ -205,7 +206,7 @@ impl SymbolTable {
     }
 
     /// No tick of a pane before `pane` is on its way any more: numbers that waited for that are free.
-    pub fn close_before(&mut self, pane: u64) {
+    pub fn close_before(&mut self, pane: Pane) {
         while let Some(&Reverse((last_pane, id))) = self.leaving.peek()
             && last_pane < pane
         {
@@ -278,21 +279,21 @@ mod tests {
         table.hold(eth);
         table.hold(eth);
         table.settle();
-        table.release(eth, 7);
-        table.close_before(100);
+        table.release(eth, Pane::from_number(7));
+        table.close_before(Pane::from_number(100));
         assert_eq!(table.len(), 2, "one holds it still");
-        table.release(eth, 9);
-        table.close_before(9);
+        table.release(eth, Pane::from_number(9));
+        table.close_before(Pane::from_number(9));
         assert_eq!(table.name(eth).as_str(), "ETH", "ticks of pane 9 may be on their way");
         // It comes back meanwhile, and goes again.
         assert_eq!(table.intern("ETH"), Ok(eth));
         table.hold(eth);
-        table.close_before(10);
+        table.close_before(Pane::from_number(10));
         assert_eq!(table.intern("ETH"), Ok(eth));
-        table.release(eth, 12);
-        table.close_before(12);
+        table.release(eth, Pane::from_number(12));
+        table.close_before(Pane::from_number(12));
         assert_eq!(table.len(), 2);
-        table.close_before(13);
+        table.close_before(Pane::from_number(13));
         assert_eq!((table.len(), table.intern("XRP")), (1, Ok(eth)));
         assert_eq!((table.name(btc).as_str(), table.route(eth)), ("BTC", Symbol::new("XRP").unwrap().route()));
     }

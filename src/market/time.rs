@@ -1,4 +1,4 @@
-//! Event time: stamps, spans, and the panes that timely counts.
+//! Event time: stamps, spans and steps.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -181,52 +181,6 @@ impl From<Span> for String {
     }
 }
 
-/// The length of a pane. Pane `k` is `[k*slide, (k+1)*slide)`; timely's timestamp is `k`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slide(i64);
-
-impl Slide {
-    /// A slide of `span`.
-    ///
-    /// # Panics
-    /// When `span` is zero: configurations are checked before.
-    #[must_use]
-    pub fn new(span: Span) -> Self {
-        assert!(span.0 > 0, "slide must be positive");
-        Self(span.0)
-    }
-
-    /// The pane that holds `at`; 0 for stamps before 1970.
-    #[must_use]
-    pub fn pane_of(self, at: Timestamp) -> u64 {
-        u64::try_from(at.0.div_euclid(self.0)).unwrap_or(0)
-    }
-
-    /// The first stamp after pane `pane`.
-    #[must_use]
-    pub fn end_of(self, pane: u64) -> Timestamp {
-        Timestamp((i64::try_from(pane).unwrap_or(i64::MAX - 1) + 1).saturating_mul(self.0))
-    }
-
-    /// The pane that ends at `end`, where one does.
-    #[must_use]
-    pub fn pane_ending_at(self, end: Timestamp) -> Option<u64> {
-        (end.0 > 0 && end.0 % self.0 == 0).then(|| (end.0 / self.0 - 1) as u64)
-    }
-
-    /// The length.
-    #[must_use]
-    pub const fn span(self) -> Span {
-        Span(self.0)
-    }
-
-    /// How many panes `span` covers, rounded up.
-    #[must_use]
-    pub fn panes_in(self, span: Span) -> u64 {
-        u64::try_from((span.0 + self.0 - 1) / self.0).unwrap_or(0)
-    }
-}
-
 /// Number of a step: step `n` ends at `n` times its length since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -341,15 +295,5 @@ mod tests {
         assert_eq!(Step::before(Timestamp(179_999), minute), Step(2));
         assert_eq!(Step(2).end(minute), Timestamp(120_000));
         assert_eq!(Step(2).following().previous(), Step(2));
-    }
-
-    #[test]
-    fn panes_are_half_open() {
-        let slide = Slide::new(Span(5000));
-        assert_eq!(slide.pane_of(Timestamp(9999)), 1);
-        assert_eq!(slide.pane_of(Timestamp(10_000)), 2);
-        assert_eq!(slide.end_of(1), Timestamp(10_000));
-        assert_eq!(slide.pane_ending_at(Timestamp(10_000)), Some(1));
-        assert_eq!(slide.pane_ending_at(Timestamp(10_001)), None);
     }
 }

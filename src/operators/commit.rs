@@ -14,7 +14,7 @@ use super::support::board::Board;
 use super::windows::PaneRows;
 use crate::delivery::committer::BatchSender;
 use crate::delivery::{Batch, Stop};
-use crate::market::{FeatureRow, Forecast, Score, Slide, Timestamp};
+use crate::market::{FeatureRow, Forecast, Pane, Score, Slide, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ use timely::dataflow::operators::generic::operator::Operator;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Item {
     /// A score or a forecast of a pane.
-    Verdict(u64, Verdict),
+    Verdict(Pane, Verdict),
     /// A feature row of a pane.
-    Row(u64, FeatureRow),
+    Row(Pane, FeatureRow),
     /// What leaves the source beside ticks.
     Aside(Aside),
 }
@@ -55,7 +55,7 @@ pub struct CommitLinks {
 
 /// Hands results to the sinks; the stream behind it carries nothing but progress.
 #[must_use]
-pub fn commit(items: StreamVec<'_, u64, Item>, slide: Slide, links: CommitLinks) -> StreamVec<'_, u64, ()> {
+pub fn commit(items: StreamVec<'_, Pane, Item>, slide: Slide, links: CommitLinks) -> StreamVec<'_, Pane, ()> {
     let scope = items.scope();
     let everything_to_worker_0 = Exchange::new(|_: &Item| 0);
     items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
@@ -106,7 +106,7 @@ struct CommitState {
     slide: Slide,
     links: CommitLinks,
     /// Results of panes that are not closed.
-    panes: BTreeMap<u64, Pane>,
+    panes: BTreeMap<Pane, PaneResults>,
     /// Closed, and not handed over.
     ready: Batch,
     /// Of that, what came straight from the source.
@@ -118,7 +118,7 @@ struct CommitState {
 }
 
 #[derive(Default)]
-struct Pane {
+struct PaneResults {
     scores: Vec<Score>,
     forecasts: Vec<Forecast>,
     rows: Vec<FeatureRow>,
@@ -143,7 +143,7 @@ impl CommitState {
     }
 
     /// Moves what the frontier has passed to `ready`, in order.
-    fn close(&mut self, frontier: Option<u64>) {
+    fn close(&mut self, frontier: Option<Pane>) {
         while let Some(entry) = self.panes.first_entry()
             && frontier.is_none_or(|frontier| *entry.key() < frontier)
         {
@@ -157,8 +157,8 @@ impl CommitState {
             self.ready.rows.append(&mut results.rows);
             self.closed = self.closed.max(Some(self.slide.end_of(pane)));
         }
-        if let Some(frontier) = frontier.filter(|frontier| *frontier > 0) {
-            self.closed = self.closed.max(Some(self.slide.end_of(frontier - 1)));
+        if let Some(last) = frontier.and_then(Pane::previous) {
+            self.closed = self.closed.max(Some(self.slide.end_of(last)));
         }
     }
 

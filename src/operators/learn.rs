@@ -19,7 +19,7 @@ use super::support::steps::Stepper;
 use super::support::weights::WeightsOut;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
-use crate::market::{FeatureRow, Forecast, Score, Slide, Span, Step, Symbol, Timestamp};
+use crate::market::{FeatureRow, Forecast, Pane, Score, Slide, Span, Step, Symbol, Timestamp};
 use crate::model::forecaster::{Forecaster, StepResults};
 use crate::model::pool::Pool;
 use crate::model::scratch::LearnerScratch;
@@ -56,22 +56,22 @@ pub enum Verdict {
 /// and then, and at the end by [`Learnt`].
 #[must_use]
 pub fn learn<'scope>(
-    rows: StreamVec<'scope, u64, PaneRows>,
-    market: StreamVec<'scope, u64, MarketStep>,
+    rows: StreamVec<'scope, Pane, PaneRows>,
+    market: StreamVec<'scope, Pane, MarketStep>,
     slide: Slide,
     config: ForecasterConfig,
     forget_after: Span,
     stats: Arc<Stats>,
     out: Option<WeightsOut>,
-) -> (StreamVec<'scope, u64, (u64, Verdict)>, Learnt) {
+) -> (StreamVec<'scope, Pane, (Pane, Verdict)>, Learnt) {
     let scope = rows.scope();
     let mut builder = OperatorBuilder::new("Learn".to_owned(), scope);
     let address = builder.operator_info().address;
     let (activator, waker) = (scope.activator_for(Rc::clone(&address)), scope.activator_for(address));
     let mut rows = builder.new_input(rows, Pipeline);
     let mut market = builder.new_input(market, Pipeline);
-    let (verdicts, verdict_stream) = builder.new_output::<Vec<(u64, Verdict)>>();
-    let mut verdicts = OutputBuilder::<_, CapacityContainerBuilder<Vec<(u64, Verdict)>>>::from(verdicts);
+    let (verdicts, verdict_stream) = builder.new_output::<Vec<(Pane, Verdict)>>();
+    let mut verdicts = OutputBuilder::<_, CapacityContainerBuilder<Vec<(Pane, Verdict)>>>::from(verdicts);
     let (shares, share_stream) = builder.new_output::<Vec<Share>>();
     let mut shares = OutputBuilder::<_, CapacityContainerBuilder<Vec<Share>>>::from(shares);
     // Sizes were checked with the configuration.
@@ -116,7 +116,7 @@ pub fn learn<'scope>(
             let next = state.steps.next_pane();
             downgrade(&mut for_verdicts, if pause == Pause::Done { frontiers.least() } else { Some(next) });
             // Of a step that is closed there is nothing more to share: what it waits for is the others.
-            let shared = next + u64::from(state.closed.is_some());
+            let shared = next.plus(u64::from(state.closed.is_some()));
             downgrade(&mut for_shares, if pause == Pause::Done { frontiers.least() } else { Some(shared) });
             if pause == Pause::Busy {
                 activator.activate();
@@ -130,7 +130,7 @@ pub fn learn<'scope>(
 }
 
 /// Moves a capability on to `time`, or drops it where there is none.
-fn downgrade(held: &mut Option<Capability<u64>>, time: Option<u64>) {
+fn downgrade(held: &mut Option<Capability<Pane>>, time: Option<Pane>) {
     match (held.as_mut(), time) {
         (Some(capability), Some(time)) => capability.downgrade(&time.max(*capability.time())),
         _ => *held = None,
@@ -151,19 +151,19 @@ enum Pause {
 /// How far the inputs are; none where one has ended.
 #[derive(Clone, Copy)]
 struct Frontiers {
-    rows: Option<u64>,
-    market: Option<u64>,
+    rows: Option<Pane>,
+    market: Option<Pane>,
 }
 
 impl Frontiers {
-    fn least(self) -> Option<u64> {
+    fn least(self) -> Option<Pane> {
         self.rows.into_iter().chain(self.market).min()
     }
 
     /// The last pane that both have passed, where the rows end with `last_pane`.
-    fn closed(self, last_pane: u64) -> Option<u64> {
-        let of_rows = self.rows.map_or(Some(last_pane), |frontier| frontier.checked_sub(1))?;
-        let of_market = self.market.map_or(Some(u64::MAX), |frontier| frontier.checked_sub(1))?;
+    fn closed(self, last_pane: Pane) -> Option<Pane> {
+        let of_rows = self.rows.map_or(Some(last_pane), Pane::previous)?;
+        let of_market = self.market.map_or(Some(Pane::LAST), Pane::previous)?;
         Some(of_rows.min(of_market))
     }
 }
@@ -217,7 +217,7 @@ impl LearnState {
         &mut self,
         frontiers: Frontiers,
         results: &mut StepResults,
-        mut emit: impl FnMut(u64, &mut StepResults),
+        mut emit: impl FnMut(Pane, &mut StepResults),
     ) -> Pause {
         let Some(closed) = frontiers.closed(self.steps.last_pane()) else { return Pause::Done };
         let last = self.steps.last_complete(closed);

@@ -11,7 +11,7 @@
 use super::support::last_seen::LastSeen;
 use super::windows::PaneRows;
 use crate::features::{Market, MarketInputs, MarketSum, SymbolReturn};
-use crate::market::{Slide, Span, Step, Symbol};
+use crate::market::{Pane, Slide, Span, Step, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
@@ -35,19 +35,19 @@ struct Share {
     /// Where to: a worker's index.
     to: u64,
     /// The pane that the step ends with.
-    pane: u64,
+    pane: Pane,
     sum: MarketSum,
 }
 
 /// What the market did in each step, on every worker.
 #[must_use]
 pub fn market(
-    rows: StreamVec<'_, u64, PaneRows>,
+    rows: StreamVec<'_, Pane, PaneRows>,
     slide: Slide,
     step: Span,
     forget_after: Span,
     workers: usize,
-) -> StreamVec<'_, u64, MarketStep> {
+) -> StreamVec<'_, Pane, MarketStep> {
     let shares = returns(rows, slide, forget_after, workers);
     let by_worker = Exchange::new(|share: &Share| share.to);
     shares.unary_frontier::<CapacityContainerBuilder<Vec<MarketStep>>, _, _, _>(
@@ -56,7 +56,7 @@ pub fn market(
         move |capability, _| {
             let mut capability = Some(capability);
             let mut market = Market::default();
-            let mut pending: BTreeMap<u64, MarketSum> = BTreeMap::new();
+            let mut pending: BTreeMap<Pane, MarketSum> = BTreeMap::new();
             move |(input, frontier), output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
@@ -88,11 +88,11 @@ pub fn market(
 
 /// The sums of this worker's symbols, once for every worker. A symbol without a bar for longer than `forget_after` is given up.
 fn returns(
-    rows: StreamVec<'_, u64, PaneRows>,
+    rows: StreamVec<'_, Pane, PaneRows>,
     slide: Slide,
     forget_after: Span,
     workers: usize,
-) -> StreamVec<'_, u64, Share> {
+) -> StreamVec<'_, Pane, Share> {
     let mut symbols: HashMap<Symbol, SymbolReturn> = HashMap::new();
     let mut last_bars = LastSeen::new(forget_after);
     rows.flat_map(move |rows| {

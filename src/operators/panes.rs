@@ -9,7 +9,7 @@
 //! symbol scales with its partitions, and the exchange carries panes, not ticks. The marks tell every worker which panes
 //! held a tick of any symbol: rows are issued up to the last of them when the input ends.
 
-use crate::market::{Fixed, Ohlcv, Order, Partial, Side, Slide, Symbol, SymbolId, SymbolTable};
+use crate::market::{Fixed, Ohlcv, Order, Pane, Partial, Side, Slide, Symbol, SymbolId, SymbolTable};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct Tick {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PanePart {
     /// Which pane.
-    pub pane: u64,
+    pub pane: Pane,
     /// Where to: a symbol's route, or a worker's index.
     pub route: u64,
     /// The part, or none: a mark that the pane holds a tick.
@@ -50,11 +50,11 @@ pub struct PanePart {
 /// Combines ticks to one part per symbol and pane.
 #[must_use]
 pub fn panes<'scope>(
-    ticks: StreamVec<'scope, u64, Tick>,
+    ticks: StreamVec<'scope, Pane, Tick>,
     slide: Slide,
     symbols: Rc<RefCell<SymbolTable>>,
     workers: usize,
-) -> StreamVec<'scope, u64, PanePart> {
+) -> StreamVec<'scope, Pane, PanePart> {
     ticks.unary_frontier::<CapacityContainerBuilder<Vec<PanePart>>, _, _, _>(Pipeline, "Panes", move |capability, _| {
         let mut capability = Some(capability);
         let mut open = OpenPanes::new(slide);
@@ -82,7 +82,7 @@ pub fn panes<'scope>(
                     }
                     open.spare.push(slots);
                 }
-                table.close_before(frontier.unwrap_or(u64::MAX));
+                table.close_before(frontier.unwrap_or(Pane::LAST));
             }
             match frontier {
                 Some(time) => held.downgrade(&time),
@@ -130,8 +130,8 @@ impl Slots {
 struct OpenPanes {
     slide_ms: i64,
     slide: Slide,
-    hot: Option<(u64, i64, Slots)>,
-    others: BTreeMap<u64, Slots>,
+    hot: Option<(Pane, i64, Slots)>,
+    others: BTreeMap<Pane, Slots>,
     spare: Vec<Slots>,
 }
 
@@ -161,7 +161,7 @@ impl OpenPanes {
     }
 
     /// The first pane before `frontier` (none: the input has ended), in ascending order.
-    fn pop_before(&mut self, frontier: Option<u64>) -> Option<(u64, Slots)> {
+    fn pop_before(&mut self, frontier: Option<Pane>) -> Option<(Pane, Slots)> {
         let first = self.others.first_key_value().map(|(&pane, _)| pane);
         let hot = self.hot.as_ref().map(|(pane, ..)| *pane);
         let least = match (first, hot) {

@@ -9,7 +9,7 @@
 //! memory that the two share, learns from it, and goes on to the forecasts. A loop in the graph would say the same, with
 //! times of its own to keep apart the rounds.
 
-use crate::market::{Slide, Timestamp};
+use crate::market::{Pane, Slide, Timestamp};
 use crate::model::pool::{GradientSum, Pool};
 use crate::model::scratch::LearnerScratch;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct Share {
     /// Where to: a worker's index.
     to: u64,
     /// The pane that the epoch ends with.
-    pane: u64,
+    pane: Pane,
     sum: GradientSum,
 }
 
@@ -35,27 +35,27 @@ pub struct Share {
 #[derive(Debug)]
 pub struct Totals {
     /// By the pane that an epoch ends with; complete where the frontier has passed it.
-    pub(super) sums: BTreeMap<u64, GradientSum>,
+    pub(super) sums: BTreeMap<Pane, GradientSum>,
     /// None when nothing comes any more.
-    pub(super) frontier: Option<u64>,
+    pub(super) frontier: Option<Pane>,
     /// The pane that `learn` waits for.
-    awaited: Option<u64>,
+    awaited: Option<Pane>,
 }
 
 impl Default for Totals {
     fn default() -> Self {
-        Self { sums: BTreeMap::new(), frontier: Some(0), awaited: None }
+        Self { sums: BTreeMap::new(), frontier: Some(Pane::default()), awaited: None }
     }
 }
 
 impl Totals {
-    fn has_passed(&self, pane: u64) -> bool {
+    fn has_passed(&self, pane: Pane) -> bool {
         self.frontier.is_none_or(|frontier| pane < frontier)
     }
 }
 
 /// Adds up what all workers contribute, and wakes `learn` when what it waits for is complete.
-pub fn pool(shares: StreamVec<'_, u64, Share>, totals: Rc<RefCell<Totals>>, learn: Activator) {
+pub fn pool(shares: StreamVec<'_, Pane, Share>, totals: Rc<RefCell<Totals>>, learn: Activator) {
     let by_worker = Exchange::new(|share: &Share| share.to);
     shares.sink(by_worker, "Pool", move |(input, frontier)| {
         let mut totals = totals.borrow_mut();
@@ -93,7 +93,7 @@ impl Pooled {
     }
 
     /// What this worker's symbols have contributed to the epoch that ends with `pane`, once for every worker.
-    pub fn shares(&mut self, pane: u64) -> impl Iterator<Item = Share> + use<> {
+    pub fn shares(&mut self, pane: Pane) -> impl Iterator<Item = Share> + use<> {
         let sum = self.pool.take_sum();
         let copies = if sum.is_empty() { 0 } else { self.workers };
         (0..copies).map(move |to| Share { to, pane, sum: sum.clone() })
@@ -113,19 +113,19 @@ impl Pooled {
             passed
         };
         if passed {
-            self.learn_before(pane + 1, scratch);
+            self.learn_before(pane.following(), scratch);
             self.joined = Some(end);
         }
         passed
     }
 
     /// Learns what is complete, up to `pane`, exclusive: so that nothing piles up on a worker without symbols.
-    pub fn catch_up(&mut self, pane: u64, scratch: &mut LearnerScratch) {
-        let frontier = self.totals.borrow().frontier.unwrap_or(u64::MAX);
+    pub fn catch_up(&mut self, pane: Pane, scratch: &mut LearnerScratch) {
+        let frontier = self.totals.borrow().frontier.unwrap_or(Pane::LAST);
         self.learn_before(pane.min(frontier), scratch);
     }
 
-    fn learn_before(&mut self, end: u64, scratch: &mut LearnerScratch) {
+    fn learn_before(&mut self, end: Pane, scratch: &mut LearnerScratch) {
         let mut totals = self.totals.borrow_mut();
         while let Some(entry) = totals.sums.first_entry()
             && *entry.key() < end

@@ -13,7 +13,7 @@ use super::learn::Verdict;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::windows::PaneRows;
-use crate::market::{Slide, Span, Symbol, Timestamp};
+use crate::market::{Pane, Slide, Span, Symbol, Timestamp};
 use crate::model::forecaster::StepResults;
 use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding};
 use crate::model::seed::report::SeedReport;
@@ -40,16 +40,16 @@ pub type Standings = Rc<RefCell<BTreeMap<Symbol, SeedStanding>>>;
 /// # Errors
 /// When the model's initial weights cannot be made: a fault in this program.
 pub fn seed<'scope>(
-    rows: StreamVec<'scope, u64, PaneRows>,
+    rows: StreamVec<'scope, Pane, PaneRows>,
     slide: Slide,
     config: SeedConfig,
     forget_after: Span,
     stats: Arc<Stats>,
     standings: Standings,
-) -> Result<StreamVec<'scope, u64, (u64, Verdict)>, ModelError> {
+) -> Result<StreamVec<'scope, Pane, (Pane, Verdict)>, ModelError> {
     let scope = rows.scope();
     let mut state = SeedState::new(slide, config, forget_after, standings)?;
-    Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(u64, Verdict)>>, _, _, _>(
+    Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(Pane, Verdict)>>, _, _, _>(
         Pipeline,
         "Seed",
         move |capability, info| {
@@ -112,11 +112,11 @@ impl SeedState {
     /// when there is more to do.
     fn advance(
         &mut self,
-        frontier: Option<u64>,
+        frontier: Option<Pane>,
         results: &mut StepResults,
-        mut emit: impl FnMut(u64, &mut StepResults),
+        mut emit: impl FnMut(Pane, &mut StepResults),
     ) -> bool {
-        let Some(closed) = frontier.map_or(Some(self.steps.last_pane()), |frontier| frontier.checked_sub(1)) else {
+        let Some(closed) = frontier.map_or(Some(self.steps.last_pane()), Pane::previous) else {
             return true;
         };
         let last = self.steps.last_complete(closed);

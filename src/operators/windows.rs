@@ -11,7 +11,7 @@
 
 use super::panes::PanePart;
 use super::support::sliding::SlidingWindow;
-use crate::market::{FeatureRow, Fixed, Ohlcv, Partial, Slide, Span, Symbol, Timestamp};
+use crate::market::{FeatureRow, Fixed, Ohlcv, Pane, Partial, Slide, Span, Symbol, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -28,7 +28,7 @@ const ROWS_PER_ACTIVATION: usize = 8192;
 #[derive(Clone, Debug)]
 pub struct PaneRows {
     /// Which pane.
-    pub pane: u64,
+    pub pane: Pane,
     /// Its end, exclusive.
     end: Timestamp,
     /// Whose rows, and their last prices; ordered by symbol.
@@ -82,7 +82,7 @@ pub struct WindowsConfig {
 
 /// Slides the windows over the panes.
 #[must_use]
-pub fn windows(parts: StreamVec<'_, u64, PanePart>, config: WindowsConfig) -> StreamVec<'_, u64, PaneRows> {
+pub fn windows(parts: StreamVec<'_, Pane, PanePart>, config: WindowsConfig) -> StreamVec<'_, Pane, PaneRows> {
     let exchange = Exchange::new(|part: &PanePart| part.route);
     let scope = parts.scope();
     parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
@@ -149,9 +149,9 @@ struct WindowsState {
     by_name: HashMap<Symbol, usize>,
     /// Places in `symbols`, ordered by symbol.
     order: Vec<usize>,
-    pending: BTreeMap<u64, Vec<(Symbol, Partial)>>,
+    pending: BTreeMap<Pane, Vec<(Symbol, Partial)>>,
     /// The first pane that has not been worked off.
-    next: u64,
+    next: Pane,
     /// Whether any window may hold a tick.
     awake: bool,
 }
@@ -179,7 +179,7 @@ impl WindowsState {
             by_name: HashMap::new(),
             order: Vec::new(),
             pending: BTreeMap::new(),
-            next: 0,
+            next: Pane::default(),
             awake: false,
         }
     }
@@ -191,10 +191,10 @@ impl WindowsState {
 
     /// Works off the panes before `frontier`, or up to the last one that held a tick where the input has ended. False when
     /// there is more to do.
-    fn advance(&mut self, frontier: Option<u64>, mut emit: impl FnMut(PaneRows)) -> bool {
+    fn advance(&mut self, frontier: Option<Pane>, mut emit: impl FnMut(PaneRows)) -> bool {
         let end = match (frontier, self.pending.last_key_value()) {
             (Some(frontier), _) => frontier,
-            (None, Some((&last, _))) => last + 1,
+            (None, Some((&last, _))) => last.following(),
             (None, None) => return true,
         };
         let mut rows = 0;
@@ -211,7 +211,7 @@ impl WindowsState {
                 }
             }
             let pane = self.next;
-            self.next += 1;
+            self.next = pane.following();
             let held_a_tick = self.open(pane);
             let pane_rows = self.slide(pane);
             rows += pane_rows.len().max(1);
@@ -223,7 +223,7 @@ impl WindowsState {
     }
 
     /// Merges the parts of a pane. False when no worker had a tick in it.
-    fn open(&mut self, pane: u64) -> bool {
+    fn open(&mut self, pane: Pane) -> bool {
         let Some(parts) = self.pending.remove(&pane) else { return false };
         for (symbol, part) in parts {
             let at = match self.by_name.get(&symbol) {
@@ -253,7 +253,7 @@ impl WindowsState {
         at
     }
 
-    fn slide(&mut self, pane: u64) -> PaneRows {
+    fn slide(&mut self, pane: Pane) -> PaneRows {
         let end = self.config.slide.end_of(pane);
         let step_ends = self.config.step.is_some_and(|step| end.millis() % step.millis() == 0);
         let most = self.order.len();
@@ -316,7 +316,11 @@ mod tests {
     fn part(pane: u64, size: i64, side: Option<Side>) -> PanePart {
         let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
         let bar = Ohlcv::of_tick(Fixed::from_raw(1), Fixed::from_raw(size), side);
-        PanePart { pane, route: 0, part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))) }
+        PanePart {
+            pane: Pane::from_number(pane),
+            route: 0,
+            part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))),
+        }
     }
 
     /// What comes and goes leaves nothing behind, and what comes again is as new.
@@ -331,7 +335,7 @@ mod tests {
             let name = format!("S{}", number % 100);
             one.part = one.part.map(|(_, part)| (Symbol::new(&name).unwrap(), part));
             state.stash(one);
-            state.advance(Some(number * 2 + 1), |pane| rows.extend(pane.into_rows()));
+            state.advance(Some(Pane::from_number(number * 2 + 1)), |pane| rows.extend(pane.into_rows()));
         }
         assert_eq!(rows.len(), 1000 + 999, "two panes each");
         assert!(rows.iter().all(|row| row.windows[0].is_some_and(|bar| bar.count == 1)));

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_record_reads_back() {
-        let release = Release { partition: PartitionId(0), offset: 4, pane: 9 };
+        let release = Release { partition: PartitionId(0), offset: 4, pane: crate::market::Pane::from_number(9) };
         let progress = Progress {
             job: "btc".to_owned(),
             generation: Generation(3),

@@ -21,7 +21,7 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
     let totals = Rc::new(RefCell::new(Totals::default()));
     let mut total = GradientSum::default();
     total.add(&vec![0.01; config.learner.shape().parameters()], 1.0);
-    totals.borrow_mut().sums.insert(94, total);
+    totals.borrow_mut().sums.insert(Pane::from_number(94), total);
     let pooled = Pooled::new(Pool::new(&config).unwrap(), Rc::clone(&totals), slide, 2);
     let mut state = LearnState::new(slide, config, Span::from_millis(86_400_000), Some(pooled));
     let (end, last_price) = (state.steps.end_of(Step::from_number(100)), Fixed::from_raw(1));
@@ -36,8 +36,9 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
     state.steps.insert(Step::from_number(100), vec![row]);
     let mut issued = Vec::new();
     let mut advance = |state: &mut LearnState, pool_frontier| {
-        totals.borrow_mut().frontier = Some(pool_frontier);
-        let (frontiers, mut results) = (Frontiers { rows: Some(110), market: None }, StepResults::default());
+        totals.borrow_mut().frontier = Some(Pane::from_number(pool_frontier));
+        let (frontiers, mut results) =
+            (Frontiers { rows: Some(Pane::from_number(110)), market: None }, StepResults::default());
         let pause = state.advance(frontiers, &mut results, |_, results| issued.append(&mut results.forecasts));
         (pause == Pause::Waiting, state.closed.is_some())
     };

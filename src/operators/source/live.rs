@@ -134,7 +134,7 @@ mod tests {
         assert!(rig.tick("B", 80_000), "it had a tick since");
         // All but that one are gone.
         assert_eq!(["E", "F", "A"].map(|name| rig.tick(name, 140_000)), [true, true, false]);
-        rig.table.close_before(u64::MAX);
+        rig.table.close_before(crate::market::Pane::LAST);
         assert_eq!((rig.table.len(), rig.live.count, rig.live.due.len()), (3, 3, 3));
         assert!(rig.table.numbers() <= 6, "{}", rig.table.numbers());
     }

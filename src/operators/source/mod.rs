@@ -26,7 +26,7 @@ use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
-use crate::market::{DeadLetter, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use crate::market::{DeadLetter, Pane, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use live::SymbolLimits;
 use partition::SourcePartition;
 use quiet::Past;
@@ -120,12 +120,12 @@ pub struct SourceLinks {
 /// Reads a worker's share of the input.
 #[must_use]
 pub fn source<'scope>(
-    scope: Scope<'scope, u64>,
+    scope: Scope<'scope, Pane>,
     input: Box<dyn Input>,
     config: SourceConfig,
     links: SourceLinks,
     symbols: Rc<RefCell<SymbolTable>>,
-) -> (StreamVec<'scope, u64, Tick>, StreamVec<'scope, u64, Aside>) {
+) -> (StreamVec<'scope, Pane, Tick>, StreamVec<'scope, Pane, Aside>) {
     let mut builder = OperatorBuilder::new("Source".to_owned(), scope);
     let address = builder.operator_info().address;
     let sync = scope.worker().sync_activator_for(address.to_vec());
@@ -164,9 +164,9 @@ pub fn source<'scope>(
     (tick_stream, aside_stream)
 }
 
-type Outputs<'a, D> = &'a mut OutputBuilder<u64, CapacityContainerBuilder<Vec<D>>>;
+type Outputs<'a, D> = &'a mut OutputBuilder<Pane, CapacityContainerBuilder<Vec<D>>>;
 /// One capability for each output.
-type Capabilities = (Capability<u64>, Capability<u64>);
+type Capabilities = (Capability<Pane>, Capability<Pane>);
 
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,8 +201,8 @@ impl Reader {
         mut input: Box<dyn Input>,
         config: SourceConfig,
         links: SourceLinks,
-        main: Option<Capability<u64>>,
-        side: Option<Capability<u64>>,
+        main: Option<Capability<Pane>>,
+        side: Option<Capability<Pane>>,
         schedule: &Schedule,
     ) -> Result<Self, (InputError, Option<Capabilities>)> {
         let Some(initial) = main.zip(side) else {

@@ -9,9 +9,7 @@ use super::{
 };
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoded, Decoder};
-use crate::market::{
-    DeadLetter, Fixed, Observation, Order, PartitionId, Quote, Span, StoredTick, SymbolTable, Timestamp,
-};
+use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, StoredTick, SymbolTable};
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::stats::{Records, Tally};
@@ -89,7 +87,7 @@ impl SourcePartition {
             standing: self.standing,
             watermark: self.watermark.value(),
             next_offset: self.next_offset,
-            pane: self.capabilities.as_ref().map_or(u64::MAX, |c| *c.0.time()),
+            pane: self.capabilities.as_ref().map_or(Pane::LAST, |c| *c.0.time()),
             floor: self.watermark.open_release(),
         }
     }
@@ -98,15 +96,13 @@ impl SourcePartition {
     pub fn read(
         &mut self,
         input: &mut dyn Input,
-        finished: u64,
+        finished: Pane,
         symbols: &mut SymbolTable,
         limits: SymbolLimits,
         links: &SourceLinks,
     ) -> Result<bool, InputError> {
         let ahead = PANES_AHEAD_MAX + self.config.slide.panes_in(self.config.allowed_lateness);
-        let last = finished.saturating_add(ahead);
-        let limit =
-            if last >= i64::MAX as u64 / 2 { Timestamp::from_millis(i64::MAX) } else { self.config.slide.end_of(last) };
+        let limit = self.config.slide.end_of(finished.plus(ahead));
         if let Some(tick) = self.in_hand.take() {
             if tick.order.at >= limit {
                 self.in_hand = Some(tick);
@@ -351,7 +347,7 @@ impl SourcePartition {
         let slide = self.config.slide;
         if let Some(watermark) = self.watermark.value() {
             // Later trades of its own record must not overtake a tick in hand.
-            let in_hand = self.in_hand.as_ref().map_or(u64::MAX, |tick| slide.pane_of(tick.order.at));
+            let in_hand = self.in_hand.as_ref().map_or(Pane::LAST, |tick| slide.pane_of(tick.order.at));
             self.downgrade(slide.pane_of(watermark).min(in_hand));
         }
         if self.in_hand.is_none() {
@@ -389,7 +385,7 @@ impl SourcePartition {
         self.in_hand.is_some()
     }
 
-    pub fn downgrade(&mut self, pane: u64) {
+    pub fn downgrade(&mut self, pane: Pane) {
         if let Some((main, side)) = &mut self.capabilities
             && pane > *main.time()
         {

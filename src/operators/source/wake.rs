@@ -2,6 +2,7 @@
 //! lost and not every input gives any.
 
 use crate::connectors::input::Wake;
+use crate::market::Pane;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,21 +79,21 @@ impl Schedule {
 /// How far a worker has come with forecasting, and its source where that waits for more.
 #[derive(Clone, Default)]
 pub struct Finished {
-    probe: ProbeHandle<u64>,
-    waiting: Rc<RefCell<Option<(u64, Activator)>>>,
+    probe: ProbeHandle<Pane>,
+    waiting: Rc<RefCell<Option<(Pane, Activator)>>>,
 }
 
 impl Finished {
     /// To be attached where forecasts come out.
     #[must_use]
-    pub const fn probe(&self) -> &ProbeHandle<u64> {
+    pub const fn probe(&self) -> &ProbeHandle<Pane> {
         &self.probe
     }
 
     /// The first pane that is not finished.
     #[must_use]
-    pub fn pane(&self) -> u64 {
-        self.probe.with_frontier(|frontier| frontier.first().copied()).unwrap_or(u64::MAX)
+    pub fn pane(&self) -> Pane {
+        self.probe.with_frontier(|frontier| frontier.first().copied()).unwrap_or(Pane::LAST)
     }
 
     /// Wakes this source once more than now is finished.

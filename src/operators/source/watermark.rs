@@ -1,7 +1,7 @@
 //! The watermark of one partition, and what it makes of an event time. Pure: decided by the partition's own sequence, and by
 //! releases that are on record.
 
-use crate::market::{PartitionId, Release, Slide, Span, Timestamp};
+use crate::market::{Pane, PartitionId, Release, Slide, Span, Timestamp};
 use std::collections::VecDeque;
 
 /// Whether a tick came in time.
@@ -84,7 +84,7 @@ impl Watermark {
     }
 
     /// The partition was idle, its capability has followed the others to `pane`, and it has a record at `offset` again.
-    pub fn wake_from_idle(&mut self, offset: u64, pane: u64) {
+    pub fn wake_from_idle(&mut self, offset: u64, pane: Pane) {
         let floor = self.start_of(pane);
         if floor > self.floor.max(self.idle_floor) {
             self.idle_floor = floor;
@@ -120,7 +120,7 @@ impl Watermark {
         }
     }
 
-    fn start_of(&self, pane: u64) -> Timestamp {
+    fn start_of(&self, pane: Pane) -> Timestamp {
         self.slide.end_of(pane).minus(self.slide.span())
     }
 

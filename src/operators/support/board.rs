@@ -4,7 +4,7 @@
 //! capability holds it. So sources note their watermarks here, and an idle partition follows the others'.
 
 use crate::connectors::input::Wake;
-use crate::market::{PartitionId, Release, Slide, Timestamp};
+use crate::market::{Pane, PartitionId, Release, Slide, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ pub struct BoardEntry {
     /// The next offset.
     pub next_offset: u64,
     /// The pane of its capability: nothing before it can come from this partition any more.
-    pub pane: u64,
+    pub pane: Pane,
     /// After an idle time: from which offset on ticks before which pane are late, while this goes beyond its own watermark.
     pub floor: Option<Release>,
 }
@@ -137,7 +137,7 @@ impl Board {
 
     /// The first pane that is not closed by the capabilities of the partitions; none while it is unknown or all have ended.
     #[must_use]
-    pub fn least_pane(&self) -> Option<u64> {
+    pub fn least_pane(&self) -> Option<Pane> {
         if !self.complete() {
             return None;
         }
@@ -180,7 +180,13 @@ mod tests {
     }
 
     fn entry(standing: Standing, watermark: Option<i64>) -> BoardEntry {
-        BoardEntry { standing, watermark: watermark.map(Timestamp::from_millis), next_offset: 0, pane: 0, floor: None }
+        BoardEntry {
+            standing,
+            watermark: watermark.map(Timestamp::from_millis),
+            next_offset: 0,
+            pane: Pane::default(),
+            floor: None,
+        }
     }
 
     /// The rule of the contract, case by case.
@@ -223,7 +229,7 @@ mod tests {
         let count = || woken.swap(0, Ordering::SeqCst);
         let board = Board::new(2);
         let (moving, idle) = (PartitionId(0), PartitionId(1));
-        let at = |pane| BoardEntry { pane, ..entry(Standing::Active, Some(1)) };
+        let at = |pane| BoardEntry { pane: Pane::from_number(pane), ..entry(Standing::Active, Some(1)) };
         let follows = board.join(std::iter::once((idle, entry(Standing::Idle, None))), wake());
         follows.set(true);
         let others = board.join(std::iter::once((moving, at(1))), wake());
@@ -232,11 +238,11 @@ mod tests {
         assert_eq!(count(), 0, "the same pane");
         board.update(moving, at(2));
         assert_eq!(count(), 1);
-        board.update(idle, BoardEntry { pane: 2, ..entry(Standing::Idle, None) });
+        board.update(idle, BoardEntry { pane: Pane::from_number(2), ..entry(Standing::Idle, None) });
         assert_eq!(count(), 0, "nobody follows one that follows");
         others.set(true);
         follows.set(false);
-        board.update(moving, BoardEntry { pane: 2, ..entry(Standing::Idle, Some(1)) });
+        board.update(moving, BoardEntry { pane: Pane::from_number(2), ..entry(Standing::Idle, Some(1)) });
         assert_eq!(count(), 1);
     }
 }

@@ -1,7 +1,8 @@
-//! What operators stand on and is none: counters, the sliding aggregate, which steps are due, what sources of a process know of each other, and the
+//! What operators stand on and is none: the clock, counters, the sliding aggregate, which steps are due, what sources of a process know of each other, and the
 //! way of weights to their writer.
 
 pub mod board;
+mod clock;
 pub mod last_seen;
 pub mod sliding;
 pub mod stats;

@@ -6,7 +6,7 @@
 //! the front runs out, the back turns into it, in place: each pane is turned once, and lies in memory once. Windows are
 //! most of what a job touches per pane, so that bytes are time.
 
-use crate::market::Ohlcv;
+use crate::market::{Ohlcv, Pane};
 use std::collections::VecDeque;
 
 /// The aggregate of the panes of the last `size` panes that hold a tick.
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 pub struct SlidingWindow {
     size: u64,
     /// Oldest first: `front` aggregates, then panes.
-    queue: VecDeque<(u64, Ohlcv)>,
+    queue: VecDeque<(Pane, Ohlcv)>,
     /// How many of `queue` are aggregates.
     front: usize,
     back_sum: Option<Ohlcv>,
@@ -28,7 +28,7 @@ impl SlidingWindow {
     }
 
     /// Adds a pane that is later than all before.
-    pub fn push(&mut self, pane: u64, bar: &Ohlcv) {
+    pub fn push(&mut self, pane: Pane, bar: &Ohlcv) {
         debug_assert!(self.queue.back().is_none_or(|(last, _)| *last < pane), "panes come in order");
         if self.queue.len() == self.queue.capacity() {
             self.grow();
@@ -49,8 +49,8 @@ impl SlidingWindow {
     }
 
     /// Drops what lies before the window that ends with `pane`.
-    pub fn evict(&mut self, pane: u64) {
-        let first = (pane + 1).saturating_sub(self.size);
+    pub fn evict(&mut self, pane: Pane) {
+        let first = pane.following().minus(self.size);
         while self.queue.front().is_some_and(|(oldest, _)| *oldest < first) {
             if self.front == 0 {
                 self.turn();
@@ -113,7 +113,7 @@ mod tests {
             for (gap, price, taken) in gaps {
                 for _ in 0..gap {
                     pane += 1;
-                    window.evict(pane);
+                    window.evict(Pane::from_number(pane));
                     let mut naive: Option<Ohlcv> = None;
                     for (_, bar) in all.iter().filter(|(p, _)| *p + size > pane) {
                         match &mut naive { Some(sum) => sum.append(bar), None => naive = Some(*bar) }
@@ -123,7 +123,7 @@ mod tests {
                 }
                 let side = match taken { -990.. => Some(if taken < 0 { Side::Sell } else { Side::Buy }), _ => None };
                 let bar = Ohlcv::of_tick(Fixed::from_raw(price), Fixed::from_raw(taken.abs()), side);
-                window.push(pane, &bar);
+                window.push(Pane::from_number(pane), &bar);
                 all.push((pane, bar));
             }
         }

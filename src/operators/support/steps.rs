@@ -1,7 +1,7 @@
 //! Which steps are due, their rows, and which symbols are given up: the order of work that `learn` and `seed` share.
 
 use super::last_seen::LastSeen;
-use crate::market::{FeatureRow, Slide, Span, Step, Symbol, Timestamp};
+use crate::market::{FeatureRow, Pane, Slide, Span, Step, Symbol, Timestamp};
 use crate::operators::windows::PaneRows;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Stepper {
     pending: BTreeMap<Step, Vec<FeatureRow>>,
     next: Step,
     /// The last pane that held a tick of any symbol.
-    last_pane: u64,
+    last_pane: Pane,
     /// The ends of the symbols' last bars.
     last_bars: LastSeen<Symbol>,
     /// Whether a forecaster waits for a step, with a row or without. To be told after each step.
@@ -29,7 +29,7 @@ impl Stepper {
     pub fn new(slide: Slide, length: Span, forget_after: Span) -> Self {
         debug_assert!(length.in_units_of(slide.span()).is_some(), "{length} is no multiple of {}", slide.span());
         let (pending, last_bars) = (BTreeMap::new(), LastSeen::new(forget_after));
-        Self { slide, length, pending, next: Step::default(), last_pane: 0, last_bars, awake: false }
+        Self { slide, length, pending, next: Step::default(), last_pane: Pane::default(), last_bars, awake: false }
     }
 
     /// Keeps the rows of a pane that ends a step; of any other, that it was there.
@@ -54,19 +54,19 @@ impl Stepper {
 
     /// The pane that the next step ends with.
     #[must_use]
-    pub fn next_pane(&self) -> u64 {
-        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or(0)
+    pub fn next_pane(&self) -> Pane {
+        self.slide.pane_ending_at(self.end_of(self.next)).unwrap_or_default()
     }
 
     /// The last pane that held a tick of any symbol.
     #[must_use]
-    pub fn last_pane(&self) -> u64 {
+    pub fn last_pane(&self) -> Pane {
         self.last_pane
     }
 
     /// The last step that is complete when all panes up to `closed` are.
     #[must_use]
-    pub fn last_complete(&self, closed: u64) -> Step {
+    pub fn last_complete(&self, closed: Pane) -> Step {
         Step::before(self.slide.end_of(closed), self.length)
     }
 

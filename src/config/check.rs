@@ -194,14 +194,40 @@ fn check_forget_after(config: &Config, found: &mut Vec<Problem>) {
 
 fn check_files(config: &Config, found: &mut Vec<Problem>) {
     let slide = config.time.slide;
-    let Some(interval) = config.source.files.as_ref().and_then(|files| files.interval) else { return };
+    let source = &config.source;
+    let of_files = source.files.as_ref().and_then(|files| files.interval);
+    for (key, (general, own)) in [
+        ("source.files.symbol", (&source.symbol, source.files.as_ref().and_then(|files| files.symbol.as_ref()))),
+        (
+            "source.mongodb.symbol",
+            (&source.symbol, source.mongodb.as_ref().and_then(|mongodb| mongodb.symbol.as_ref())),
+        ),
+    ] {
+        if let (Some(general), Some(own)) = (general, own)
+            && general != own
+        {
+            let message =
+                format!("source.symbol = {general} and {key} = {own} are two names of one setting: leave one out");
+            found.push(problem(&["source.symbol", key], message));
+        }
+    }
+    if let (Some(general), Some(own)) = (source.interval, of_files)
+        && general != own
+    {
+        let message = format!(
+            "source.interval = {general} and source.files.interval = {own} are two names of one setting: leave one out"
+        );
+        found.push(problem(&["source.interval", "source.files.interval"], message));
+    }
+    let Some(interval) = of_files.or(source.interval) else { return };
+    let key = if source.interval.is_some() { "source.interval" } else { "source.files.interval" };
     let candles = matches!(config.source.format, Format::Candle | Format::Auto);
     if candles && slide < interval {
         let message = format!(
-            "time.slide = {slide} is below the candles' interval, source.files.interval = {interval}: \
+            "time.slide = {slide} is below the candles' interval, {key} = {interval}: \
              a candle cannot be split; make time.slide at least {interval}"
         );
-        found.push(problem(&["time.slide", "source.files.interval"], message));
+        found.push(problem(&["time.slide", key], message));
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Assets, Choice, Flag, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span, SpanOrZero, Spans,
-    Start, Symbol, Text, Time, Topic, Whole,
+    Assets, Choice, Columns, Flag, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span, SpanOrNone,
+    SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
 };
 
 /// A table of the file.
@@ -65,7 +65,7 @@ pub const TABLES: &[Table] = &[
     table("job", true, "Who the job is."),
     table("source", true, "Where records come from: Kafka for `run`; Kafka, files or MongoDB for `backfill`."),
     table("source.kafka", false, "From a Kafka topic."),
-    table("source.files", false, "From files: CSV, JSON lines or Parquet, plain, .gz or .zst; one partition each."),
+    table("source.files", false, "From files: CSV, JSON or Parquet, plain, .gz, .zst or .zip; one partition each."),
     table(
         "source.mongodb",
         false,
@@ -98,6 +98,14 @@ pub const KEYS: &[Key] = &[
         "how values are read; auto: found out per message",
     ),
     key(
+        "source.symbol",
+        SymbolOrNone,
+        "\"\"",
+        "where neither value nor key says one: files without a symbol column, keys that are ids",
+    ),
+    key("source.interval", SpanOrNone, "\"\"", "of candles that do not say; in files else inferred from their spacing"),
+    key("source.timezone", TimeZone, "\"UTC\"", "of stamps without a zone, an IANA name"),
+    key(
         "source.symbols_max",
         Whole(1, crate::market::symbol::SYMBOLS_MAX as i64),
         "10000",
@@ -119,8 +127,14 @@ pub const KEYS: &[Key] = &[
         "[\"ticks.csv\", \"more.jsonl.gz\", \"rest.parquet\"]",
         "files to read, from the working directory",
     ),
-    optional("source.files.symbol", Symbol, "\"BTC\"", "the symbol of files without a symbol column"),
-    optional("source.files.interval", Span, "\"1m\"", "the interval of candles that do not say; not above time.slide"),
+    optional("source.files.symbol", Symbol, "\"BTC\"", "source.symbol, for files"),
+    optional("source.files.interval", Span, "\"1m\"", "source.interval, for files"),
+    optional(
+        "source.files.columns",
+        Columns,
+        "[\"timestamp\", \"price\", \"size\"]",
+        "what the columns are: a list for files without a header; { timestamp = \"Open time\" } for ones with odd words",
+    ),
     key(
         "source.mongodb.uri",
         MongoUri,
@@ -135,7 +149,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("source.mongodb.database", Text, "\"bitcoin\"", "database"),
     key("source.mongodb.collection", Text, "\"data\"", "collection of ticks"),
-    optional("source.mongodb.symbol", Symbol, "\"BTC\"", "the symbol of documents without one"),
+    optional("source.mongodb.symbol", Symbol, "\"BTC\"", "source.symbol, for documents"),
     optional("source.mongodb.from", Time, "\"2021-01-01T00:00:00Z\"", "event time to begin with"),
     optional("source.mongodb.to", Time, "\"2021-02-01T00:00:00Z\"", "event time to end before"),
     key("time.slide", Span, "\"5s\"", "length of a pane: one feature row each; divides the windows and model.step"),
@@ -154,7 +168,12 @@ pub const KEYS: &[Key] = &[
         "\"dead_letter\"",
         "what becomes of late ticks; they are counted either way",
     ),
-    key("time.max_ahead", SpanOrZero, "\"1h\"", "a tick further ahead of its broker timestamp is quarantined"),
+    key(
+        "time.max_ahead",
+        SpanOrZero,
+        "\"1h\"",
+        "a tick further ahead of its broker timestamp is quarantined; one that jumps further waits for the next",
+    ),
     key(
         "model.preset",
         Choice(&["default", "seed", "none"]),

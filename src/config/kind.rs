@@ -1,6 +1,6 @@
 //! What values a key takes: reading them from TOML and from text, and saying what is allowed.
 
-use crate::market::{Span, Symbol, Timestamp};
+use crate::market::{Span, Symbol, Timestamp, Zone};
 use toml::Value;
 
 /// The type of a key's value, and its range.
@@ -20,6 +20,12 @@ pub enum Kind {
     Time,
     /// What a price is of.
     Symbol,
+    /// The same, or nothing.
+    SymbolOrNone,
+    /// The name of a time zone.
+    TimeZone,
+    /// A list of names for columns, or a table of fields and header words.
+    Columns,
     /// A file or directory, from the working directory.
     Path,
     /// Files.
@@ -28,6 +34,8 @@ pub enum Kind {
     Span,
     /// A duration, zero included.
     SpanOrZero,
+    /// A duration above zero, or nothing.
+    SpanOrNone,
     /// Durations above zero, all different.
     Spans,
     /// A whole number from `.0` to `.1`.
@@ -52,6 +60,29 @@ pub enum Kind {
 pub const SPANS_MAX: usize = 32;
 /// The most files of a source: one partition each.
 pub const PATHS_MAX: usize = 10_000;
+/// The most columns of a file.
+pub const COLUMNS_MAX: usize = 1024;
+/// What a column may be: the fields of ticks and candles as JSON records call them.
+pub const COLUMN_FIELDS: &[&str] = &[
+    "symbol",
+    "timestamp",
+    "price",
+    "size",
+    "side",
+    "is_buyer_maker",
+    "trade_id",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "interval",
+    "close_time",
+    "count",
+    "vwap",
+    "quote_volume",
+    "taker_buy_volume",
+];
 /// The most assets of `collect`: they are asked one after the other.
 pub const ASSETS_MAX: usize = 100;
 /// The longest name of an asset in bytes.
@@ -80,9 +111,16 @@ impl Kind {
             Self::Start => "earliest, latest, or an RFC 3339 time in quotes, as in \"2021-01-21T14:00:00Z\"".to_owned(),
             Self::Time => "an RFC 3339 time in quotes, as in \"2021-01-21T14:00:00Z\"".to_owned(),
             Self::Symbol => "a symbol of 1 to 64 bytes, as in BTC".to_owned(),
+            Self::SymbolOrNone => "a symbol of 1 to 64 bytes, as in BTC, or nothing".to_owned(),
+            Self::TimeZone => "an IANA name, as in UTC, Europe/Berlin, America/New_York".to_owned(),
+            Self::Columns => format!(
+                "a list of 1 to {COLUMNS_MAX} names, as in [\"timestamp\", \"price\", \"size\"], or a table of fields and header words, as in {{ timestamp = \"Open time\" }}; fields are {}",
+                COLUMN_FIELDS.join(", ")
+            ),
             Self::Path => "a path that is not empty".to_owned(),
             Self::Paths => format!("a list of 1 to {PATHS_MAX} paths, as in [\"a.csv\", \"b.jsonl.gz\"]"),
             Self::Span => "a duration above zero, as in 250ms, 5s, 1m, 1h, 1d".to_owned(),
+            Self::SpanOrNone => "a duration above zero, as in 250ms, 5s, 1m, 1h, 1d, or nothing".to_owned(),
             Self::SpanOrZero => "a duration, as in 0s, 250ms, 5s, 1m, 1h, 1d".to_owned(),
             Self::Spans => {
                 format!("a list of 1 to {SPANS_MAX} different durations above zero, as in [\"1m\", \"5m\", \"1h\"]")
@@ -126,6 +164,7 @@ impl Kind {
             },
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
             Self::Spans | Self::Paths | Self::Assets => self.read_list(value),
+            Self::Columns => check_columns(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::Options => match value {
                 Value::String(text) => Ok(Value::String(text.clone())),
                 Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(Value::String(value.to_string())),
@@ -148,12 +187,14 @@ impl Kind {
             Self::Whole(..) => text.parse().map(Value::Integer).ok(),
             Self::Share => text.parse().map(Value::Float).ok(),
             Self::Flag => text.parse().map(Value::Boolean).ok(),
-            Self::Spans | Self::Paths | Self::Assets if text.starts_with('[') => {
+            Self::Spans | Self::Paths | Self::Assets | Self::Columns if text.starts_with(['[', '{']) => {
                 toml::from_str::<toml::Table>(&format!("list = {text}"))
                     .ok()
                     .filter(|table| table.len() == 1)
                     .and_then(|mut table| table.remove("list"))
             }
+            // Nothing between two commas is a column that is passed over.
+            Self::Columns => Some(Value::Array(text.split(',').map(str::trim).map(Value::from).collect())),
             Self::Spans | Self::Paths | Self::Assets => Some(Value::Array(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
             )),
@@ -198,8 +239,9 @@ impl Kind {
     fn check_text(self, text: &str) -> Result<(), String> {
         let wrong = |what: &str| Err(format!("{what}: write {}", self.allowed()));
         match self {
-            Self::Span | Self::SpanOrZero => match text.parse::<Span>() {
-                Ok(span) if span.millis() == 0 && matches!(self, Self::Span) => wrong("not above zero"),
+            Self::SymbolOrNone | Self::SpanOrNone if text.is_empty() => Ok(()),
+            Self::Span | Self::SpanOrZero | Self::SpanOrNone => match text.parse::<Span>() {
+                Ok(span) if span.millis() == 0 && self != Self::SpanOrZero => wrong("not above zero"),
                 Ok(_) => Ok(()),
                 Err(_) => Err(NO_DURATION.to_owned()),
             },
@@ -210,7 +252,8 @@ impl Kind {
             Self::Choice(words) if !words.contains(&text) => wrong("not allowed"),
             Self::JobId if !is_job_id(text) => wrong("no job id"),
             Self::Topic if !is_topic(text) => wrong("no name of a topic"),
-            Self::Symbol if Symbol::new(text).is_err() => wrong("no symbol"),
+            Self::Symbol | Self::SymbolOrNone if Symbol::new(text).is_err() => wrong("no symbol"),
+            Self::TimeZone if text.parse::<Zone>().is_err() => wrong("no time zone"),
             Self::MongoUri if !text.starts_with("mongodb://") && !text.starts_with("mongodb+srv://") => {
                 wrong("begins with neither mongodb:// nor mongodb+srv://")
             }
@@ -220,6 +263,35 @@ impl Kind {
             Self::Time if !is_time(text) => wrong("no time"),
             _ => Ok(()),
         }
+    }
+}
+
+/// What is wrong with a list of names, or a table of fields and header words.
+fn check_columns(value: &Value) -> Result<(), String> {
+    let count = value.as_array().map(Vec::len).or(value.as_table().map(toml::Table::len));
+    match count {
+        None => return Err("neither a list nor a table".to_owned()),
+        Some(0) => return Err("empty".to_owned()),
+        Some(1..=COLUMNS_MAX) => {}
+        Some(count) => return Err(format!("{count} columns are too many")),
+    }
+    let is_text = |value: &Value| value.is_str();
+    match value {
+        Value::Array(names) => match names.iter().find(|name| !is_text(name)) {
+            Some(name) => Err(format!("{name} is no text")),
+            None => Ok(()),
+        },
+        _ => value.as_table().into_iter().flatten().try_for_each(|(field, word)| {
+            if !COLUMN_FIELDS.contains(&field.as_str()) {
+                let likeness = |known: &&&str| (strsim::normalized_damerau_levenshtein(field, known) * 1000.0) as u32;
+                let nearest = COLUMN_FIELDS.iter().max_by_key(likeness).map_or("", |nearest| nearest);
+                return Err(format!("`{field}` is no field, did you mean {nearest}?"));
+            }
+            match word.as_str() {
+                Some(word) if !word.trim().is_empty() => Ok(()),
+                _ => Err(format!("{field} = {word} is no word of a header")),
+            }
+        }),
     }
 }
 

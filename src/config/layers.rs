@@ -314,7 +314,8 @@ impl Layers {
             };
             table_at(&mut root, table).insert(last.to_owned(), setting.value.clone());
         }
-        let config = Config::deserialize(root).map_err(|error| ConfigError::new(error.message()))?;
+        let mut config = Config::deserialize(root).map_err(|error| ConfigError::new(error.message()))?;
+        config.source.settle();
         Ok(Settings { config, values: self.values, on: self.on })
     }
 }

@@ -13,6 +13,7 @@ mod mongodb_source;
 pub mod secrets;
 pub mod show;
 mod sinks;
+mod text;
 
 pub use check::Purpose;
 pub use collect::CollectConfig;
@@ -22,7 +23,7 @@ pub use sinks::{
     DeadLetterConfig, Delivery, FileFormat, FilesSinkConfig, KafkaSinkConfig, MongoSinkConfig, SinkConfig,
 };
 
-use crate::market::{Slide, Span};
+use crate::market::{Slide, Span, Zone};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -61,6 +62,14 @@ pub struct JobConfig {
 pub struct SourceConfig {
     /// How values are read.
     pub format: Format,
+    /// Stands in where neither value nor key says one.
+    #[serde(deserialize_with = "text::or_none")]
+    pub symbol: Option<String>,
+    /// Of candles that do not say.
+    #[serde(deserialize_with = "text::span_or_none")]
+    pub interval: Option<Span>,
+    /// Of stamps that do not name one.
+    pub timezone: Zone,
     /// The most symbols with a tick in the last `forget_after`; counted partition by partition.
     pub symbols_max: usize,
     /// Event time without a tick after which a symbol's state is given up.
@@ -114,6 +123,21 @@ pub struct FilesSourceConfig {
     pub symbol: Option<String>,
     /// Of candles that do not say.
     pub interval: Option<Span>,
+    /// Which column, by the word in the header or by its place, stands for which field.
+    pub columns: Option<ColumnsConfig>,
+    /// `source.timezone`.
+    #[serde(skip)]
+    pub timezone: Zone,
+}
+
+/// `source.files.columns`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ColumnsConfig {
+    /// Of files with a header: field to header word.
+    Words(BTreeMap<String, String>),
+    /// Of files without one: what each column is; nothing, or `_`, where it is passed over.
+    Names(Vec<String>),
 }
 
 /// `[time]`
@@ -245,8 +269,32 @@ impl Default for JobConfig {
 
 impl Default for SourceConfig {
     fn default() -> Self {
-        let (format, symbols_max, forget_after) = (Format::default(), 10_000, ms(14 * 24 * HOUR));
-        Self { format, symbols_max, forget_after, kafka: None, files: None, mongodb: None }
+        Self {
+            format: Format::default(),
+            symbol: None,
+            interval: None,
+            timezone: Zone::default(),
+            symbols_max: 10_000,
+            forget_after: ms(14 * 24 * HOUR),
+            kafka: None,
+            files: None,
+            mongodb: None,
+        }
+    }
+}
+
+impl SourceConfig {
+    /// What the tables below leave unsaid is what is said here.
+    pub fn settle(&mut self) {
+        if let Some(files) = &mut self.files {
+            files.symbol = files.symbol.take().or_else(|| self.symbol.clone());
+            files.interval = files.interval.or(self.interval);
+            files.timezone = self.timezone.clone();
+        }
+        if let Some(mongodb) = &mut self.mongodb {
+            mongodb.symbol = mongodb.symbol.take().or_else(|| self.symbol.clone());
+            mongodb.timezone = self.timezone.clone();
+        }
     }
 }
 

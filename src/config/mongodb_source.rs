@@ -1,6 +1,6 @@
 //! `[source.mongodb]`: history from a collection.
 
-use crate::market::Timestamp;
+use crate::market::{Timestamp, Zone};
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 
@@ -18,6 +18,9 @@ pub struct MongoSourceConfig {
     pub collection: String,
     /// For documents without a symbol.
     pub symbol: Option<String>,
+    /// `source.timezone`.
+    #[serde(skip)]
+    pub timezone: Zone,
     /// Event time to begin with.
     #[serde(deserialize_with = "time")]
     pub from: Option<Timestamp>,
@@ -49,6 +52,7 @@ impl Default for MongoSourceConfig {
             database: "bitcoin".to_owned(),
             collection: "data".to_owned(),
             symbol: None,
+            timezone: Zone::default(),
             from: None,
             to: None,
         }
@@ -57,7 +61,7 @@ impl Default for MongoSourceConfig {
 
 impl std::fmt::Debug for MongoSourceConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { uri: _, uri_file: _, database, collection, symbol, from, to } = self;
+        let Self { uri: _, uri_file: _, database, collection, symbol, timezone: _, from, to } = self;
         let mut shown = f.debug_struct("MongoSourceConfig");
         shown.field("uri", &"***").field("database", database).field("collection", collection);
         shown.field("symbol", symbol).field("from", from).field("to", to).finish_non_exhaustive()

@@ -26,6 +26,8 @@ pub struct Record<'a> {
 pub enum Payload<'a> {
     /// Bytes that still have to be decoded.
     Bytes(&'a [u8]),
+    /// None at all, as Kafka has it: its key was deleted.
+    Null,
     /// An observation that needs no decoding: from memory.
     Observed(Observation),
 }

@@ -20,27 +20,14 @@
 //! assert_eq!(out[0].reported.as_ref().unwrap().open, Some(32737.58));
 //! ```
 
-use super::DecodeError;
-use super::fields::{self, Field, Names};
-use super::messari;
-use super::raw::Raw;
 use super::record::JsonRecord;
-use crate::market::{Fixed, Observation, Quote};
+use super::{DecodeError, tick};
+use crate::formats::fields::Names;
+use crate::market::Observation;
 
 /// The observation of a document.
 pub(super) fn observe(value: &[u8], names: &mut Names<'_>) -> Result<Observation, DecodeError> {
     let mut record = JsonRecord::default();
     record.read(value)?;
-    let get = |field| record.fields.get(field);
-    let at = fields::timestamp("timestamp", get(Field::Timestamp))?;
-    let price = fields::price("price_usd", get(Field::PriceUsd))?;
-    let size = match get(Field::Size) {
-        Raw::Absent | Raw::Null => Fixed::ZERO,
-        raw => fields::size("size", raw)?,
-    };
-    let side = fields::side(get(Field::Side))?;
-    let symbol = names.resolve("symbol", get(Field::Symbol))?;
-    let bar = [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume].map(get);
-    let reported = messari::reported(&bar);
-    Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported })
+    tick::observe(&record.fields, true, names)
 }

@@ -4,8 +4,10 @@ use super::DecodeError;
 use super::error::shown;
 use super::json::unescape;
 use super::raw::Raw;
-use super::stamp;
-use crate::market::{Fixed, Side, Symbol, SymbolId, SymbolTable, Timestamp};
+use super::stamp::{self, Stamp};
+use crate::market::fixed::parse_volume;
+use crate::market::{Fixed, Side, Symbol, SymbolId, SymbolTable, Timestamp, Zone};
+use std::borrow::Cow;
 
 /// The fields that ticks and candles have, under all their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,12 @@ impl<'a> Fields<'a> {
         self.values[field as usize] = value;
     }
 
+    /// Whether it has any of a bar's prices.
+    #[inline]
+    pub fn has_bar(&self) -> bool {
+        [Field::Open, Field::High, Field::Low, Field::Close].into_iter().any(|field| self.has(field))
+    }
+
     /// Whether the record has it, be it `null`.
     pub fn has(&self, field: Field) -> bool {
         !matches!(self.get(field), Raw::Absent)
@@ -76,61 +84,109 @@ pub(super) fn price(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeErr
     Err(DecodeError::wrong_value(name, text, "not positive with eight decimal places"))
 }
 
-/// A size or volume: 0 or more.
+/// A size or volume up to 1e18, 0 or more, in units of 1e-8.
 #[inline]
-pub(super) fn size(name: &'static str, raw: Raw<'_>) -> Result<Fixed, DecodeError> {
-    let value = number(name, raw)?;
-    if value >= Fixed::ZERO {
-        return Ok(value);
-    }
+pub(super) fn volume(name: &'static str, raw: Raw<'_>) -> Result<i128, DecodeError> {
     let text = raw.text(name, NUMBER)?;
-    Err(DecodeError::wrong_value(name, text, "negative"))
-}
-
-/// A stamp between 2000 and 2099.
-#[inline]
-pub(super) fn timestamp(name: &'static str, raw: Raw<'_>) -> Result<Timestamp, DecodeError> {
-    let text = raw.text(name, "RFC 3339, or epoch s, ms, us or ns")?;
-    stamp::parse(text).map_err(|error| DecodeError::wrong(name, format_args!("`{}` {error}", shown(text))))
-}
-
-/// A side, where there is one.
-#[inline]
-pub(super) fn side(raw: Raw<'_>) -> Result<Option<Side>, DecodeError> {
-    const EXPECTED: &str = "neither `buy` nor `sell`";
-    match raw {
-        Raw::Absent | Raw::Null => Ok(None),
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"buy") => Ok(Some(Side::Buy)),
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"sell") => Ok(Some(Side::Sell)),
-        Raw::Text(text) | Raw::Escaped(text) | Raw::Number(text) => {
-            Err(DecodeError::wrong_value("side", text, EXPECTED))
-        }
-        Raw::Bool(_) | Raw::Object(_) | Raw::Array(_) => {
-            Err(DecodeError::wrong("side", format_args!("is {}: {EXPECTED}", raw.kind())))
-        }
+    match parse_volume(text) {
+        Ok(units) if units >= 0 => Ok(units),
+        Ok(_) => Err(DecodeError::wrong_value(name, text, "negative")),
+        Err(error) => Err(DecodeError::wrong_value(name, text, error)),
     }
 }
 
-/// The taker's side, from whether the buyer's order was the resting one, where that is said.
+/// The same of an optional field: what cannot be read is unknown, and costs nothing.
 #[inline]
-pub(super) fn taker(name: &'static str, buyer_is_maker: Raw<'_>) -> Result<Option<Side>, DecodeError> {
-    let buyer_is_maker = match buyer_is_maker {
-        Raw::Absent | Raw::Null => return Ok(None),
-        Raw::Bool(is) => is,
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"true") => true,
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"false") => false,
-        raw => {
-            let text = raw.text(name, "true or false")?;
-            return Err(DecodeError::wrong_value(name, text, "neither true nor false"));
-        }
+pub(super) fn known_volume(raw: Raw<'_>) -> Option<i128> {
+    let text = match raw {
+        Raw::Text(text) | Raw::Number(text) => text,
+        Raw::Object(_) => raw.extended().text("", NUMBER).ok()?,
+        _ => return None,
     };
-    Ok(Some(if buyer_is_maker { Side::Sell } else { Side::Buy }))
+    parse_volume(text).ok().filter(|units| *units >= 0)
+}
+
+/// The size of a tick, 0 where it has none, in units of 1e-8. `NaN` is how tables of numbers write that.
+#[inline]
+pub(super) fn size_or_none(name: &'static str, raw: Raw<'_>) -> Result<i128, DecodeError> {
+    match raw {
+        Raw::Absent | Raw::Null => Ok(0),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"nan") => Ok(0),
+        raw => volume(name, raw),
+    }
+}
+
+/// A stamp between 2000 and 2099; `zone` is that of stamps that name none.
+#[inline]
+pub(super) fn timestamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Timestamp, DecodeError> {
+    match stamp(name, raw, zone)? {
+        Stamp::Moment(at) => Ok(at),
+        Stamp::Day(date) => Err(DecodeError::wrong(
+            name,
+            format_args!("`{date}` is a day without a time: only a candle can be of a whole day"),
+        )),
+    }
+}
+
+/// A stamp between 2000 and 2099, or a day.
+#[inline]
+pub(super) fn stamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Stamp, DecodeError> {
+    let text = raw.text(name, "a time, as in 2021-01-21T14:34:31.964Z, or epoch s, ms, us or ns")?;
+    stamp::read(text, zone).map_err(|error| DecodeError::wrong(name, format_args!("`{}` {error}", shown(text))))
+}
+
+/// A side, where it is clear: nothing that stands there costs the price.
+#[inline]
+pub(super) fn side(raw: Raw<'_>) -> Option<Side> {
+    match raw {
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"buy") || text.eq_ignore_ascii_case(b"b") => Some(Side::Buy),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"sell") || text.eq_ignore_ascii_case(b"s") => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+/// The taker's side, from whether the buyer's order was the resting one, where that is clear.
+#[inline]
+pub(super) fn taker(buyer_is_maker: Raw<'_>) -> Option<Side> {
+    match buyer_is_maker {
+        Raw::Bool(true) => Some(Side::Sell),
+        Raw::Bool(false) => Some(Side::Buy),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"true") => Some(Side::Sell),
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"false") => Some(Side::Buy),
+        _ => None,
+    }
+}
+
+/// What a key says: itself, a JSON text without its quotes, or the text in Kafka Connect's envelope; none where it is other
+/// JSON.
+#[inline]
+fn key_text(key: &str) -> Option<Cow<'_, str>> {
+    match key.as_bytes().first() {
+        Some(b'"' | b'{' | b'[') => json_key_text(key),
+        _ => Some(Cow::Borrowed(key)),
+    }
+}
+
+#[cold]
+fn json_key_text(key: &str) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Key {
+        Text(String),
+        Connect { payload: String },
+    }
+    match serde_json::from_str(key) {
+        Ok(Key::Text(text) | Key::Connect { payload: text }) => Some(Cow::Owned(text)),
+        Err(_) => None,
+    }
 }
 
 /// What stands in for a symbol that the value lacks, and the table that numbers symbols.
 pub(super) struct Names<'c> {
     pub key: Option<&'c [u8]>,
     pub fallback: Option<&'c Symbol>,
+    /// Of stamps that name none.
+    pub zone: &'c Zone,
     pub symbols: &'c mut SymbolTable,
 }
 
@@ -162,12 +218,13 @@ impl Names<'_> {
 
     fn stand_in(&mut self, name: &'static str) -> Result<SymbolId, DecodeError> {
         if let Some(key) = self.key {
-            let text = std::str::from_utf8(key).map_err(|_| {
-                DecodeError::new("wrong_key", format_args!("{name} is missing, and the key is not UTF-8"))
-            })?;
-            let interned = self.symbols.intern(text);
-            return interned
-                .map_err(|why| DecodeError::new("wrong_key", format_args!("{name} is missing, and the key {why}")));
+            let wrong = |why: std::fmt::Arguments<'_>| {
+                let way_out = "; where keys are no symbols, set source.symbol";
+                DecodeError::new("wrong_key", format_args!("{name} is missing, and the key {why}{way_out}"))
+            };
+            let text = std::str::from_utf8(key).map_err(|_| wrong(format_args!("is not UTF-8")))?;
+            let text = key_text(text).ok_or_else(|| wrong(format_args!("`{}` is JSON, but no text", shown(key))))?;
+            return self.symbols.intern(&text).map_err(|why| wrong(format_args!("{why}")));
         }
         match self.fallback {
             Some(symbol) => self.intern(name, symbol.as_str()),

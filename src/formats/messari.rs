@@ -153,7 +153,7 @@ pub(super) fn observe(
     }
     let price = fields::price("market_data.price_usd", price)?;
     let stamp = status.map_or(Raw::Absent, |status| status.timestamp).or(record.get(Field::Timestamp));
-    let at = fields::timestamp("status.timestamp", stamp)?;
+    let at = fields::timestamp("status.timestamp", stamp, names.zone)?;
     let symbol = names.resolve("data.symbol", data.map_or(Raw::Absent, |data| data.symbol))?;
     let quote = Quote::Tick { price, size: Fixed::ZERO, side: None };
     let hour = market.filter(|_| with_reported).and_then(|market| market.hour.as_ref());
@@ -164,7 +164,7 @@ pub(super) fn observe(
 
 /// The hourly bar, where any of it is a number: nothing is computed from it, so that nothing in it fails the record.
 pub(super) fn reported(hour: &[Raw<'_>; 5]) -> Option<Box<Reported>> {
-    let number = |raw: Raw<'_>| match raw {
+    let number = |raw: Raw<'_>| match raw.extended() {
         Raw::Number(text) | Raw::Text(text) => {
             std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
         }

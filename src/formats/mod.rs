@@ -13,6 +13,7 @@ mod cell;
 pub mod columns;
 pub mod csv;
 pub mod document;
+pub mod envelope;
 mod error;
 mod fields;
 mod json;
@@ -22,14 +23,14 @@ mod record;
 mod stamp;
 pub mod tick;
 pub mod trade;
+mod written;
 
 pub use csv::HeaderError;
 pub use error::{DecodeError, REASONS};
 
 use crate::config::Format;
-use crate::market::{Observation, Span, Symbol, SymbolTable};
+use crate::market::{Observation, Span, Symbol, SymbolTable, Zone};
 use fields::{Field, Fields, Names};
-use json::Cursor;
 use raw::Raw;
 use record::{JsonRecord, Kind};
 use trade::{Sink, Wanted};
@@ -38,7 +39,8 @@ use trade::{Sink, Wanted};
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// The kinds of well-formed messages without a price, per format.
-pub const IGNORED: [(Format, &[&str]); 6] = [
+pub const IGNORED: [(Format, &[&str]); 7] = [
+    (Format::Auto, &[envelope::TOMBSTONE]),
     (Format::Messari, &[messari::ERROR_BODY]),
     (Format::Candle, &[candle::UNCLOSED, candle::TRADE]),
     (Format::Trade, trade::binance::IGNORED),
@@ -53,8 +55,12 @@ pub struct Decoder {
     shape: Shape,
     /// Stands in for a symbol where neither value nor key has one.
     symbol: Option<Symbol>,
+    /// Whether keys are no symbols.
+    without_keys: bool,
     /// Of candles that do not say.
-    interval: Span,
+    interval: Option<Span>,
+    /// Of stamps that name none.
+    zone: Zone,
     /// Whether what a record reports beside its price is wanted.
     with_reported: bool,
 }
@@ -80,12 +86,15 @@ pub enum Decoded {
 impl Decoder {
     /// A decoder of JSON objects: Kafka values, or the lines of a file.
     ///
-    /// `symbol` stands in where neither the value nor the key has one; `interval` is that of candles that do not say, by
-    /// default one minute.
+    /// `symbol` stands in where neither the value nor the key has one; `interval` is that of candles that do not say, which
+    /// without it cannot be used.
     #[must_use]
     pub fn json(format: Format, symbol: Option<Symbol>, interval: Option<Span>) -> Self {
-        let interval = interval.unwrap_or(candle::INTERVAL_DEFAULT);
-        Self { shape: Shape::Json(format), symbol, interval, with_reported: true }
+        Self::new(Shape::Json(format), symbol, interval)
+    }
+
+    fn new(shape: Shape, symbol: Option<Symbol>, interval: Option<Span>) -> Self {
+        Self { shape, symbol, without_keys: false, interval, zone: Zone::default(), with_reported: true }
     }
 
     /// A decoder of the lines of a CSV file that begins with this header, or with this record of an archive that has no
@@ -100,8 +109,31 @@ impl Decoder {
         if symbol.is_none() && !columns.has_symbol() {
             return Err(HeaderError::NoSymbol);
         }
-        let interval = interval.unwrap_or(candle::INTERVAL_DEFAULT);
-        Ok(Self { shape: Shape::Csv(columns), symbol, interval, with_reported: true })
+        Ok(Self::new(Shape::Csv(columns), symbol, interval))
+    }
+
+    /// Reads stamps that name no zone by clocks of this one, at first of UTC.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// Takes this for the interval of candles that do not say.
+    #[must_use]
+    pub fn with_interval(self, interval: Option<Span>) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// The interval of candles that do not say.
+    #[must_use]
+    pub fn interval(&self) -> Option<Span> {
+        self.interval
+    }
+
+    /// Keys are no symbols, but ids: they never stand in for one.
+    #[must_use]
+    pub fn without_keys(self) -> Self {
+        Self { without_keys: true, ..self }
     }
 
     /// Whether what a record reports beside its price ([`Observation::reported`]) is wanted, as it is at first: where it
@@ -114,7 +146,7 @@ impl Decoder {
     /// A decoder of documents of the `data` collection, written as JSON; `symbol` stands in where they have none.
     #[must_use]
     pub fn documents(symbol: Option<Symbol>) -> Self {
-        Self { shape: Shape::Document, symbol, interval: candle::INTERVAL_DEFAULT, with_reported: true }
+        Self::new(Shape::Document, symbol, None)
     }
 
     /// What it reads: of JSON as configured, of CSV as the header says.
@@ -158,7 +190,8 @@ impl Decoder {
         out: &mut Vec<Observation>,
     ) -> Result<Decoded, DecodeError> {
         check(value)?;
-        let mut names = Names { key, fallback: self.symbol.as_ref(), symbols };
+        let key = key.filter(|_| !self.without_keys);
+        let mut names = Names { key, fallback: self.symbol.as_ref(), zone: &self.zone, symbols };
         match &self.shape {
             Shape::Csv(columns) => {
                 check_utf8(value)?;
@@ -166,7 +199,7 @@ impl Decoder {
                 columns.split(value, &mut fields)?;
                 out.push(match columns.format {
                     Format::Candle => candle::observe(&fields, self.interval, &mut names)?,
-                    _ => tick::observe(&fields, &mut names)?,
+                    _ => tick::observe(&fields, self.with_reported, &mut names)?,
                 });
                 Ok(Decoded::Used)
             }
@@ -174,7 +207,13 @@ impl Decoder {
                 out.push(document::observe(value, &mut names)?);
                 Ok(Decoded::Used)
             }
-            Shape::Json(format) => decode_json(*format, value, self.interval, self.with_reported, &mut names, out),
+            Shape::Json(format) => {
+                let json = Json { format: *format, interval: self.interval, with_reported: self.with_reported };
+                match value.trim_ascii_start() {
+                    object @ [b'{' | b'+', ..] => decode_object(json, object, 0, &mut names, out),
+                    _ => envelope::open(json, value, 0, &mut names, out),
+                }
+            }
         }
     }
 }
@@ -198,20 +237,37 @@ fn check_utf8(value: &[u8]) -> Result<(), DecodeError> {
     }
 }
 
-fn decode_json(
+/// How JSON is read.
+#[derive(Clone, Copy)]
+struct Json {
     format: Format,
-    value: &[u8],
-    interval: Span,
+    /// Of candles that do not say.
+    interval: Option<Span>,
     with_reported: bool,
+}
+
+impl Json {
+    /// What of an exchange's messages a configured format wants.
+    fn wanted(self) -> Wanted {
+        match self.format {
+            Format::Trade => Wanted::Trades,
+            Format::Candle => Wanted::Candles,
+            Format::Auto | Format::Tick | Format::Messari => Wanted::Both,
+        }
+    }
+}
+
+/// Appends the observations of an object; `depth`: how many envelopes it stood in.
+fn decode_object(
+    json: Json,
+    value: &[u8],
+    depth: u8,
     names: &mut Names<'_>,
     out: &mut Vec<Observation>,
 ) -> Result<Decoded, DecodeError> {
     // The seed's documents begin with a plus sign, which is no JSON: allowed for them alone.
-    let (plus, text) = match value.trim_ascii_start() {
+    let (plus, text) = match value {
         [b'+', rest @ ..] => (true, rest),
-        [b'[', ..] if matches!(format, Format::Auto | Format::Trade | Format::Candle) => {
-            return decode_array(format, value, interval, names, out);
-        }
         rest => (false, rest),
     };
     let mut record = JsonRecord::default();
@@ -221,11 +277,14 @@ fn decode_json(
         check_utf8(value)?;
     }
     read?;
-    let kind = match format {
+    if let Some(content) = record.content() {
+        return envelope::open_content(json, content, depth, names, out);
+    }
+    let kind = match json.format {
         Format::Auto => record.detect()?,
         Format::Tick => Kind::Tick,
         Format::Messari => Kind::Messari,
-        Format::Candle if record.is_bar() => Kind::Candle,
+        Format::Candle if record.fields.has_bar() => Kind::Candle,
         Format::Candle => record.venue().map_or(Kind::Candle, Kind::Venue),
         Format::Trade => Kind::Venue(record.venue().ok_or_else(|| {
             error::unknown(format_args!("the object is no message of an exchange, and source.format is trade"))
@@ -235,41 +294,13 @@ fn decode_json(
         return Err(DecodeError::new("not_json", format_args!("not JSON: it begins with `+`")));
     }
     match kind {
-        Kind::Messari => return messari::observe(&record.fields, &record.payload, with_reported, names, out),
-        Kind::Candle => out.push(candle::observe(&record.fields, interval, names)?),
-        Kind::Tick => out.push(tick::observe(&record.fields, names)?),
+        Kind::Messari => return messari::observe(&record.fields, &record.payload, json.with_reported, names, out),
+        Kind::Candle => out.push(candle::observe(&record.fields, json.interval, names)?),
+        Kind::Tick => out.push(tick::observe(&record.fields, json.with_reported, names)?),
         Kind::Venue(venue) => {
-            let mut sink = Sink { wanted: wanted(format), interval, names, out };
+            let mut sink = Sink { wanted: json.wanted(), interval: json.interval, names, out };
             return record.observe_message(venue, &mut sink);
         }
     }
     Ok(Decoded::Used)
-}
-
-/// A message that is an array.
-fn decode_array(
-    format: Format,
-    value: &[u8],
-    interval: Span,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
-    check_utf8(value)?;
-    let mut cursor = Cursor::new(value);
-    cursor.space();
-    let value = cursor.value()?;
-    cursor.end()?;
-    let Raw::Array(text) = value else {
-        return Err(error::unknown(format_args!("the value is {}", value.kind())));
-    };
-    trade::observe_array(text, &mut Sink { wanted: wanted(format), interval, names, out })
-}
-
-/// What of an exchange's messages a configured format wants.
-fn wanted(format: Format) -> Wanted {
-    match format {
-        Format::Trade => Wanted::Trades,
-        Format::Candle => Wanted::Candles,
-        Format::Auto | Format::Tick | Format::Messari => Wanted::Both,
-    }
 }

@@ -1,6 +1,7 @@
 //! A field's value as it came, before anybody knows what it means.
 
 use super::error::{DecodeError, shown};
+use super::json::Cursor;
 
 /// A field's value as it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -57,9 +58,48 @@ impl<'a> Raw<'a> {
             Self::Escaped(text) => {
                 Err(DecodeError::wrong(name, format_args!("`{}` has escapes; it must be {expected}", shown(text))))
             }
-            Self::Bool(_) | Self::Object(_) | Self::Array(_) => {
-                Err(DecodeError::wrong(name, format_args!("is {}; it must be {expected}", self.kind())))
-            }
+            Self::Bool(_) | Self::Object(_) | Self::Array(_) => match self.extended().text_only() {
+                Some(text) => Ok(text),
+                None => Err(DecodeError::wrong(name, format_args!("is {}; it must be {expected}", self.kind()))),
+            },
         }
+    }
+
+    fn text_only(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What MongoDB's extended JSON says, `{"$date":"2023-01-01T00:00:00Z"}`, `{"$date":{"$numberLong":"1672531200000"}}`,
+    /// `{"$numberDouble":"1.5"}`; any other value is itself.
+    #[cold]
+    pub fn extended(self) -> Self {
+        /// A date holds a number at the most.
+        const DEPTH_MAX: usize = 2;
+        let mut value = self;
+        for _ in 0..DEPTH_MAX {
+            let Self::Object(object) = value else { break };
+            let (mut inner, mut count) = (Self::Absent, 0);
+            let mut cursor = Cursor::new(object);
+            cursor.take(b'{');
+            let read = cursor.object(|cursor, key| {
+                count += 1;
+                let value = cursor.value()?;
+                if matches!(
+                    key,
+                    b"$date" | b"$numberDouble" | b"$numberLong" | b"$numberInt" | b"$numberDecimal" | b"$oid"
+                ) {
+                    inner = value;
+                }
+                Ok(())
+            });
+            if read.is_err() || count != 1 || matches!(inner, Self::Absent) {
+                break;
+            }
+            value = inner;
+        }
+        value
     }
 }

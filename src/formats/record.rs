@@ -132,9 +132,16 @@ impl<'a> JsonRecord<'a> {
         self.feed.as_ref().and_then(Feed::venue)
     }
 
-    /// Whether it has any of a bar's prices.
-    pub fn is_bar(&self) -> bool {
-        [Field::Open, Field::High, Field::Low, Field::Close].into_iter().any(|field| self.fields.has(field))
+    /// Whether it has a price.
+    #[inline]
+    pub fn is_priced(&self) -> bool {
+        self.fields.has(Field::Price) || self.fields.has(Field::PriceUsd)
+    }
+
+    /// What an envelope holds: of a record that is nothing itself.
+    pub fn content(&self) -> Option<Raw<'a>> {
+        let feed = self.feed.as_ref().filter(|feed| !matches!(feed.content, Raw::Absent))?;
+        (!self.is_priced() && !self.fields.has_bar()).then_some(feed.content)
     }
 
     /// The format that the keys say.
@@ -144,11 +151,8 @@ impl<'a> JsonRecord<'a> {
     #[inline]
     pub fn detect(&self) -> Result<Kind, DecodeError> {
         let has = |field| self.fields.has(field);
-        let is_bar = self.is_bar();
-        if is_bar && [Field::Open, Field::High, Field::Low, Field::Close].into_iter().all(has) {
-            return Ok(Kind::Candle);
-        }
-        if has(Field::Price) || has(Field::PriceUsd) {
+        // Whatever statistics stand beside it.
+        if self.is_priced() {
             // Coinbase says `price` as ticks do, but `product_id` and `time` for symbol and timestamp.
             let is_product = self.feed.as_ref().is_some_and(Feed::is_product);
             return Ok(if is_product && !has(Field::Symbol) {
@@ -157,7 +161,7 @@ impl<'a> JsonRecord<'a> {
                 Kind::Tick
             });
         }
-        if is_bar {
+        if self.fields.has_bar() {
             return Ok(Kind::Candle);
         }
         if let Some(venue) = self.venue() {

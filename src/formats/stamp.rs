@@ -1,14 +1,43 @@
-//! Stamps as they usually come, read fast; everything else is left to [`Timestamp::parse`], which gives the same answers.
+//! Stamps as they usually come, read fast; everything else is left to [`Timestamp::parse`], which gives the same answers, and
+//! what that does not know to `written`.
 
-use crate::market::Timestamp;
-use crate::market::time::TimeError;
+use super::written::{self, Wrong};
+use crate::market::{Timestamp, Zone};
+use jiff::civil::Date;
 
-/// Reads RFC 3339, or an epoch stamp in digits.
-pub(super) fn parse(text: &[u8]) -> Result<Timestamp, TimeError> {
-    if let Some(value) = epoch(text) {
-        return Timestamp::from_epoch(value);
+/// What a stamp says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// A moment.
+    Moment(Timestamp),
+    /// A day, without a time.
+    Day(Date),
+}
+
+/// Reads a stamp as people write them; `zone` is that of stamps that name none.
+///
+/// # Errors
+/// What is wrong with it, to stand behind the stamp.
+#[inline]
+pub(super) fn read(text: &[u8], zone: &Zone) -> Result<Stamp, String> {
+    let plain = match epoch(text) {
+        Some(value) => Timestamp::from_epoch(value).ok(),
+        None => utc(text),
+    };
+    match plain {
+        Some(at) => Ok(Stamp::Moment(at)),
+        None => read_any(text, zone),
     }
-    utc(text).map_or_else(|| Timestamp::parse(text), Ok)
+}
+
+/// Before [`Timestamp::parse`], which takes its time to refuse.
+#[inline(never)]
+fn read_any(text: &[u8], zone: &Zone) -> Result<Stamp, String> {
+    match written::read(text, zone) {
+        Ok(stamp) => Ok(stamp),
+        Err(Wrong::Says(why)) => Err(why.into_owned()),
+        Err(Wrong::Unknown) => Timestamp::parse(text).map(Stamp::Moment).map_err(|error| error.to_string()),
+    }
 }
 
 /// Digits that an `i64` holds for sure.
@@ -80,7 +109,16 @@ fn fraction_ms(rest: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::time::TimeError;
     use proptest::prelude::*;
+
+    /// The plain ones, and the full parser.
+    fn parse(text: &[u8]) -> Result<Timestamp, TimeError> {
+        if let Some(value) = epoch(text) {
+            return Timestamp::from_epoch(value);
+        }
+        utc(text).map_or_else(|| Timestamp::parse(text), Ok)
+    }
 
     #[test]
     fn every_day_of_the_century_is_right() {

@@ -4,10 +4,14 @@
 //! {"symbol":"BTC","timestamp":"2021-01-21T14:34:31.964Z","price":31571.74,"size":0.02,"side":"buy"}
 //! ```
 //!
-//! `price_usd` and `volume` are accepted for `price` and `size`. `size` and `side` may be absent or `null`. `timestamp`
-//! is RFC 3339, or epoch seconds, milliseconds, microseconds or nanoseconds. Numbers may be strings of numbers, unknown
-//! keys are passed over, and of a key that comes twice the last one counts. `side` is who took the liquidity; CSV files may
-//! say it as `is_buyer_maker` instead.
+//! `price_usd` and `volume` are accepted for `price` and `size`. `size` and `side` may be absent or `null`; a `side` that is
+//! neither `buy` (`b`) nor `sell` (`s`) is unknown. `timestamp` is RFC 3339, epoch seconds, milliseconds, microseconds or
+//! nanoseconds, or written as people do (`written.rs`). Numbers may be strings of numbers, unknown keys are passed over, and
+//! of a key that comes twice the last one counts. `side` is who took the liquidity; CSV files may say it as
+//! `is_buyer_maker` instead.
+//!
+//! A record with a price is a tick, whatever stands beside it. Where any of `open`, `high`, `low`, `close` does, as in the
+//! student project's documents, they and `volume` are what the record reports of some hour or day: the volume is nobody's size.
 //!
 //! ```
 //! use tickcast::config::Format;
@@ -27,22 +31,32 @@
 
 use super::DecodeError;
 use super::fields::{self, Field, Fields, Names};
+use super::messari;
 use super::raw::Raw;
-use crate::market::{Fixed, Observation, Quote};
+use crate::market::{Observation, Quote};
 
-/// The observation of a tick's fields.
+/// The observation of a tick's fields, and of what it reports besides where that is wanted.
 #[inline]
-pub(super) fn observe(record: &Fields<'_>, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
-    let at = fields::timestamp("timestamp", record.get(Field::Timestamp))?;
-    let price = fields::price("price", record.get(Field::Price).or(record.get(Field::PriceUsd)))?;
-    let size = match record.get(Field::Size).or(record.get(Field::Volume)) {
-        Raw::Absent | Raw::Null => Fixed::ZERO,
-        raw => fields::size("size", raw)?,
+pub(super) fn observe(
+    record: &Fields<'_>,
+    with_reported: bool,
+    names: &mut Names<'_>,
+) -> Result<Observation, DecodeError> {
+    let at = fields::timestamp("timestamp", record.get(Field::Timestamp), names.zone)?;
+    let price = match record.get(Field::Price) {
+        Raw::Absent | Raw::Null => fields::price("price", record.get(Field::PriceUsd))?,
+        price => fields::price("price", price)?,
     };
-    let side = match fields::side(record.get(Field::Side))? {
-        None => fields::taker("is_buyer_maker", record.get(Field::BuyerMaker))?,
-        side => side,
-    };
+    let reports_bar = record.has_bar();
+    let volume = if reports_bar { Raw::Absent } else { record.get(Field::Volume) };
+    let size = fields::size_or_none("size", record.get(Field::Size).or(volume))?;
+    let side = fields::side(record.get(Field::Side)).or_else(|| fields::taker(record.get(Field::BuyerMaker)));
     let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
-    Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported: None })
+    let reported = if reports_bar && with_reported {
+        let bar = [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume].map(|field| record.get(field));
+        messari::reported(&bar)
+    } else {
+        None
+    };
+    Ok(Observation { symbol, at, quote: Quote::tick(price, size, side), reported })
 }

@@ -1,6 +1,6 @@
 //! Rows as messages of the topic: exact decimals, compact, appended to a buffer that is used again.
 
-use crate::market::fixed::{SCALE, write_decimal};
+use crate::market::fixed::{SCALE, VOLUME_RAW_MAX, write_decimal};
 use crate::market::{Fixed, Ohlcv, Side, Span, Timestamp};
 use std::io::Write as _;
 
@@ -23,12 +23,12 @@ fn head(symbol: &str, at: Timestamp, out: &mut Vec<u8>) {
 }
 
 /// Appends a trade as a `tick` message: `{"symbol","timestamp"(ms),"price","size"?,"side"?}`. A size of zero stands for
-/// none, and is left out.
-pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: Fixed, side: Option<Side>, out: &mut Vec<u8>) {
+/// none, and is left out; it is in units of 1e-8.
+pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: i128, side: Option<Side>, out: &mut Vec<u8>) {
     head(symbol, at, out);
     field(",\"price\":", i128::from(price.raw()), out);
-    if size != Fixed::ZERO {
-        field(",\"size\":", i128::from(size.raw()), out);
+    if size != 0 {
+        field(",\"size\":", size, out);
     }
     if let Some(side) = side {
         out.extend_from_slice(b",\"side\":\"");
@@ -54,7 +54,7 @@ pub fn write_candle(symbol: &str, open_at: Timestamp, interval: Span, bar: &Ohlc
     if !bar.notional_unknown {
         // Price times size is a multiple of 1e-8 where it came as a quote volume; else it came from a vwap.
         let scale = i128::from(SCALE);
-        if bar.notional % scale == 0 && bar.notional / scale <= i128::from(i64::MAX) {
+        if bar.notional % scale == 0 && bar.notional / scale <= VOLUME_RAW_MAX {
             field(",\"quote_volume\":", bar.notional / scale, out);
         } else {
             field(",\"vwap\":", bar.vwap_raw().unwrap_or(0), out);
@@ -88,8 +88,8 @@ mod tests {
     fn ticks_keep_every_digit() {
         let at = Timestamp::from_millis(1_611_239_671_964);
         let mut out = Vec::new();
-        write_tick("BTC", at, fixed("31571.74281822"), fixed("0.02"), Some(Side::Sell), &mut out);
-        write_tick("a\"b", at, fixed("3"), Fixed::ZERO, None, &mut out);
+        write_tick("BTC", at, fixed("31571.74281822"), 2_000_000, Some(Side::Sell), &mut out);
+        write_tick("a\"b", at, fixed("3"), 0, None, &mut out);
         let expected = concat!(
             r#"{"symbol":"BTC","timestamp":1611239671964,"price":31571.74281822,"size":0.02,"side":"sell"}"#,
             r#"{"symbol":"a\"b","timestamp":1611239671964,"price":3}"#
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn candles_are_read_again_as_what_they_were() {
-        let head = r#"{"symbol":"BTC","timestamp":1611239640000,"open":3,"high":4,"low":1,"close":2"#;
+        let head = r#"{"symbol":"BTC","timestamp":1611239640000,"interval":"1m","open":3,"high":4,"low":1,"close":2"#;
         for rest in [
             r#""volume":9"#,
             r#""volume":0"#,
@@ -142,6 +142,7 @@ mod tests {
             r#""volume":3005,"count":113,"quote_volume":"22875.85900001","taker_buy_volume":"1900.00000003","interval":"1h""#,
             r#""volume":0.00000003,"quote_volume":0,"taker_buy_volume":0.00000003"#,
             r#""volume":92233720368,"quote_volume":92233720368,"taker_buy_volume":0"#,
+            r#""volume":1e18,"quote_volume":"999999999999999999.99999999","taker_buy_volume":"125000000000.00000001""#,
         ] {
             let (bar, again) = there_and_back(&format!("{head},{rest}}}"));
             assert_eq!(bar, again, "{rest}");

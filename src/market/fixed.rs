@@ -63,16 +63,53 @@ impl Fixed {
     }
 
     fn parse_any(text: &[u8]) -> Result<Self, FixedError> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            rest => (false, rest),
-        };
-        let decimal = Decimal::scan(digits)?;
-        let magnitude = decimal.to_units()?;
-        let signed = if negative { -magnitude } else { magnitude };
-        i64::try_from(signed).map(Self).map_err(|_| FixedError::OutOfRange)
+        i64::try_from(units(text)?).map(Self).map_err(|_| FixedError::OutOfRange)
     }
+}
+
+/// The largest volume, in units of 1e-8: 1e18. Sums of a trillion of them still fit.
+pub const VOLUME_RAW_MAX: i128 = 1_000_000_000_000_000_000 * SCALE as i128;
+
+/// Reads decimal text as [`Fixed::parse`] does, up to ±[`VOLUME_RAW_MAX`]: units of 1e-8.
+///
+/// # Errors
+/// When the text is no decimal number, or beyond that range.
+#[inline]
+pub fn parse_volume(text: &[u8]) -> Result<i128, VolumeError> {
+    match plain_units(text) {
+        Some(units) => Ok(i128::from(units)),
+        None => parse_any_volume(text),
+    }
+}
+
+fn parse_any_volume(text: &[u8]) -> Result<i128, VolumeError> {
+    match units(text) {
+        Ok(units) if units.abs() <= VOLUME_RAW_MAX => Ok(units),
+        Ok(_) | Err(FixedError::OutOfRange) => Err(VolumeError::OutOfRange),
+        Err(FixedError::NotANumber) => Err(VolumeError::NotANumber),
+    }
+}
+
+/// Why a text is no volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VolumeError {
+    /// Not a decimal number: `NaN`, an empty text, letters.
+    #[error("not a decimal number")]
+    NotANumber,
+    /// Beyond ±1e18.
+    #[error("beyond the range of ±1e18")]
+    OutOfRange,
+}
+
+/// Units of 1e-8 of any decimal number.
+pub(crate) fn units(text: &[u8]) -> Result<i128, FixedError> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let magnitude = Decimal::scan(digits)?.to_units()?;
+    Ok(if negative { -magnitude } else { magnitude })
 }
 
 /// Units of 1e-8 of up to ten digits, and after a point one or more: nearly every price and size is like that. Everything
@@ -273,75 +310,4 @@ impl fmt::Display for Fixed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn reads_plain_numbers_and_exponents() {
-        for (text, raw) in [
-            ("0", 0),
-            ("1", SCALE),
-            ("-1.5", -150_000_000),
-            ("+2", 200_000_000),
-            ("31571.742818217568", 3_157_174_281_822),
-            ("1e3", 1000 * SCALE),
-            ("1.5E-3", 150_000),
-            ("1e-30", 0),
-            ("0.000000005", 0),
-            ("0.000000015", 2),
-            ("0.0000000050000000000000000000000000000000000000000001", 1),
-            ("92233720368.54775807", i64::MAX),
-            (".5", 50_000_000),
-            ("5.", 500_000_000),
-        ] {
-            assert_eq!(Fixed::parse(text.as_bytes()).map(Fixed::raw), Ok(raw), "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_no_number_or_too_large() {
-        for text in ["", "-", ".", "NaN", "inf", "1e", "1e+", "0x1", "1 ", " 1", "1,5", "1.2.3", "--1"] {
-            assert_eq!(Fixed::parse(text.as_bytes()), Err(FixedError::NotANumber), "{text}");
-        }
-        for text in ["1e400", "92233720368.54775808", "1e999999999999", "99999999999999999999999999999999999999999999"]
-        {
-            assert_eq!(Fixed::parse(text.as_bytes()), Err(FixedError::OutOfRange), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn text_round_trips(raw in any::<i64>()) {
-            let value = Fixed::from_raw(raw);
-            prop_assert_eq!(Fixed::parse(value.to_string().as_bytes()), Ok(value));
-        }
-
-        #[test]
-        fn plain_numbers_are_read_as_any(text in "[0-9]{0,12}(\\.[0-9]{0,12}(5|50|500)?)?[0-9a-f.]?") {
-            prop_assert_eq!(Fixed::parse(text.as_bytes()), Fixed::parse_any(text.as_bytes()));
-        }
-
-        #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = Fixed::parse(&bytes);
-        }
-
-        #[test]
-        fn agrees_with_integer_arithmetic(mantissa in 0_u64..u64::MAX, places in 0_u32..30) {
-            // The same number, spelled out with a decimal point, against u128 arithmetic.
-            let digits = format!("{mantissa:0>width$}", width = places as usize + 1);
-            let (whole, fraction) = digits.split_at(digits.len() - places as usize);
-            let text = format!("{whole}.{fraction}");
-            let expected = if places <= 8 {
-                i128::from(mantissa) * 10_i128.pow(8 - places)
-            } else {
-                let divisor = 10_i128.pow(places - 8);
-                let (q, r) = (i128::from(mantissa) / divisor, i128::from(mantissa) % divisor);
-                q + i128::from(2 * r > divisor || (2 * r == divisor && q % 2 == 1))
-            };
-            let expected = i64::try_from(expected).map_err(|_| FixedError::OutOfRange);
-            prop_assert_eq!(Fixed::parse(text.as_bytes()).map(Fixed::raw), expected);
-        }
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ pub mod record;
 pub mod symbol;
 pub mod tick;
 pub mod time;
+pub mod zone;
 
 pub use fixed::{Fixed, FixedError};
 pub use forecast::{Drift, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
@@ -22,3 +23,4 @@ pub use record::{DeadLetter, Generation, Order, PartitionId, Release, Sequence};
 pub use symbol::{Symbol, SymbolId, SymbolTable};
 pub use tick::{Observation, Quote, Reported, Side, StoredTick};
 pub use time::{Span, Step, Timestamp};
+pub use zone::Zone;

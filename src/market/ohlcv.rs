@@ -112,18 +112,25 @@ impl Ohlcv {
     #[inline]
     #[must_use]
     pub fn of_tick(price: Fixed, size: Fixed, side: Option<Side>) -> Self {
+        Self::of_trade(price, i128::from(size.raw()), side)
+    }
+
+    /// The bar of one trade of any size, in units of 1e-8.
+    #[inline]
+    #[must_use]
+    pub fn of_trade(price: Fixed, size: i128, side: Option<Side>) -> Self {
         Self {
             open: price,
             high: price,
             low: price,
             close: price,
-            volume: i128::from(size.raw()),
-            notional: i128::from(price.raw()) * i128::from(size.raw()),
-            signed_volume: signed(size, side),
+            volume: size,
+            notional: i128::from(price.raw()).saturating_mul(size),
+            signed_volume: size * i128::from(Side::sign(side)),
             count: 1,
             notional_unknown: false,
             count_unknown: false,
-            sides_unknown: is_missing(size, side),
+            sides_unknown: side.is_none() && size != 0,
         }
     }
 
@@ -139,7 +146,7 @@ impl Ohlcv {
         self.low = self.low.min(other.low);
         self.volume = self.volume.saturating_add(other.volume);
         self.notional = self.notional.saturating_add(other.notional);
-        // Each size lies below 2^63: no sum of fewer than 2^64 saturates, so that signs do not make the grouping matter.
+        // No volume is above 2^87: no sum of fewer than 2^40 saturates, so that signs do not make the grouping matter.
         self.signed_volume = self.signed_volume.saturating_add(other.signed_volume);
         self.count = self.count.saturating_add(other.count);
         self.notional_unknown |= other.notional_unknown;
@@ -177,6 +184,16 @@ impl Ohlcv {
     #[must_use]
     pub fn known_signed_volume_raw(&self) -> Option<i128> {
         (!self.sides_unknown).then_some(self.signed_volume)
+    }
+
+    /// Who took all of its volume, where one side did and that is known.
+    #[must_use]
+    pub fn taker(&self) -> Option<Side> {
+        match self.known_signed_volume_raw()? {
+            signed if signed > 0 && signed == self.volume => Some(Side::Buy),
+            signed if signed < 0 && -signed == self.volume => Some(Side::Sell),
+            _ => None,
+        }
     }
 
     /// As [`Ohlcv::known_signed_volume_raw`].

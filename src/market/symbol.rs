@@ -26,6 +26,9 @@ pub enum SymbolError {
     /// Longer than [`SYMBOL_BYTES_MAX`].
     #[error("is longer than 64 bytes")]
     TooLong,
+    /// A line feed or the like in it.
+    #[error("holds control characters")]
+    Control,
     /// More than [`SYMBOLS_MAX`] distinct ones.
     #[error("would be one of more than 1,048,576 distinct symbols")]
     TooMany,
@@ -35,10 +38,11 @@ impl Symbol {
     /// A symbol from its name.
     ///
     /// # Errors
-    /// When the name is empty or longer than [`SYMBOL_BYTES_MAX`].
+    /// When the name is empty, longer than [`SYMBOL_BYTES_MAX`], or holds control characters.
     pub fn new(name: &str) -> Result<Self, SymbolError> {
         match name.len() {
             0 => Err(SymbolError::Empty),
+            1..=SYMBOL_BYTES_MAX if name.contains(char::is_control) => Err(SymbolError::Control),
             1..=SYMBOL_BYTES_MAX => Ok(Self(name.into())),
             _ => Err(SymbolError::TooLong),
         }
@@ -259,6 +263,7 @@ mod tests {
         assert_eq!(table.name(eth).as_str(), "ETH");
         assert_eq!(table.intern(""), Err(SymbolError::Empty));
         assert_eq!(table.intern(&"x".repeat(65)), Err(SymbolError::TooLong));
+        assert_eq!(table.intern("BTC\n"), Err(SymbolError::Control));
         assert_eq!(table.len(), 2);
     }
 

@@ -60,6 +60,8 @@ pub enum Quote {
         /// Where the record says.
         side: Option<Side>,
     },
+    /// One trade whose size is beyond [`Fixed`], as the bar that it makes.
+    Large(Box<Ohlcv>),
     /// A bar.
     Candle {
         /// Its aggregate.
@@ -75,7 +77,17 @@ impl Quote {
     pub fn price(&self) -> Fixed {
         match self {
             Self::Tick { price, .. } => *price,
-            Self::Candle { bar, .. } => bar.close,
+            Self::Candle { bar, .. } | Self::Large(bar) => bar.close,
+        }
+    }
+
+    /// A tick; `size`, in units of 1e-8, may be beyond [`Fixed`].
+    #[inline]
+    #[must_use]
+    pub fn tick(price: Fixed, size: i128, side: Option<Side>) -> Self {
+        match i64::try_from(size) {
+            Ok(size) => Self::Tick { price, size: Fixed::from_raw(size), side },
+            Err(_) => Self::Large(Box::new(Ohlcv::of_trade(price, size, side))),
         }
     }
 }
@@ -104,8 +116,8 @@ pub struct StoredTick {
     pub at: Timestamp,
     /// The price, or a candle's close.
     pub price: Fixed,
-    /// Where the record has one that is not zero.
-    pub size: Option<Fixed>,
+    /// Where the record has one that is not zero, in units of 1e-8.
+    pub size: Option<i128>,
     /// Where the record says.
     pub side: Option<Side>,
     /// The bar that the record reports, or the candle itself.

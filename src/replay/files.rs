@@ -64,8 +64,7 @@ impl FileSource {
         like: &FilesSourceConfig,
         partition: Option<u32>,
     ) -> Result<Self, InputError> {
-        let FilesSourceConfig { paths: _, symbol, interval } = like.clone();
-        let config = FilesSourceConfig { paths: vec![path.to_owned()], symbol, interval };
+        let config = FilesSourceConfig { paths: vec![path.to_owned()], ..like.clone() };
         let input = FilesInput::open(&config, format, 0, 1)?;
         let rows = Rows {
             decoder: input.decoder(PARTITION)?,
@@ -132,13 +131,19 @@ impl Rows {
         record.key.clear();
         record.key.extend_from_slice(symbol.as_bytes());
         record.value.clear();
-        if is_json(bytes) {
+        // What this file's decoder knows and the topic's may not, how long candles are, has to go along.
+        let is_told = !matches!(observation.quote, Quote::Candle { .. }) || self.decoder.interval().is_none();
+        if is_json(bytes) && is_told {
             record.value.extend_from_slice(bytes.strip_suffix(b"\r").unwrap_or(bytes));
             return true;
         }
         match &observation.quote {
             Quote::Tick { price, size, side } => {
-                encode::write_tick(symbol, observation.at, *price, *size, *side, &mut record.value);
+                let size = i128::from(size.raw());
+                encode::write_tick(symbol, observation.at, *price, size, *side, &mut record.value);
+            }
+            Quote::Large(bar) => {
+                encode::write_tick(symbol, observation.at, bar.close, bar.volume, bar.taker(), &mut record.value);
             }
             Quote::Candle { bar, interval } => {
                 let open_at = observation.at.minus(*interval).plus(Span::from_millis(1));
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn candles_come_when_they_close() {
         let dir = tempfile::tempdir().unwrap();
-        let text = "timestamp,open,high,low,close,volume\n1611239640000,1,4,0.5,2,10\n";
+        let text = "timestamp,interval,open,high,low,close,volume\n1611239640000,1m,1,4,0.5,2,10\n";
         let rows = all(&mut open(dir.path(), "a.csv", text, Some("ETH")));
         let value = r#"{"symbol":"ETH","timestamp":1611239640000,"interval":"1m","open":1,"high":4,"low":0.5,"close":2,"volume":10}"#;
         assert_eq!(rows, [(1_611_239_699_999, "ETH".to_owned(), value.to_owned())]);

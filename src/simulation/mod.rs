@@ -89,7 +89,7 @@ pub struct SimulatedTick {
 impl SimulatedTick {
     /// Appends the trade as a `tick` message.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        encode::write_tick(self.symbol, self.at, self.price, self.size, Some(self.side), out);
+        encode::write_tick(self.symbol, self.at, self.price, i128::from(self.size.raw()), Some(self.side), out);
     }
 }
 

@@ -101,7 +101,11 @@ fn check(path: &str, step: &str, windows: &[&str], horizons: &[&str]) {
     let file = dir.path().join("archive.csv");
     std::fs::write(&file, lines.join("\n")).unwrap();
     let (symbol, interval) = (Some("BTC".to_owned()), Some(config.time.slide));
-    let published = run_source(&config, WORKERS, FilesSourceConfig { paths: vec![file], symbol, interval });
+    let published = run_source(
+        &config,
+        WORKERS,
+        FilesSourceConfig { paths: vec![file], symbol, interval, ..FilesSourceConfig::default() },
+    );
     let symbols = read(&lines, "BTC", step_ms);
     assert_eq!(published.summary.records.used, lines.len() as u64 - 1);
     assert_eq!(published.summary.records.total(), published.summary.records.used);

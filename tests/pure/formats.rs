@@ -90,6 +90,11 @@ fn what_cannot_be_used_has_a_reason() {
         format!("{{{}}}", all.join(","))
     };
     assert!(decode(&with("size", "2")).is_ok());
+    // What may be absent costs nothing where it cannot be read.
+    for side in ["\"both\"", "1", "{}", "\"unknown\"", "\"None\"", "\"\""] {
+        let (seen, _) = decode(&with("side", side)).expect(side);
+        assert!(matches!(seen.quote, Quote::Tick { side: None, .. }), "{side}");
+    }
     for (field, value, expected) in [
         ("price", "", "missing_field"),
         ("timestamp", "", "missing_field"),
@@ -114,8 +119,6 @@ fn what_cannot_be_used_has_a_reason() {
         ("size", "1e400", "wrong_field"),
         ("size", "\"many\"", "wrong_field"),
         ("size", "false", "wrong_field"),
-        ("side", "\"both\"", "wrong_field"),
-        ("side", "1", "wrong_field"),
         ("symbol", "\"\"", "wrong_field"),
         ("symbol", "7", "wrong_field"),
         ("symbol", "[\"BTC\"]", "wrong_field"),
@@ -161,7 +164,6 @@ fn what_is_no_record_has_a_reason() {
         ((0..900_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(), "not_utf8"),
         (vec![b' '; (16 << 20) + 1], "too_long"),
         (b"42".to_vec(), "unknown_format"),
-        (b"null".to_vec(), "unknown_format"),
         (b"\"BTC\"".to_vec(), "unknown_format"),
         (b"[]".to_vec(), "unknown_format"),
         (b"{}".to_vec(), "unknown_format"),
@@ -246,7 +248,9 @@ fn messari_in_every_shape() {
 #[test]
 fn candles_close_at_the_end_of_their_interval() {
     let candle = |more: &str| {
-        format!(r#"{{"symbol":"BTC","timestamp":1617321600,"open":2,"high":4,"low":1,"close":3,"volume":8{more}}}"#)
+        let interval = if more.contains("interval") { "" } else { r#","interval":"1m""# };
+        let prices = r#""open":2,"high":4,"low":1,"close":3,"volume":8"#;
+        format!(r#"{{"symbol":"BTC","timestamp":1617321600,{prices}{interval}{more}}}"#)
     };
     let (seen, _) = decode(&candle("")).expect("a candle");
     assert_eq!(seen.at, ms("2021-04-02T00:00:59.999Z"));
@@ -266,23 +270,31 @@ fn candles_close_at_the_end_of_their_interval() {
     let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
     assert_eq!((bar.notional, bar.known_signed_volume_raw()), (2_000_000_001 * 100_000_000, Some(-200_000_000)));
 
+    // What may be absent and cannot be read is unknown.
+    for unknown in [
+        r#","taker_buy_volume":8.00000001,"count":1.5,"quote_volume":-1"#,
+        r#","taker_buy_volume":-1,"count":-1,"quote_volume":[]"#,
+        r#","taker_buy_volume":"n/a","count":"many","vwap":"x""#,
+    ] {
+        let (seen, _) = decode(&candle(unknown)).unwrap_or_else(|error| panic!("{unknown}: {error}"));
+        let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
+        assert_eq!((bar.known_signed_volume_raw(), bar.known_count(), bar.vwap()), (None, None, None), "{unknown}");
+    }
+    // No interval is guessed.
+    let silent = candle("").replace(r#","interval":"1m""#, "");
+    assert!(decode(&silent).expect_err("no interval").detail.contains("source.interval"));
+    assert!(decode(&candle(r#","interval":null"#)).is_err());
+
     for wrong in [
-        r#","taker_buy_volume":8.00000001"#,
-        r#","taker_buy_volume":-1"#,
-        r#","quote_volume":-1"#,
-        r#","quote_volume":[]"#,
         r#","interval":"0s""#,
         r#","interval":60"#,
         r#","interval":"1x""#,
-        r#","count":1.5"#,
-        r#","count":-1"#,
         r#","close":5"#,
         r#","open":0.5"#,
         r#","low":3.5"#,
         r#","high":1"#,
         r#","volume":-1"#,
         r#","low":0"#,
-        r#","vwap":"x""#,
         r#","timestamp":4102444799"#,
     ] {
         assert_eq!(reason(candle(wrong).as_bytes()), "wrong_field", "{wrong}");
@@ -307,14 +319,15 @@ fn csv_lines_that_cannot_be_used_have_a_reason() {
         (b"BTC,1611239671,NaN,1,buy", Err("wrong_field")),
         (b"BTC,1611239671,0,1,buy", Err("wrong_field")),
         (b"BTC,1611239671,5,-1,buy", Err("wrong_field")),
-        (b"BTC,1611239671,5,1,hold", Err("wrong_field")),
+        (b"BTC,1611239671,5,1,hold", Ok(Decoded::Used)),
+        (b"BTC,1611239671,5,NaN,buy", Ok(Decoded::Used)),
         (b"B\xffC,1611239671,5,1,buy", Err("not_utf8")),
         (b"", Err("empty")),
     ] {
         let found = decoder.decode(Some(b"KEY"), line, &mut symbols, &mut out).map_err(|error| error.reason);
         assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
     }
-    assert_eq!(out.len(), 2);
+    assert_eq!(out.len(), 4);
 }
 
 fn decoders() -> Vec<Decoder> {

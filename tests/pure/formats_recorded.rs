@@ -8,7 +8,7 @@ use tickcast::config::{FilesSourceConfig, Format};
 use tickcast::connectors::files::input::FilesInput;
 use tickcast::connectors::input::{Flow, Input, PartitionState, Payload};
 use tickcast::formats::{Decoded, Decoder};
-use tickcast::market::{Observation, PartitionId, Quote, SymbolTable, Timestamp};
+use tickcast::market::{Observation, PartitionId, Quote, Span, SymbolTable, Timestamp};
 
 /// The recorded market data, or none, told loudly.
 fn data(what: &str) -> Option<PathBuf> {
@@ -187,7 +187,8 @@ fn recorded_matches_and_tickers_agree_on_the_taker() {
 
 /// All observations of a recorded file.
 fn read_file(path: PathBuf, symbol: &str, mut each: impl FnMut(&Observation, &SymbolTable)) -> u64 {
-    let config = FilesSourceConfig { paths: vec![path], symbol: Some(symbol.to_owned()), interval: None };
+    let (symbol, interval) = (Some(symbol.to_owned()), Some(Span::from_millis(60_000)));
+    let config = FilesSourceConfig { paths: vec![path], symbol, interval, ..FilesSourceConfig::default() };
     let mut input = FilesInput::open(&config, Format::Auto, 0, 1).expect("a file");
     let mut decoder = input.decoder(PartitionId(0)).expect("a decoder");
     let (mut symbols, mut out, mut records) = (SymbolTable::default(), Vec::new(), 0);

@@ -163,12 +163,7 @@ fn documents_are_those_of_the_contract_and_writing_twice_changes_nothing() {
     let mut sink = fixture.open();
     assert_eq!((sink.wants().rows, sink.wants().ticks), (true, true));
     let reported = Reported { open: Some(31_500.25), volume: Some(12.0), ..Reported::default() };
-    let full = StoredTick {
-        size: Some(Fixed::parse(b"0.02").unwrap()),
-        side: Some(Side::Buy),
-        reported: Some(reported),
-        ..tick(8, 2)
-    };
+    let full = StoredTick { size: Some(2_000_000), side: Some(Side::Buy), reported: Some(reported), ..tick(8, 2) };
     let batch = Batch {
         forecasts: vec![forecast(START, 31_573.02)],
         scores: vec![score(START, true), score(START + 60_000, false)],

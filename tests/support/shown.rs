@@ -10,6 +10,7 @@ pub fn show(seen: &Observation, symbols: &SymbolTable) -> String {
             let side = side.map_or("?", Side::as_str);
             format!("{name} {price} x {size} {side} {}", seen.at)
         }
+        Quote::Large(bar) => format!("a trade of {bar:?}"),
         Quote::Candle { bar, interval } => {
             let (count, signed) = (bar.known_count(), bar.known_signed_volume());
             format!(

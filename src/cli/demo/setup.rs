@@ -78,7 +78,7 @@ pub fn job(
     let reading = Reading::new(starts.clone(), None);
     let symbol = like.symbol.as_deref().map(Symbol::new).transpose();
     let symbol = symbol.map_err(|why| Usage(format!("source.files.symbol {why}")))?;
-    let decoder = Decoder::json(config.source.format, symbol, like.interval);
+    let decoder = Decoder::json(config.source.format, symbol, like.interval).with_zone(like.timezone.clone());
 
     let sink = config.sink.kafka.as_ref().context("the demo has no sink")?;
     let (mut kafka, _) = KafkaSink::open(sink, JOB, Some(DEAD_LETTERS), partitions, stop)?;

@@ -1,7 +1,7 @@
 //! The first half of a start: what is there, and whether the job can do with it. Nothing is fenced, created or written.
 
 use super::{Plan, outputs};
-use crate::config::{Config, KafkaSourceConfig};
+use crate::config::{Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::input::OpenedFiles;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{self, KafkaInput, KafkaSink, Offsets, Progress, Reading};
@@ -11,7 +11,7 @@ use crate::dataflows::job::InputFactory;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::Stop;
 use crate::formats::Decoder;
-use crate::market::Timestamp;
+use crate::market::{Symbol, Timestamp};
 use crate::model::weights::InitialWeights;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -24,9 +24,18 @@ pub(super) struct Prepared {
     pub progress: Option<Progress>,
 }
 
+/// How a topic's values are read. Where a symbol is configured, keys are ids and say none.
+fn topic_decoder(config: &SourceConfig) -> anyhow::Result<Decoder> {
+    let symbol = config.symbol.as_deref().map(Symbol::new).transpose();
+    let symbol = symbol.map_err(|why| anyhow::anyhow!("source.symbol {why}"))?;
+    let has_symbol = symbol.is_some();
+    let decoder = Decoder::json(config.format, symbol, config.interval).with_zone(config.timezone.clone());
+    Ok(if has_symbol { decoder.without_keys() } else { decoder })
+}
+
 /// An input whose records are there to be read.
 pub(super) enum Source {
-    Kafka { config: KafkaSourceConfig, starts: Offsets, ends: Option<Offsets> },
+    Kafka { config: KafkaSourceConfig, decoder: Decoder, starts: Offsets, ends: Option<Offsets> },
     Files(OpenedFiles),
     MongoDb(MongoSource),
 }
@@ -43,9 +52,8 @@ impl Source {
     /// For each worker, its share.
     pub(super) fn into_factory(self, config: &Config, stop: &Stop) -> Arc<InputFactory> {
         match self {
-            Self::Kafka { config: source, starts, ends } => {
+            Self::Kafka { config: source, decoder, starts, ends } => {
                 let (id, reading) = (config.job.id.clone(), Reading::new(starts, ends));
-                let decoder = Decoder::json(config.source.format, None, None);
                 Arc::new(move |worker, workers| {
                     Ok(Box::new(KafkaInput::open(&source, &id, &decoder, &reading, worker, workers)?) as Box<dyn Input>)
                 })
@@ -102,7 +110,8 @@ fn source(config: &Config, plan: &Plan, progress: Option<&Progress>, stop: &Stop
             None => kafka::resolve_start(&source, &source.start)?,
         };
         let ends = if plan.bounded { Some(kafka::end_offsets(&source)?) } else { None };
-        return Ok(Source::Kafka { config: source, starts, ends });
+        let decoder = topic_decoder(&config.source)?;
+        return Ok(Source::Kafka { config: source, decoder, starts, ends });
     }
     if let Some(mongodb) = &config.source.mongodb {
         return Ok(Source::MongoDb(MongoSource::open(mongodb, plan.range, stop)?));

@@ -9,7 +9,7 @@ fn span(text: &str) -> Span {
 }
 
 fn files(interval: Option<&str>) -> FilesSourceConfig {
-    FilesSourceConfig { paths: vec!["a.csv".into()], symbol: None, interval: interval.map(span) }
+    FilesSourceConfig { paths: vec!["a.csv".into()], interval: interval.map(span), ..FilesSourceConfig::default() }
 }
 
 /// What is changed, and what the problem must say.

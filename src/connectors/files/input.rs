@@ -11,7 +11,7 @@ use super::parquet::ParquetRows;
 use crate::config::{FilesSourceConfig, Format};
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoder, HeaderError};
-use crate::market::{PartitionId, Span, Symbol, SymbolTable};
+use crate::market::{PartitionId, Span, Symbol, SymbolTable, Zone};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,7 +82,7 @@ fn open_files(
     worker: usize,
     workers: usize,
 ) -> Result<Vec<RecordFile>, InputError> {
-    let FilesSourceConfig { paths, symbol, interval } = config;
+    let FilesSourceConfig { paths, symbol, interval, timezone, .. } = config;
     if paths.is_empty() {
         return Err(InputError("source.files.paths is empty: name at least one file".to_owned()));
     }
@@ -94,7 +94,7 @@ fn open_files(
     if interval.is_some_and(|interval| interval.millis() == 0) {
         return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
     }
-    let reading = Reading { format, symbol, interval: *interval };
+    let reading = Reading { format, symbol, interval: *interval, zone: timezone.clone() };
     let mut files = Vec::new();
     for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
         let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
@@ -112,17 +112,18 @@ struct Reading {
     format: Format,
     symbol: Option<Symbol>,
     interval: Option<Span>,
+    zone: Zone,
 }
 
 impl Reading {
     fn json(&self, format: Format) -> Decoder {
-        Decoder::json(format, self.symbol.clone(), self.interval)
+        Decoder::json(format, self.symbol.clone(), self.interval).with_zone(self.zone.clone())
     }
 
     fn csv(&self, path: &Path, header: &[u8]) -> Result<Decoder, InputError> {
         let decoder = Decoder::csv(header, self.symbol.clone(), self.interval).map_err(|error| wrong(path, &error))?;
         self.check(path, decoder.format())?;
-        Ok(decoder)
+        Ok(decoder.with_zone(self.zone.clone()))
     }
 
     fn parquet(&self, path: &Path, rows: &ParquetRows) -> Result<Decoder, InputError> {

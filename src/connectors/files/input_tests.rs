@@ -18,7 +18,7 @@ impl Dir {
 }
 
 fn config(paths: Vec<PathBuf>) -> FilesSourceConfig {
-    FilesSourceConfig { paths, symbol: Some("BTC".to_owned()), interval: None }
+    FilesSourceConfig { paths, symbol: Some("BTC".to_owned()), ..FilesSourceConfig::default() }
 }
 
 fn open(paths: Vec<PathBuf>) -> Result<FilesInput, InputError> {
@@ -214,10 +214,8 @@ fn an_overlong_line_becomes_a_record_that_does_not_decode() {
 fn candles_take_the_configured_interval() {
     let dir = Dir::new();
     let path = dir.file("c.csv", "timestamp,open,high,low,close,volume\n1617321600,1,2,1,2,0\n");
-    for (interval, expected) in
-        [(None, "2021-04-02T00:00:59.999Z"), (Some(Span::from_millis(300_000)), "2021-04-02T00:04:59.999Z")]
-    {
-        let config = FilesSourceConfig { interval, ..config(vec![path.clone()]) };
+    for (interval, expected) in [(60_000, "2021-04-02T00:00:59.999Z"), (300_000, "2021-04-02T00:04:59.999Z")] {
+        let config = FilesSourceConfig { interval: Some(Span::from_millis(interval)), ..config(vec![path.clone()]) };
         let mut input = FilesInput::open(&config, Format::Auto, 0, 1).unwrap();
         assert_eq!(decode_all(&mut input, PartitionId(0))[0].as_ref().unwrap().at.to_string(), expected);
     }

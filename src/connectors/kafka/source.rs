@@ -7,6 +7,7 @@ use super::options::Server;
 use crate::config::KafkaSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
 use crate::formats::Decoder;
+use crate::market::time::TIMESTAMP_MIN;
 use crate::market::{PartitionId, SymbolTable, Timestamp};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -349,8 +350,9 @@ impl KafkaInput {
 fn record<'a>(message: &'a BorrowedMessage<'_>) -> Record<'a> {
     Record {
         offset: u64::try_from(message.offset()).unwrap_or(0),
-        broker_time: message.timestamp().to_millis().map(Timestamp::from_millis),
+        // Some clients write 0 or -1 for none.
+        broker_time: message.timestamp().to_millis().map(Timestamp::from_millis).filter(|at| *at >= TIMESTAMP_MIN),
         key: message.key(),
-        value: Payload::Bytes(message.payload().unwrap_or_default()),
+        value: message.payload().map_or(Payload::Null, Payload::Bytes),
     }
 }

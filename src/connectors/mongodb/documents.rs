@@ -149,7 +149,7 @@ pub(super) fn tick(t: &StoredTick) -> RawDocumentBuf {
     };
     let Reported { open, high, low, close, volume } = t.reported.unwrap_or_default();
     let numbers = [("open", open), ("high", high), ("low", low), ("close", close), ("volume", volume)];
-    let numbers = numbers.into_iter().chain([("size", t.size.map(price))]);
+    let numbers = numbers.into_iter().chain([("size", t.size.map(raw_to_f64))]);
     for (name, value) in numbers.filter_map(|(name, value)| Some((name, value?))) {
         document.append(name, number(value));
     }

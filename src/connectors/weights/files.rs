@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_symbol_has_a_file_of_its_own_and_is_found_again() {
-        let symbols = ["BTC", "pooled", "POOLED", "a/b", "..", ".", "%", "%25", "Ünï \"1\"\n", "-_x", &"ü".repeat(32)];
+        let symbols = ["BTC", "pooled", "POOLED", "a/b", "..", ".", "%", "%25", "Ünï \"1\"\\n", "-_x", &"ü".repeat(32)];
         let dir = tempfile::tempdir().unwrap();
         let mut all: Vec<Option<Symbol>> = symbols.iter().map(|name| Some(Symbol::new(name).unwrap())).collect();
         all.push(None);

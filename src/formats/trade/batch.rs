@@ -4,7 +4,7 @@ use super::super::fields::{self, Names};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::NO_TRADE;
-use crate::market::{Fixed, Observation, Quote, Side};
+use crate::market::{Observation, Quote, Side};
 
 /// One trade's fields; `size`: none where a message tells a price only.
 pub(super) struct Trade<'a> {
@@ -12,7 +12,8 @@ pub(super) struct Trade<'a> {
     pub at: Raw<'a>,
     pub price: Raw<'a>,
     pub size: Option<Raw<'a>>,
-    pub side: Result<Option<Side>, DecodeError>,
+    /// Where it is clear.
+    pub side: Option<Side>,
 }
 
 /// How an exchange calls symbol, stamp, price and size: for errors.
@@ -27,18 +28,17 @@ impl Trade<'_> {
     /// The observation.
     #[inline]
     pub fn observe(self, spelling: &Spelling, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
-        let at = fields::timestamp(spelling.at, self.at)?;
+        let at = fields::timestamp(spelling.at, self.at, names.zone)?;
         let price = fields::price(spelling.price, self.price)?;
-        let size = self.size.map_or(Ok(Fixed::ZERO), |size| fields::size(spelling.size, size))?;
-        let side = self.side?;
+        let size = self.size.map_or(Ok(0), |size| fields::volume(spelling.size, size))?;
         let symbol = names.resolve(spelling.symbol, self.symbol)?;
-        Ok(Observation { symbol, at, quote: Quote::Tick { price, size, side }, reported: None })
+        Ok(Observation { symbol, at, quote: Quote::tick(price, size, self.side), reported: None })
     }
 }
 
 /// What became of the trades so far.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(in super::super) struct Batch {
     used: bool,
     /// The first that cannot be used.
     wrong: Option<DecodeError>,

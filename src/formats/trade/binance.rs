@@ -124,7 +124,7 @@ impl<'a> Event<'a> {
                     return Ok(NOT_WANTED);
                 }
                 let Self { symbol, price, size, time, buyer_is_maker, .. } = *self;
-                let side = fields::taker("m", buyer_is_maker);
+                let side = fields::taker(buyer_is_maker);
                 let trade = Trade { symbol, at: time, price, size: Some(size), side };
                 sink.out.push(trade.observe(&SPELLING, sink.names)?);
                 Ok(Decoded::Used)

@@ -45,11 +45,11 @@ const EXCHANGE_TICKER: Spelling = Spelling { symbol: "product_id", at: "time", p
 const ADVANCED_TICKER: Spelling = Spelling { symbol: "product_id", at: "timestamp", price: "price", size: "size" };
 
 /// The taker's side, from the maker's.
-fn other(maker: Result<Option<Side>, DecodeError>) -> Result<Option<Side>, DecodeError> {
-    Ok(maker?.map(|side| match side {
+fn other(maker: Option<Side>) -> Option<Side> {
+    maker.map(|side| match side {
         Side::Buy => Side::Sell,
         Side::Sell => Side::Buy,
-    }))
+    })
 }
 
 /// A message of Exchange.
@@ -65,7 +65,7 @@ pub(super) fn exchange(feed: &Feed<'_>, record: &Fields<'_>, sink: &mut Sink<'_,
         b"ticker" => {
             let is_trade = !feed.last_size.is_absent() && !record.get(Field::Side).is_absent();
             let size = is_trade.then_some(feed.last_size);
-            (Trade { symbol, at, price, size, side: if is_trade { side } else { Ok(None) } }, &EXCHANGE_TICKER)
+            (Trade { symbol, at, price, size, side: if is_trade { side } else { None } }, &EXCHANGE_TICKER)
         }
         kind => return ignored(IGNORED, kind, "Coinbase's message of type"),
     };
@@ -126,7 +126,7 @@ pub(super) fn advanced(feed: &Feed<'_>, record: &Fields<'_>, sink: &mut Sink<'_,
         };
         let observed = if is_ticker {
             let at = record.get(Field::Timestamp);
-            Trade { symbol, at, price, size: None, side: Ok(None) }.observe(&ADVANCED_TICKER, sink.names)
+            Trade { symbol, at, price, size: None, side: None }.observe(&ADVANCED_TICKER, sink.names)
         } else {
             let side = other(fields::side(side));
             Trade { symbol, at: time, price, size: Some(size), side }.observe(&EXCHANGE, sink.names)

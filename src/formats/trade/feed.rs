@@ -39,6 +39,8 @@ pub(in super::super) struct Feed<'a> {
     pub product: Raw<'a>,
     pub time: Raw<'a>,
     pub last_size: Raw<'a>,
+    /// What an envelope holds: `payload` of Kafka Connect, `after` of Debezium.
+    pub content: Raw<'a>,
 }
 
 impl<'a> Feed<'a> {
@@ -59,6 +61,8 @@ impl<'a> Feed<'a> {
                     | b"product_id"
                     | b"time"
                     | b"last_size"
+                    | b"payload"
+                    | b"after"
             )
     }
 
@@ -77,6 +81,7 @@ impl<'a> Feed<'a> {
             b"product_id" => &mut self.product,
             b"time" => &mut self.time,
             b"last_size" => &mut self.last_size,
+            b"payload" | b"after" => &mut self.content,
             _ => return self.event.read_field(cursor, key),
         };
         *slot = cursor.value()?;

@@ -15,7 +15,6 @@ use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};
-use crate::market::Side;
 
 /// The kinds without a trade: v2's `channel` and `method`, v1's `event` and the name in its arrays.
 pub(in super::super) const IGNORED: &[&str] = &[
@@ -108,6 +107,11 @@ pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Deco
         count += 1;
         Ok(())
     })?;
+    if matches!(first, Raw::Array(_)) {
+        return Err(unknown(format_args!(
+            "the value is a list of lists, whose fields have no names: make objects of them, or in a file name them with source.files.columns"
+        )));
+    }
     // Updates of order books have two parts of data.
     let (Raw::Number(_), 4..=5, Raw::Text(name), Raw::Text(_)) = (first, count, name, pair) else {
         return Err(unknown(format_args!("the value is an array, but none of Kraken's")));
@@ -129,7 +133,7 @@ pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Deco
     cursor.array(|cursor| {
         match read_v1(cursor)? {
             Some([price, size, at, side]) => {
-                let trade = Trade { symbol: pair, at, price, size: Some(size), side: letter(side) };
+                let trade = Trade { symbol: pair, at, price, size: Some(size), side: fields::side(side) };
                 batch.add(trade.observe(&V1, sink.names), sink.out);
             }
             None => batch.fail(DecodeError::wrong("trade", format_args!("must be an array of four elements or more"))),
@@ -154,12 +158,4 @@ fn read_v1<'a>(cursor: &mut Cursor<'a>) -> Result<Option<[Raw<'a>; V1_ELEMENTS]>
         Ok(())
     })?;
     Ok((count >= V1_ELEMENTS).then_some(elements))
-}
-
-fn letter(side: Raw<'_>) -> Result<Option<Side>, DecodeError> {
-    match side {
-        Raw::Text(b"b") => Ok(Some(Side::Buy)),
-        Raw::Text(b"s") => Ok(Some(Side::Sell)),
-        other => Err(DecodeError::wrong_value("side", other.text("side", "`b` or `s`")?, "neither `b` nor `s`")),
-    }
 }

@@ -46,6 +46,7 @@ pub(super) mod coinbase;
 mod feed;
 pub(super) mod kraken;
 
+pub(super) use batch::Batch;
 pub(super) use binance::Event;
 pub(super) use feed::{Feed, Venue};
 
@@ -69,7 +70,7 @@ pub(super) enum Wanted {
 pub(super) struct Sink<'s, 'c> {
     pub wanted: Wanted,
     /// Of candles that do not say.
-    pub interval: Span,
+    pub interval: Option<Span>,
     pub names: &'s mut Names<'c>,
     pub out: &'s mut Vec<Observation>,
 }
@@ -102,12 +103,9 @@ pub(super) fn observe(
     }
 }
 
-/// Appends the observations of a message that is an array: of Kraken's v1, or events of Binance.
+/// Appends the observations of a message that is an array, and no list of objects: of Kraken's v1.
 pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
-    match text[1..].trim_ascii_start().first() {
-        Some(b'{') => binance::observe_list(text, sink),
-        _ => kraken::observe_array(text, sink),
-    }
+    kraken::observe_array(text, sink)
 }
 
 /// The kind of a message that has no trade, if it is on the list.

@@ -17,6 +17,7 @@ mod live;
 mod outcome;
 mod partition;
 mod quiet;
+mod stored;
 mod wake;
 mod watermark;
 

@@ -3,8 +3,7 @@
 use super::SourceConfig;
 use super::live::SymbolLimits;
 use crate::config::LatePolicy;
-use crate::market::fixed::raw_to_f64;
-use crate::market::{Observation, Ohlcv, Quote, Reported, Span, Timestamp};
+use crate::market::{Observation, Quote, Span, Timestamp};
 use std::borrow::Cow;
 
 /// The record at hand.
@@ -88,13 +87,7 @@ impl Outcome {
 /// The event time that is held against the broker's stamp: of a candle, its open.
 pub(super) fn begins(observation: &Observation) -> Timestamp {
     match observation.quote {
-        Quote::Tick { .. } => observation.at,
+        Quote::Tick { .. } | Quote::Large(_) => observation.at,
         Quote::Candle { interval, .. } => observation.at.minus(interval).plus(Span::from_millis(1)),
     }
-}
-
-/// A candle as the `data` collection holds it.
-pub(super) fn reported(bar: &Ohlcv) -> Reported {
-    let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(|price| Some(price.to_f64()));
-    Reported { open, high, low, close, volume: Some(raw_to_f64(bar.volume)) }
 }

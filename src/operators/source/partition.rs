@@ -1,15 +1,17 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
 use super::live::{LiveSymbols, SymbolLimits};
-use super::outcome::{Bounds, Outcome, Read, begins, reported};
+use super::outcome::{Bounds, Outcome, Read, begins};
 use super::quiet::Quiet;
+use super::stored::stored;
 use super::watermark::{Timeliness, Watermark};
 use super::{
     Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
 };
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use crate::formats::envelope::TOMBSTONE;
 use crate::formats::{Decoded, Decoder};
-use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, StoredTick, SymbolTable};
+use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, SymbolTable};
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::stats::{Records, Tally};
@@ -146,6 +148,11 @@ impl SourcePartition {
         }
         let bytes = match value {
             Payload::Bytes(bytes) => bytes,
+            Payload::Null => {
+                self.counted.ignored += 1;
+                self.unused.add("ignored", TOMBSTONE);
+                return self.flow();
+            }
             Payload::Observed(observation) => {
                 let read = Read { offset, broker_time, key, bytes: None, bounds };
                 let outcome = self.admit(observation, &read, 0, symbols);
@@ -238,12 +245,13 @@ impl SourcePartition {
             return Outcome::TooManySymbols;
         }
         if self.config.stored_ticks {
-            self.store(&observation, read.offset, index, symbols);
+            let at = (&self.topic, self.id, read.offset, index);
+            self.aside.push(Aside::Stored(stored(&observation, at, symbols)));
         }
         let order = Order { at, partition: self.id, offset: read.offset, index };
         let tick = match observation.quote {
             Quote::Tick { price, size, side } => Tick { symbol, order, price, size, side, candle: None },
-            Quote::Candle { bar, .. } => {
+            Quote::Candle { bar, .. } | Quote::Large(bar) => {
                 Tick { symbol, order, price: bar.close, size: Fixed::ZERO, side: None, candle: Some(bar) }
             }
         };
@@ -301,27 +309,6 @@ impl SourcePartition {
                 DeadLetter::new(Arc::clone(&self.topic), self.id, read.offset, read.key, bytes, error.to_owned());
             self.aside.push(Aside::DeadLetter(letter));
         }
-    }
-
-    fn store(&mut self, observation: &Observation, offset: u64, index: u32, symbols: &SymbolTable) {
-        let (size, side, reported) = match &observation.quote {
-            Quote::Tick { size, side, .. } => {
-                ((*size != Fixed::ZERO).then_some(*size), *side, observation.reported.as_deref().copied())
-            }
-            Quote::Candle { bar, .. } => (None, None, Some(reported(bar))),
-        };
-        self.aside.push(Aside::Stored(StoredTick {
-            symbol: symbols.name(observation.symbol).clone(),
-            at: observation.at,
-            price: observation.quote.price(),
-            size,
-            side,
-            reported,
-            topic: Arc::clone(&self.topic),
-            partition: self.id,
-            offset,
-            index,
-        }));
     }
 
     /// Hands on what was read, at the capability that was held before it.

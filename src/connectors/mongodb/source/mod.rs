@@ -78,7 +78,8 @@ impl MongoSource {
             partitions.push(CollectionPartition { id: PartitionId(id), topic, receiver, batch, at, next, ended });
         }
         spawn(session, readers)?;
-        Ok(MongoInput { partitions, decoder: Decoder::documents(self.symbol.clone()), wake })
+        let decoder = Decoder::documents(self.symbol.clone()).with_zone(self.config.timezone.clone());
+        Ok(MongoInput { partitions, decoder, wake })
     }
 }
 

@@ -185,7 +185,7 @@ impl Scan<'_> {
                     return Err(Wrong::Unknown);
                 }
                 let (last, _) = self.number(4)?;
-                if digits == 4 { (first, month, last as i8) } else { (last, month, first as i8) }
+                if digits == 4 { (first, month, i8::try_from(last).unwrap_or(0)) } else { (last, month, first as i8) }
             } else {
                 let middle = self.two()?;
                 if between == b' ' || !self.take(between) {

@@ -40,8 +40,8 @@ fn below(rng: &mut ChaCha8Rng, end: u64) -> u64 {
     rng.next_u64() % end
 }
 
-/// One record at about `now`, of any kind there is.
-fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
+/// One record at about `now`, of any kind there is; without a broker, as in a file, stamps may jump.
+fn record(rng: &mut ChaCha8Rng, now: i64, has_broker: bool) -> Made {
     let symbol = ["BTC", "ETH", "XRP"][below(rng, 3) as usize];
     let price = 100 + below(rng, 50);
     let mut broker_time = now;
@@ -58,6 +58,11 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
             let at = now - below(rng, 3 * MAX_AHEAD as u64) as i64;
             (tick(at), priced(at))
         }
+        // Far ahead, and around what may be.
+        11 | 12 if !has_broker => {
+            let at = now + MAX_AHEAD * (1 + below(rng, 3) as i64) + below(rng, 4_000) as i64 - 2_000;
+            (tick(at), priced(at))
+        }
         // Ahead of the broker's clock, around the limit.
         11 => {
             broker_time = now - MAX_AHEAD + below(rng, 4_000) as i64 - 2_000;
@@ -72,7 +77,7 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
             );
             (text, Kind::Price { at, begins: now })
         }
-        14 => {
+        14 if has_broker => {
             let text = format!(
                 r#"{{"symbol":"{symbol}","timestamp":{now},"interval":"1m","open":5,"high":6,"low":4,"close":5,"volume":1}}"#
             );
@@ -122,12 +127,12 @@ fn record(rng: &mut ChaCha8Rng, now: i64) -> Made {
         22 => (tick(946_684_799_999), Kind::Unusable("undecodable", "wrong_field")),
         _ => {
             let value = vec![b'{', 0xff, 0xfe, b'}'];
-            let broker_time = Some(Timestamp::from_millis(now));
+            let broker_time = has_broker.then(|| Timestamp::from_millis(now));
             let record = MemoryBytes { broker_time, key: None, value };
             return Made { record, kind: Kind::Unusable("undecodable", "not_utf8") };
         }
     };
-    let broker_time = Some(Timestamp::from_millis(broker_time));
+    let broker_time = has_broker.then(|| Timestamp::from_millis(broker_time));
     Made { record: MemoryBytes { broker_time, key: None, value: text.into_bytes() }, kind }
 }
 
@@ -147,40 +152,103 @@ fn is_late(latest: &mut Option<i64>, at: i64) -> bool {
     late
 }
 
+/// One partition, read word by word.
+struct Slow<'a> {
+    account: &'a mut Account,
+    partition: u32,
+    latest: Option<i64>,
+    /// Whether the latest was as old as its broker said.
+    live: bool,
+    /// What waits for the next, and when it begins at the latest.
+    in_hand: Vec<(u64, &'a Made, i64)>,
+}
+
+impl<'a> Slow<'a> {
+    /// Whether a record waits: it jumps, and no broker says that it is of now.
+    fn read(&mut self, offset: u64, made: &'a Made) {
+        let (first, last, at) = match made.kind {
+            Kind::Unusable(outcome, reason) => return self.refuse(offset, outcome, reason),
+            Kind::Price { at, begins } => (begins, begins, at),
+            Kind::Trades { at, .. } => (at[0].min(at[1]), at[0].max(at[1]), at[0].max(at[1])),
+        };
+        if let Some((.., wild)) = self.in_hand.last() {
+            if *wild == last {
+                return self.in_hand.push((offset, made, last));
+            }
+            let reach = self.latest.unwrap_or(first) + MAX_AHEAD;
+            let came_back = if self.latest.is_some() { first <= reach } else { *wild > reach };
+            for (offset, made, _) in std::mem::take(&mut self.in_hand) {
+                self.take(offset, made, came_back.then_some(reach));
+            }
+        }
+        let broker = made.record.broker_time.map(Timestamp::millis);
+        let is_now = |at: i64| broker.is_some_and(|broker| (at - broker).abs() <= MAX_AHEAD);
+        match self.latest {
+            Some(latest) if last <= latest + MAX_AHEAD => {
+                if at >= latest {
+                    self.live = is_now(at);
+                }
+            }
+            latest if is_now(last) && (self.live || latest.is_none()) => self.live = true,
+            _ if broker.is_some_and(|broker| last > broker + MAX_AHEAD) => {}
+            _ => return self.in_hand.push((offset, made, last)),
+        }
+        self.take(offset, made, None);
+    }
+
+    fn take(&mut self, offset: u64, made: &Made, wild_after: Option<i64>) {
+        let is_wild = |begins: i64| wild_after.is_some_and(|reach| begins > reach);
+        let broker = made.record.broker_time.map_or(i64::MAX / 2, Timestamp::millis);
+        match made.kind {
+            Kind::Unusable(..) => unreachable!(),
+            Kind::Price { begins, .. } if is_wild(begins) => self.refuse(offset, "quarantined", "jumped"),
+            Kind::Price { begins, .. } if begins > broker + MAX_AHEAD => self.refuse(offset, "quarantined", "ahead"),
+            Kind::Price { at, .. } if is_late(&mut self.latest, at) => self.refuse(offset, "late", "late"),
+            Kind::Price { .. } => self.account.used += 1,
+            Kind::Trades { at, and_a_wrong_one } => {
+                let fates = [at[0].min(at[1]), at[0].max(at[1])].map(|at| match is_wild(at) {
+                    true => Some(("quarantined", "jumped")),
+                    false => is_late(&mut self.latest, at).then_some(("late", "late")),
+                });
+                let Some(first) = fates.iter().flatten().next() else {
+                    self.account.used += 1;
+                    return if and_a_wrong_one {
+                        self.note("partly", "wrong_field")
+                    };
+                };
+                if fates.contains(&None) {
+                    self.account.used += 1;
+                    self.note("partly", if and_a_wrong_one { "wrong_field" } else { first.1 });
+                } else {
+                    self.refuse(offset, first.0, first.1);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, outcome: &'static str, reason: &'static str) {
+        *self.account.unused.entry((outcome, reason, self.partition)).or_default() += 1;
+    }
+
+    fn refuse(&mut self, offset: u64, outcome: &'static str, reason: &'static str) {
+        self.note(outcome, reason);
+        if outcome != "ignored" {
+            self.account.letters.insert((self.partition, offset));
+        }
+    }
+}
+
 /// The contract, read word by word.
 fn expected(partitions: &[Vec<Made>]) -> Account {
     let mut account = Account::default();
     for (partition, records) in (0_u32..).zip(partitions) {
-        let mut latest: Option<i64> = None;
+        let (latest, live, in_hand) = (None, false, Vec::new());
+        let mut slow = Slow { account: &mut account, partition, latest, live, in_hand };
         for (offset, made) in (0_u64..).zip(records) {
-            let broker = made.record.broker_time.unwrap().millis();
-            let (outcome, reason) = match made.kind {
-                Kind::Unusable(outcome, reason) => (outcome, reason),
-                Kind::Price { begins, .. } if begins > broker + MAX_AHEAD => ("quarantined", "ahead"),
-                Kind::Price { at, .. } => {
-                    if !is_late(&mut latest, at) {
-                        account.used += 1;
-                        continue;
-                    }
-                    ("late", "late")
-                }
-                Kind::Trades { at, and_a_wrong_one } => {
-                    let late = [at[0].min(at[1]), at[0].max(at[1])].map(|at| is_late(&mut latest, at));
-                    if late.contains(&false) {
-                        account.used += 1;
-                        if and_a_wrong_one || late.contains(&true) {
-                            let reason = if and_a_wrong_one { "wrong_field" } else { "late" };
-                            *account.unused.entry(("partly", reason, partition)).or_default() += 1;
-                        }
-                        continue;
-                    }
-                    ("late", "late")
-                }
-            };
-            *account.unused.entry((outcome, reason, partition)).or_default() += 1;
-            if outcome != "ignored" {
-                account.letters.insert((partition, offset));
-            }
+            slow.read(offset, made);
+        }
+        for (offset, made, _) in std::mem::take(&mut slow.in_hand) {
+            slow.take(offset, made, None);
         }
     }
     account
@@ -203,9 +271,19 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
                 (0..below(&mut rng, RECORDS_MAX))
                     .map(|_| {
                         now += below(&mut rng, STEP_MAX) as i64;
+                        // A hole, now and then.
+                        if below(&mut rng, 400) == 0 {
+                            now += 3 * MAX_AHEAD;
+                        }
                         // Half of them at stamps that lie on the edges of panes as often as not.
                         let at = if below(&mut rng, 2) == 0 { now / 500 * 500 } else { now };
-                        record(&mut rng, at)
+                        record(&mut rng, at, seed % 3 != 0)
+                    })
+                    .flat_map(|made| {
+                        // Two collectors write the same jump.
+                        let twice = matches!(made.kind, Kind::Price { at, .. } if at % 7 == 0);
+                        let again = twice.then(|| Made { record: made.record.clone(), kind: made.kind });
+                        std::iter::once(made).chain(again)
                     })
                     .collect()
             })
@@ -252,5 +330,5 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
         println!("seed {seed}: {total} records in {} partitions, {} used", partitions.len(), expected.used);
     }
     println!("{seen:?}");
-    assert!(seen.len() >= 13, "{seen:?}");
+    assert!(seen.len() >= 14, "{seen:?}");
 }

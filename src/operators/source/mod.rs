@@ -13,6 +13,7 @@
 //! A source with nothing to do sleeps: its input wakes it, the board does when others have moved, and the worker when
 //! forecasting has got on (`wake`).
 
+mod jump;
 mod live;
 mod outcome;
 mod partition;

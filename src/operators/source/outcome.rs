@@ -32,7 +32,10 @@ pub(super) enum Outcome {
     Late,
     /// Its pane was closed while its partition was idle.
     Idle,
+    /// Too far ahead of its broker's stamp.
     Quarantined,
+    /// Too far ahead of everything before it in its partition, and what followed came back.
+    Jumped,
     /// Its partition has as many symbols as it may have.
     TooManySymbols,
     /// A candle longer than a pane.
@@ -48,6 +51,7 @@ impl Outcome {
             Self::Used => None,
             Self::Outside => Some(("ignored", "outside")),
             Self::Quarantined => Some(("quarantined", "ahead")),
+            Self::Jumped => Some(("quarantined", "jumped")),
             Self::TooManySymbols => Some(("undecodable", "too_many_symbols")),
             Self::SpansPanes(_) => Some(("undecodable", "spans_panes")),
             Self::Idle => Some(("late", "idle")),
@@ -62,6 +66,9 @@ impl Outcome {
             Self::Quarantined => {
                 Some(format!("its event time is more than {ahead} ahead of the broker's timestamp").into())
             }
+            Self::Jumped => Some(
+                format!("its event time is more than {ahead} ahead of what came before it in its partition, and the next record came back").into(),
+            ),
             Self::SpansPanes(interval) => {
                 Some(format!("a candle of {interval} spans several panes of {slide}: set time.slide to {interval}").into())
             }

@@ -1,5 +1,8 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
+mod account;
+
+use super::jump::Jumps;
 use super::live::{LiveSymbols, SymbolLimits};
 use super::outcome::{Bounds, Outcome, Read, begins};
 use super::quiet::Quiet;
@@ -8,10 +11,9 @@ use super::watermark::{Timeliness, Watermark};
 use super::{
     Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
 };
-use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
-use crate::formats::envelope::TOMBSTONE;
-use crate::formats::{Decoded, Decoder};
-use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, SymbolTable};
+use crate::connectors::input::{Flow, Input, InputError, PartitionState};
+use crate::formats::Decoder;
+use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, SymbolTable, Timestamp};
 use crate::operators::panes::Tick;
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::stats::{Records, Tally};
@@ -36,6 +38,8 @@ pub(super) struct SourcePartition {
     pub next_offset: u64,
     /// A tick that lies too far ahead.
     in_hand: Option<Tick>,
+    /// Records whose stamps jump.
+    jumps: Jumps,
     quiet: Quiet,
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
@@ -66,12 +70,13 @@ impl SourcePartition {
             capabilities: Some(initial),
             // Only the `data` collection holds what records report.
             decoder: decoder.with_reported(config.stored_ticks),
-            config,
             topic,
+            config: Rc::clone(&config),
             state: PartitionState::Behind,
             empty: false,
             next_offset: 0,
             in_hand: None,
+            jumps: Jumps::new(config.max_ahead),
             quiet: Quiet::new(Instant::now()),
             ticks: Vec::new(),
             aside: Vec::new(),
@@ -118,6 +123,9 @@ impl SourcePartition {
         let bounds = Bounds { limit, symbols: limits };
         let state = input
             .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, bounds, symbols))?;
+        if state == PartitionState::Ended && self.failure.is_none() {
+            self.settle_jumps(None, bounds, symbols);
+        }
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
             self.quiet.end(Instant::now());
@@ -135,90 +143,23 @@ impl SourcePartition {
         Ok(state == PartitionState::Behind && self.in_hand.is_none())
     }
 
-    /// Takes one record: it is counted in exactly one outcome.
-    fn account_for(&mut self, record: Record<'_>, bounds: Bounds, symbols: &mut SymbolTable) -> Flow {
-        let Record { offset, broker_time, key, value } = record;
-        self.next_offset = offset + 1;
-        self.watermark.replay_releases(offset);
-        if self.standing == Standing::Idle {
-            self.standing = Standing::Active;
-            if let Some((capability, _)) = &self.capabilities {
-                self.watermark.wake_from_idle(offset, *capability.time());
-            }
-        }
-        let bytes = match value {
-            Payload::Bytes(bytes) => bytes,
-            Payload::Null => {
-                self.counted.ignored += 1;
-                self.unused.add("ignored", TOMBSTONE);
-                return self.flow();
-            }
-            Payload::Observed(observation) => {
-                let read = Read { offset, broker_time, key, bytes: None, bounds };
-                let outcome = self.admit(observation, &read, 0, symbols);
-                self.count(&[outcome], &read);
-                symbols.settle();
-                return self.flow();
-            }
-        };
-        self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
-        let read = Read { offset, broker_time, key, bytes: Some(bytes), bounds };
-        let mut decoded = std::mem::take(&mut self.decoded);
-        decoded.clear();
-        let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
-        match result {
-            Ok(Decoded::Used) if decoded.len() == 1 => {
-                if let Some(observation) = decoded.pop() {
-                    let outcome = self.admit(observation, &read, 0, symbols);
-                    self.count(&[outcome], &read);
-                }
-            }
-            Ok(used @ (Decoded::Used | Decoded::Partly(_))) => {
-                // Some exchanges list the newest trade first: it must not make the others late. Of one stamp, their order stays.
-                if !decoded.is_sorted_by_key(|observation| observation.at) {
-                    decoded.sort_by_key(|observation| observation.at);
-                }
-                let mut outcomes = std::mem::take(&mut self.outcomes);
-                let placed = decoded.drain(..).zip(0_u32..);
-                outcomes.extend(placed.map(|(o, index)| self.admit(o, &read, index, symbols)));
-                self.count(&outcomes, &read);
-                // Beside an outcome of its own, a record may say once that it was not used as a whole.
-                if outcomes.contains(&Outcome::Used) {
-                    let left_out = match used {
-                        Decoded::Partly(reason) => Some(reason),
-                        _ => outcomes.iter().find_map(Outcome::words).map(|(_, reason)| reason),
-                    };
-                    left_out.into_iter().for_each(|reason| self.unused.add("partly", reason));
-                }
-                outcomes.clear();
-                self.outcomes = outcomes;
-            }
-            Ok(Decoded::Ignored(kind)) => {
-                self.counted.ignored += 1;
-                self.unused.add("ignored", kind);
-            }
-            Err(error) => {
-                self.counted.undecodable += 1;
-                self.unused.add_refused("undecodable", error.reason, offset, &error.detail);
-                self.dead_letter(&read, &error.detail);
-            }
-        }
-        self.decoded = decoded;
-        symbols.settle();
-        self.flow()
-    }
-
     fn flow(&self) -> Flow {
         let is_full = self.in_hand.is_some() || self.failure.is_some() || self.bytes_left == 0;
         if is_full { Flow::Pause } else { Flow::Continue }
+    }
+
+    /// Whether it lies in the range of event time that is to be used.
+    #[inline]
+    fn is_asked_for(&self, at: Timestamp) -> bool {
+        let (from, to) = self.config.range;
+        from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
     }
 
     /// Decides what becomes of one observation, from this partition's sequence alone.
     #[inline]
     fn admit(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &mut SymbolTable) -> Outcome {
         let at = observation.at;
-        let (from, to) = self.config.range;
-        if from.is_some_and(|from| at < from) || to.is_some_and(|to| at >= to) {
+        if !self.is_asked_for(at) {
             return Outcome::Outside;
         }
         if let Quote::Candle { interval, .. } = observation.quote
@@ -288,7 +229,7 @@ impl SourcePartition {
         };
         let counter = match outcome {
             Outcome::Outside => &mut self.counted.ignored,
-            Outcome::Quarantined => &mut self.counted.quarantined,
+            Outcome::Quarantined | Outcome::Jumped => &mut self.counted.quarantined,
             Outcome::SpansPanes(_) | Outcome::TooManySymbols => &mut self.counted.undecodable,
             Outcome::Idle | Outcome::Late | Outcome::Used => &mut self.counted.late,
         };

@@ -68,6 +68,12 @@ impl Watermark {
         self.latest.map(|latest| latest.minus(self.allowed_lateness))
     }
 
+    /// The greatest event time seen.
+    #[inline]
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
     /// Before a record is read: releases that an earlier run decided at its offset hold from here on.
     pub fn replay_releases(&mut self, offset: u64) {
         while let Some(release) = self.replay.front().copied()

@@ -1,0 +1,145 @@
+//! Each record is counted in exactly one outcome.
+
+use super::super::jump::Held;
+use super::super::outcome::{Bounds, Outcome, Read, begins};
+use super::SourcePartition;
+use crate::connectors::input::{Flow, Payload, Record};
+use crate::formats::Decoded;
+use crate::formats::envelope::TOMBSTONE;
+use crate::market::{Observation, SymbolId, SymbolTable, Timestamp};
+use crate::operators::support::board::Standing;
+
+impl SourcePartition {
+    /// Takes one record.
+    pub(super) fn account_for(&mut self, record: Record<'_>, bounds: Bounds, symbols: &mut SymbolTable) -> Flow {
+        let Record { offset, broker_time, key, value } = record;
+        self.next_offset = offset + 1;
+        self.watermark.replay_releases(offset);
+        if self.standing == Standing::Idle {
+            self.standing = Standing::Active;
+            if let Some((capability, _)) = &self.capabilities {
+                self.watermark.wake_from_idle(offset, *capability.time());
+            }
+        }
+        let bytes = match value {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Null => {
+                self.counted.ignored += 1;
+                self.unused.add("ignored", TOMBSTONE);
+                return self.flow();
+            }
+            Payload::Observed(observation) => {
+                let read = Read { offset, broker_time, key, bytes: None, bounds };
+                let outcome = self.admit(observation, &read, 0, symbols);
+                self.count(&[outcome], &read);
+                symbols.settle();
+                return self.flow();
+            }
+        };
+        self.bytes_left = self.bytes_left.saturating_sub(bytes.len());
+        let read = Read { offset, broker_time, key, bytes: Some(bytes), bounds };
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let result = self.decoder.decode(key, bytes, symbols, &mut decoded);
+        match result {
+            Ok(used @ (Decoded::Used | Decoded::Partly(_))) => self.take(used, &mut decoded, &read, symbols),
+            Ok(Decoded::Ignored(kind)) => {
+                self.counted.ignored += 1;
+                self.unused.add("ignored", kind);
+            }
+            Err(error) => {
+                self.counted.undecodable += 1;
+                self.unused.add_refused("undecodable", error.reason, offset, &error.detail);
+                self.dead_letter(&read, &error.detail);
+            }
+        }
+        self.decoded = decoded;
+        symbols.settle();
+        self.flow()
+    }
+
+    /// Takes what a record says, unless it has to wait for the next.
+    #[inline]
+    fn take(&mut self, used: Decoded, decoded: &mut Vec<Observation>, read: &Read<'_>, symbols: &mut SymbolTable) {
+        // Some exchanges list the newest trade first: it must not make the others late. Of one stamp, their order stays.
+        if decoded.len() > 1 && !decoded.is_sorted_by_key(|observation| observation.at) {
+            decoded.sort_by_key(|observation| observation.at);
+        }
+        let waits = self.jumps.waits() && !self.settle_jumps(Some(decoded), read.bounds, symbols);
+        if waits || self.must_wait(decoded, read) {
+            self.jumps.hold(used, std::mem::take(decoded), read, symbols);
+            return;
+        }
+        self.admit_all(used, decoded.drain(..), read, None, symbols);
+    }
+
+    /// Whether a record waits for the next. What was not asked for need not.
+    #[inline]
+    fn must_wait(&mut self, decoded: &[Observation], read: &Read<'_>) -> bool {
+        let waits = self.jumps.must_wait(decoded, read, self.watermark.latest());
+        waits && decoded.iter().any(|observation| self.is_asked_for(observation.at))
+    }
+
+    /// Takes what is in hand, of which `next` tells whether it was wild; nothing where the input has ended. False where it
+    /// stays in hand.
+    #[cold]
+    pub(super) fn settle_jumps(
+        &mut self,
+        next: Option<&[Observation]>,
+        bounds: Bounds,
+        symbols: &mut SymbolTable,
+    ) -> bool {
+        let (held, wild_after) = match next {
+            Some(next) => match self.jumps.tell(next, self.watermark.latest()) {
+                Some(told) => (told.held, told.wild_after),
+                None => return false,
+            },
+            None => (self.jumps.take(), None),
+        };
+        for mut record in held {
+            let observations = std::mem::take(&mut record.observations);
+            let names: Vec<SymbolId> = observations.iter().map(|observation| observation.symbol).collect();
+            let read = Read { bounds, ..record.read() };
+            self.admit_all(record.used, observations.into_iter(), &read, wild_after, symbols);
+            Held::release(&names, symbols);
+        }
+        true
+    }
+
+    /// Takes the observations of one record; those that begin after `wild_after` are wild.
+    #[inline]
+    fn admit_all(
+        &mut self,
+        used: Decoded,
+        mut observations: impl ExactSizeIterator<Item = Observation>,
+        read: &Read<'_>,
+        wild_after: Option<Timestamp>,
+        symbols: &mut SymbolTable,
+    ) {
+        let is_wild = |observation: &Observation| wild_after.is_some_and(|reach| begins(observation) > reach);
+        if observations.len() == 1 && used == Decoded::Used {
+            if let Some(observation) = observations.next() {
+                let wild = is_wild(&observation);
+                let outcome = if wild { Outcome::Jumped } else { self.admit(observation, read, 0, symbols) };
+                self.count(&[outcome], read);
+            }
+            return;
+        }
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.extend(observations.zip(0_u32..).map(|(observation, index)| {
+            let wild = is_wild(&observation);
+            if wild { Outcome::Jumped } else { self.admit(observation, read, index, symbols) }
+        }));
+        self.count(&outcomes, read);
+        // Beside an outcome of its own, a record may say once that it was not used as a whole.
+        if outcomes.contains(&Outcome::Used) {
+            let left_out = match used {
+                Decoded::Partly(reason) => Some(reason),
+                _ => outcomes.iter().find_map(Outcome::words).map(|(_, reason)| reason),
+            };
+            left_out.into_iter().for_each(|reason| self.unused.add("partly", reason));
+        }
+        outcomes.clear();
+        self.outcomes = outcomes;
+    }
+}

@@ -165,7 +165,7 @@ fn bar(record: &Fields<'_>) -> Result<Ohlcv, DecodeError> {
     let signed_volume = signed_volume(record.get(Field::TakerBuyVolume), volume);
     Ohlcv::new_checked(prices, volume, notional, signed_volume, count).map_err(|error| {
         let field = match error {
-            OhlcvError::Outside { field, .. } => field,
+            OhlcvError::HighBelowLow { .. } => "high",
             OhlcvError::NegativeVolume => "volume",
             OhlcvError::SignedBeyondVolume => "taker_buy_volume",
         };

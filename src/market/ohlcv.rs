@@ -47,13 +47,9 @@ pub struct Prices {
 /// Why something is no bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OhlcvError {
-    /// `open` or `close` lies outside of low to high, as all prices do where high is below low.
-    #[error("`{price}` lies outside of low `{low}` to high `{high}`")]
-    Outside {
-        /// `open` or `close`.
-        field: &'static str,
-        /// That price.
-        price: Fixed,
+    /// High is below low.
+    #[error("`{high}` is below low `{low}`")]
+    HighBelowLow {
         /// Lowest price.
         low: Fixed,
         /// Highest price.
@@ -69,10 +65,11 @@ pub enum OhlcvError {
 
 impl Ohlcv {
     /// The bar that a candle stands for; what it does not say is none. `volume` and `signed_volume` are in units of 1e-8,
-    /// `notional` in units of 1e-16.
+    /// `notional` in units of 1e-16. Open and close were traded at: where they lie outside of low to high, as some
+    /// exchanges round, the bar is as wide as they are.
     ///
     /// # Errors
-    /// When open or close lies outside of low to high, or takers moved more than the volume.
+    /// When high is below low, or takers moved more than the volume.
     pub fn new_checked(
         prices: Prices,
         volume: i128,
@@ -81,11 +78,10 @@ impl Ohlcv {
         count: Option<u64>,
     ) -> Result<Self, OhlcvError> {
         let Prices { open, high, low, close } = prices;
-        for (field, price) in [("open", open), ("close", close)] {
-            if price < low || price > high {
-                return Err(OhlcvError::Outside { field, price, low, high });
-            }
+        if high < low {
+            return Err(OhlcvError::HighBelowLow { low, high });
         }
+        let (low, high) = (low.min(open).min(close), high.max(open).max(close));
         if volume < 0 {
             return Err(OhlcvError::NegativeVolume);
         }

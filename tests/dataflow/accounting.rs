@@ -189,7 +189,8 @@ impl<'a> Slow<'a> {
                     self.live = is_now(at);
                 }
             }
-            latest if is_now(last) && (self.live || latest.is_none()) => self.live = true,
+            None if broker.is_some() => self.live = is_now(last),
+            _ if is_now(last) && self.live => {}
             _ if broker.is_some_and(|broker| last > broker + MAX_AHEAD) => {}
             _ => return self.in_hand.push((offset, made, last)),
         }

@@ -13,7 +13,7 @@ use tickcast::connectors::memory::{MemoryBytes, MemoryInput, MemoryRecord};
 use tickcast::dataflows::job::{self, Job};
 use tickcast::delivery::{Batch, Stop};
 use tickcast::formats::Decoder;
-use tickcast::market::{FeatureRow, PartitionId, Release, SymbolTable};
+use tickcast::market::{FeatureRow, PartitionId, Release, SymbolTable, Timestamp};
 use tickcast::operators::support::stats::Stats;
 
 const BASE: i64 = 1_700_000_100_000;
@@ -53,7 +53,7 @@ impl Input for Live {
         for value in topic[&partition].iter().skip(*next).take(limit) {
             let offset = *next as u64;
             *next += 1;
-            let record = Record { offset, broker_time: None, key: None, value: Payload::Bytes(value) };
+            let record = Record { offset, broker_time: broker_time(value), key: None, value: Payload::Bytes(value) };
             if visit(record, symbols) == Flow::Pause {
                 break;
             }
@@ -69,6 +69,12 @@ fn tick(symbol: &str, second: i64) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Sent when it happened.
+fn broker_time(value: &[u8]) -> Option<Timestamp> {
+    let value: serde_json::Value = serde_json::from_slice(value).unwrap();
+    value["timestamp"].as_i64().map(Timestamp::from_millis)
+}
+
 /// The rows of the panes that end by `second`.
 fn rows_until(batch: &Batch, second: i64) -> Vec<FeatureRow> {
     batch.rows.iter().filter(|row| row.end.millis() <= BASE + second * 1000).cloned().collect()
@@ -79,7 +85,8 @@ fn replayed(config: &Config, topic: &Topic, releases: Vec<Release>) -> Vec<Featu
     let held = topic.lock().unwrap();
     let partitions = held.values().map(|values| {
         let bytes = |value: &Vec<u8>| {
-            MemoryRecord::Bytes(Box::new(MemoryBytes { value: value.clone(), ..MemoryBytes::default() }))
+            let broker_time = broker_time(value);
+            MemoryRecord::Bytes(Box::new(MemoryBytes { value: value.clone(), broker_time, ..MemoryBytes::default() }))
         };
         values.iter().map(bytes).collect::<Vec<_>>()
     });

@@ -280,6 +280,14 @@ fn candles_close_at_the_end_of_their_interval() {
         let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
         assert_eq!((bar.known_signed_volume_raw(), bar.known_count(), bar.vwap()), (None, None, None), "{unknown}");
     }
+    // Open and close were traded at, whatever low and high say.
+    for (wider, expected) in
+        [(r#","close":5"#, ("1", "5")), (r#","open":0.5"#, ("0.5", "4")), (r#","low":3.5"#, ("2", "4"))]
+    {
+        let (seen, _) = decode(&candle(wider)).unwrap_or_else(|error| panic!("{wider}: {error}"));
+        let Quote::Candle { bar, .. } = seen.quote else { panic!("a candle") };
+        assert_eq!((bar.low, bar.high), (fixed(expected.0), fixed(expected.1)), "{wider}");
+    }
     // No interval is guessed.
     let silent = candle("").replace(r#","interval":"1m""#, "");
     assert!(decode(&silent).expect_err("no interval").detail.contains("source.interval"));
@@ -289,10 +297,8 @@ fn candles_close_at_the_end_of_their_interval() {
         r#","interval":"0s""#,
         r#","interval":60"#,
         r#","interval":"1x""#,
-        r#","close":5"#,
-        r#","open":0.5"#,
-        r#","low":3.5"#,
-        r#","high":1"#,
+        r#","low":4.5"#,
+        r#","high":0.5"#,
         r#","volume":-1"#,
         r#","low":0"#,
         r#","timestamp":4102444799"#,

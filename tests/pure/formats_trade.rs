@@ -302,7 +302,7 @@ fn what_is_wrong_in_a_message_has_a_reason() {
         (wrong(KLINE, "\"x\":true,", ""), "missing_field"),
         (wrong(KLINE, "\"T\":1626992759999", "\"T\":1626992699999"), "wrong_field"),
         (wrong(KLINE, "\"T\":1626992759999", "\"T\":1726992699999"), "wrong_field"),
-        (wrong(KLINE, "\"c\":\"7.6170\"", "\"c\":\"8\""), "wrong_field"),
+        (wrong(KLINE, "\"h\":\"7.6180\"", "\"h\":\"7.6060\""), "wrong_field"),
         (r#"{"e":"kline","s":"A","k":[1]}"#.to_owned(), "wrong_field"),
         (wrong(MATCH, "\"985\"", "\"-1\""), "wrong_field"),
         (wrong(MATCH, "\"price\"", "\"prise\""), "missing_field"),

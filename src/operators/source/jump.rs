@@ -1,8 +1,9 @@
 //! Stamps that jump: a record far ahead of everything before it in its partition is kept in hand until the next one tells.
 //!
 //! If that one comes back, the first was wild and is quarantined; else there was a hole in the data. So one wrong stamp does not
-//! make everything after it late. A partition's first record has nothing before it, and waits for the next one, too. What
-//! happens now needs no witness: where record after record is as old as its broker says, a hole is one.
+//! make everything after it late. The first record of a file has nothing before it, and waits for the next one, too; that of a
+//! topic does not, since its next may be long in coming. What happens now needs no witness: where record after record is as
+//! old as its broker says, a hole is one.
 //!
 //! Decided by the partition's own sequence, broker stamps included, hence the same in a replay.
 
@@ -105,8 +106,9 @@ impl Jumps {
             return false;
         }
         let is_now = self.is_now(begins(last), read.broker_time);
-        if is_now && (self.is_live || latest.is_none()) {
-            self.is_live = true;
+        let is_first_of_topic = latest.is_none() && read.broker_time.is_some();
+        if is_first_of_topic || (is_now && self.is_live) {
+            self.is_live = is_now;
             return false;
         }
         // What is quarantined by its broker's stamp need not wait for that.

@@ -1,6 +1,7 @@
 //! Windows: the whole dataflow from memory on one worker, beside a plain loop without a dataflow, in one run.
 //!
-//! 2,000,000 ticks of 64 symbols over 8 h, 1 % of them up to 2 s out of order; windows of 1m, 5m and 1h, slide 5s.
+//! 2,000,000 ticks of 64 symbols over 8 h, 1 % of them up to 2 s out of order; windows of 1m, 5m and 1h, slide 5s. Then what it
+//! costs to know each trade by its id: in one partition, and spread over two, either of which might have the other's.
 //! `cargo bench --bench windows`. With a C++ compiler, `TICKCAST_LIMIT_CPP` may name the source of a hand-written program
 //! that reads the same ticks (`u32 symbol, u32 pad, i64 ms, f64 price, f64 size`) as its limit: it is built and run beside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -15,7 +16,7 @@ use tickcast::connectors::input::Input;
 use tickcast::connectors::memory::{MemoryInput, MemoryRecord};
 use tickcast::dataflows::job::{self, Job};
 use tickcast::delivery::Stop;
-use tickcast::market::{Fixed, Observation, Ohlcv, Pane, Quote, Side, Symbol, SymbolId, Timestamp};
+use tickcast::market::{Fixed, IdSpace, Observation, Ohlcv, Pane, Quote, Side, Symbol, SymbolId, Timestamp, TradeId};
 use tickcast::operators::support::sliding::SlidingWindow;
 use tickcast::operators::support::stats::Stats;
 
@@ -145,6 +146,26 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
     summary.rows
 }
 
+/// The ticks in turn spread over partitions, each with its id.
+fn records(ticks: &[Tick], partitions: usize, id: impl Fn(usize) -> Option<TradeId>) -> Arc<Vec<Vec<MemoryRecord>>> {
+    let mut all = vec![Vec::with_capacity(ticks.len() / partitions + 1); partitions];
+    for (number, tick) in ticks.iter().enumerate() {
+        all[number % partitions].push(MemoryRecord::Observed(Observation {
+            symbol: SymbolId(tick.symbol),
+            at: Timestamp::from_millis(tick.at),
+            quote: Quote::Tick { price: tick.price, size: tick.size, side: tick.side },
+            identity: id(number),
+            reported: None,
+        }));
+    }
+    Arc::new(all)
+}
+
+/// Numbers without any order, none of them twice.
+fn scattered(number: usize) -> u64 {
+    (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// CPU seconds per million ticks of the hand-written program, where it can be had.
 fn limit(ticks: &[Tick]) -> Option<f64> {
     let source = std::env::var_os("TICKCAST_LIMIT_CPP")?;
@@ -172,20 +193,29 @@ fn limit(ticks: &[Tick]) -> Option<f64> {
 fn main() {
     let ticks = ticks();
     let names: Arc<[Symbol]> = (0..SYMBOLS).map(|k| Symbol::new(&format!("S{k:03}")).unwrap()).collect();
-    let records = ticks.iter().map(|tick| {
-        MemoryRecord::Observed(Observation {
-            symbol: SymbolId(tick.symbol),
-            at: Timestamp::from_millis(tick.at),
-            quote: Quote::Tick { price: tick.price, size: tick.size, side: tick.side },
-            reported: None,
-        })
-    });
-    let partitions = Arc::new(vec![records.collect::<Vec<_>>()]);
+    let partitions = records(&ticks, 1, |_| None);
     let mut config = Config::default();
     config.model.preset = Preset::None;
 
     let (plain, plain_rows) = measure(ROUNDS, || plain_loop(&ticks));
     let (ours, rows) = measure(ROUNDS, || dataflow(&partitions, &names, &config));
+    drop(partitions);
+    let ids: [(&str, fn(usize) -> u64); 2] =
+        [("that follow one another", |number| 7_000_000_000 + number as u64), ("that are hashes", scattered)];
+    for (split, whose) in [(1, "one partition"), (2, "two partitions")] {
+        let run = |id: &dyn Fn(usize) -> Option<TradeId>| {
+            let partitions = records(&ticks, split, id);
+            measure(ROUNDS, || dataflow(&partitions, &names, &config))
+        };
+        let (without, same) = run(&|_| None);
+        println!("{whose}: {without:.4} CPU seconds per million ticks without ids");
+        for (which, number) in ids {
+            let (with, again) = run(&|tick| Some(TradeId::new(IdSpace::Plain, number(tick))));
+            let (ns, ratio) = ((with - without) * 1e3, with / without);
+            println!("  with ids {which:24} {with:.4}   {ratio:.2} of that: {ns:.1} ns a trade");
+            assert_eq!([same, again], [rows; 2], "the same rows");
+        }
+    }
     let limit = limit(&ticks);
     println!("CPU seconds per million ticks (median of {ROUNDS}), {rows} rows:");
     println!("  plain loop, no dataflow   {plain:.4}   ({plain_rows} rows)");

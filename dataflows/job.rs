@@ -26,7 +26,7 @@ use crate::model::weights::{InitialWeights, Weights};
 use crate::operators::commit::{CommitLinks, Item, commit};
 use crate::operators::learn::{Learnt, learn};
 use crate::operators::market::market;
-use crate::operators::panes::panes;
+use crate::operators::panes::{Held, panes};
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{Finished, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
@@ -290,11 +290,13 @@ fn build(
     let config = &shared.config;
     let (slide, forget_after) = (config.time.slide(), config.source.forget_after);
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
-    let links = source_links(shared, finished.clone());
+    let held = Held::default();
+    let links = source_links(shared, finished.clone(), held.clone());
     let (ticks, aside) = source(scope, input, shared.source.clone(), links, Rc::clone(&symbols));
-    let parts = panes(ticks, slide, symbols, shared.workers);
+    let parts = panes(ticks, slide, symbols, shared.workers, held);
     let step = (config.model.preset != Preset::None).then_some(config.model.step);
-    let rows = windows(parts, WindowsConfig { slide, windows: config.time.windows.clone(), step });
+    let windows_config = WindowsConfig { slide, windows: config.time.windows.clone(), step };
+    let rows = windows(parts, windows_config, Arc::clone(&shared.stats));
     let stats = Arc::clone(&shared.stats);
     let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.len() as u64));
 
@@ -336,7 +338,7 @@ fn build(
     (published, learnt)
 }
 
-fn source_links(shared: &Shared, finished: Finished) -> SourceLinks {
+fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks {
     let progress = || Arc::clone(shared.commit.sender.progress());
     let (waiting, sending) = (progress(), progress());
     let (stop, failing) = (shared.stop.clone(), shared.clone());
@@ -344,6 +346,8 @@ fn source_links(shared: &Shared, finished: Finished) -> SourceLinks {
         board: Arc::clone(&shared.board),
         stats: Arc::clone(&shared.stats),
         finished,
+        held,
+        workers: shared.workers,
         sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),
         congested: Arc::new(move || waiting.is_behind()),
         stopped: Arc::new(move || stop.requested()),

@@ -55,7 +55,7 @@ impl Walks {
             side: Some(if random & 1 == 0 { Side::Buy } else { Side::Sell }),
         };
         let symbol = self.ids[place as usize];
-        Observation { symbol, at: Timestamp::from_millis(at), quote, reported: None }
+        Observation { symbol, at: Timestamp::from_millis(at), quote, identity: None, reported: None }
     }
 }
 

@@ -151,7 +151,7 @@ mod tests {
     fn tick(symbol: u32, at: i64) -> MemoryRecord {
         let quote = Quote::Tick { price: Fixed::from_raw(1), size: Fixed::ZERO, side: None };
         let at = Timestamp::from_millis(at);
-        MemoryRecord::Observed(Observation { symbol: SymbolId(symbol), at, quote, reported: None })
+        MemoryRecord::Observed(Observation { symbol: SymbolId(symbol), at, quote, identity: None, reported: None })
     }
 
     #[test]

@@ -31,10 +31,25 @@ const KLINES: [Option<Field>; 12] = [
     None,
     None,
 ];
-const TRADES: [Option<Field>; 7] =
-    [None, Some(Field::Price), Some(Field::Size), None, Some(Field::Timestamp), Some(Field::BuyerMaker), None];
-const AGG_TRADES: [Option<Field>; 8] =
-    [None, Some(Field::Price), Some(Field::Size), None, None, Some(Field::Timestamp), Some(Field::BuyerMaker), None];
+const TRADES: [Option<Field>; 7] = [
+    Some(Field::TradeId),
+    Some(Field::Price),
+    Some(Field::Size),
+    None,
+    Some(Field::Timestamp),
+    Some(Field::BuyerMaker),
+    None,
+];
+const AGG_TRADES: [Option<Field>; 8] = [
+    Some(Field::TradeId),
+    Some(Field::Price),
+    Some(Field::Size),
+    None,
+    None,
+    Some(Field::Timestamp),
+    Some(Field::BuyerMaker),
+    None,
+];
 
 /// What the lines are and what their columns mean, if the first of them looks like one of an archive.
 pub(super) fn columns(line: &[u8]) -> Option<(Format, Box<[Option<Field>]>)> {

@@ -62,7 +62,13 @@ pub(super) fn observe(
     let (at, interval) = close_time(record, interval, names.zone)?;
     let bar = bar(record)?;
     let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
-    Ok(Observation { symbol, at, quote: Quote::Candle { bar: Box::new(bar), interval }, reported: None })
+    Ok(Observation {
+        symbol,
+        at,
+        quote: Quote::Candle { bar: Box::new(bar), interval },
+        identity: None,
+        reported: None,
+    })
 }
 
 /// The event time, and how long the candle is.

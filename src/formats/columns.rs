@@ -21,7 +21,11 @@ impl JsonColumns {
     pub fn find(names: &[&str]) -> Result<Self, HeaderError> {
         let quoted: Vec<String> = names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
         let columns = Columns::new(quoted.join(",").as_bytes())?;
-        let fields = columns.slots().map(|slot| slot.map(json_name)).collect();
+        let name = |field| match field {
+            Field::TradeId if columns.ids.is_aggregate() => "agg_trade_id",
+            field => json_name(field),
+        };
+        let fields = columns.slots().map(|slot| slot.map(name)).collect();
         Ok(Self { fields, format: columns.format })
     }
 
@@ -53,6 +57,8 @@ const fn json_name(field: Field) -> &'static str {
         Field::TakerBuyVolume => "taker_buy_volume",
         Field::CloseTime => "close_time",
         Field::BuyerMaker => "is_buyer_maker",
+        Field::TradeId => "trade_id",
+        Field::Exchange => "exchange",
     }
 }
 

@@ -7,6 +7,7 @@
 //! | price | `price`, `price_usd` |
 //! | size, volume | `size`, `volume`, `amount`, `qty`, `quantity` |
 //! | side | `side`; or `is_buyer_maker`, which says it the other way round |
+//! | id of the trade | `trade_id`, `tid`, `trdMatchID`, `agg_trade_id`, and in some files `id` (see `ids`); `exchange` |
 //! | candles | `open`, `high`, `low`, `close`; `interval` or `close_time`; `vwap`; `count`, `trades`, `number_of_trades`; `quote_volume`, `quote_asset_volume`; `taker_buy_volume`, `taker_buy_base_volume`, `taker_buy_base_asset_volume` |
 //!
 //! Upper and lower case are the same; other columns are passed over. With all of open, high, low and close the lines are
@@ -28,8 +29,9 @@ use super::cell::cell;
 use super::error::shown;
 use super::fields::{Field, Fields};
 use super::raw::Raw;
-use super::{DecodeError, archive};
+use super::{DecodeError, archive, ids};
 use crate::config::Format;
+use crate::market::IdSpace;
 
 /// The most columns of a file.
 const COLUMNS_MAX: usize = 1024;
@@ -67,6 +69,8 @@ pub enum HeaderError {
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     slots: Box<[Option<Field>]>,
+    /// Whose ids the column of ids has, where there is one.
+    pub ids: IdSpace,
     /// Candles or ticks.
     pub format: Format,
     /// Whether the file has no header: its first line is a record.
@@ -99,13 +103,14 @@ impl Columns {
     pub fn new(header: &[u8]) -> Result<Self, HeaderError> {
         let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
         if let Some((format, slots)) = archive::columns(header) {
-            return Ok(Self { slots, format, headless: true });
+            return Ok(Self { ids: ids::of_archive(&slots), slots, format, headless: true });
         }
         let names = names(header)?;
         let find = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|found| found == name));
         let is_candle = BARS.iter().all(|(_, wanted)| find(wanted).is_some());
         let mut columns = Self {
             slots: vec![None; names.len()].into_boxed_slice(),
+            ids: IdSpace::Plain,
             format: if is_candle { Format::Candle } else { Format::Tick },
             headless: false,
         };
@@ -132,6 +137,12 @@ impl Columns {
             place(Field::Size, SIZE, None)?;
             place(Field::Side, &["side"], None)?;
             place(Field::BuyerMaker, &["is_buyer_maker"], None)?;
+            if let Some((at, ids)) = ids::column(&names) {
+                (columns.slots[at], columns.ids) = (Some(Field::TradeId), ids);
+            }
+            if let Some(at) = ids::exchange(&names) {
+                columns.slots[at] = Some(Field::Exchange);
+            }
         }
         Ok(columns)
     }
@@ -150,6 +161,7 @@ impl Columns {
     #[inline]
     pub fn split<'a>(&self, line: &'a [u8], record: &mut Fields<'a>) -> Result<(), DecodeError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        record.ids = self.ids;
         let mut rest = Some(line);
         for slot in &self.slots {
             let Some(text) = rest else { return Err(self.wrong_count(line)) };

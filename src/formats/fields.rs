@@ -6,7 +6,7 @@ use super::json::unescape;
 use super::raw::Raw;
 use super::stamp::{self, Stamp};
 use crate::market::fixed::parse_volume;
-use crate::market::{Fixed, Side, Symbol, SymbolId, SymbolTable, Timestamp, Zone};
+use crate::market::{Fixed, IdSpace, Side, Symbol, SymbolId, SymbolTable, Timestamp, TradeId, Zone};
 use std::borrow::Cow;
 
 /// The fields that ticks and candles have, under all their names.
@@ -30,15 +30,21 @@ pub(super) enum Field {
     TakerBuyVolume,
     CloseTime,
     BuyerMaker,
+    TradeId,
+    Exchange,
 }
 
 /// How many [`Field`]s there are.
-const FIELDS: usize = Field::BuyerMaker as usize + 1;
+const FIELDS: usize = Field::Exchange as usize + 1;
 
 /// One record's fields.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     values: [Raw<'a>; FIELDS],
+    /// Whose ids [`Field::TradeId`] is one of.
+    pub ids: IdSpace,
+    /// How well the name of the key fits that gave it.
+    id_rank: u8,
 }
 
 impl<'a> Fields<'a> {
@@ -56,6 +62,25 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn has_bar(&self) -> bool {
         [Field::Open, Field::High, Field::Low, Field::Close].into_iter().any(|field| self.has(field))
+    }
+
+    /// An id of a trade, from a key that fits by so much: of several keys the best counts, wherever it stands.
+    #[inline]
+    pub fn set_id(&mut self, rank: u8, ids: IdSpace, value: Raw<'a>) {
+        if rank >= self.id_rank && !value.is_absent() {
+            (self.id_rank, self.ids) = (rank, ids);
+            self.set(Field::TradeId, value);
+        }
+    }
+
+    /// Which trade it is, where that is said.
+    #[inline]
+    pub fn identity(&self) -> Option<TradeId> {
+        match (self.get(Field::TradeId), self.get(Field::Exchange)) {
+            (Raw::Absent, _) => None,
+            (id, Raw::Text(exchange)) => trade_id(id, |text| TradeId::parse_at(exchange, self.ids, text)),
+            (id, _) => trade_id(id, |text| TradeId::parse(self.ids, text)),
+        }
     }
 
     /// Whether the record has it, be it `null`.
@@ -141,6 +166,18 @@ pub(super) fn side(raw: Raw<'_>) -> Option<Side> {
     match raw {
         Raw::Text(text) if text.eq_ignore_ascii_case(b"buy") || text.eq_ignore_ascii_case(b"b") => Some(Side::Buy),
         Raw::Text(text) if text.eq_ignore_ascii_case(b"sell") || text.eq_ignore_ascii_case(b"s") => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+/// Which trade `raw` says it is, as `parse` reads its text. What is no id is none: it never costs a price.
+#[inline]
+pub(super) fn trade_id(raw: Raw<'_>, parse: impl FnOnce(&[u8]) -> Option<TradeId>) -> Option<TradeId> {
+    match raw {
+        Raw::Text(text) => parse(text),
+        // Of numbers only whole ones: 4665846.0 is a number that lost digits, if it had more.
+        Raw::Number(text) => parse(text).filter(|id| id.number().is_some() || text.iter().all(u8::is_ascii_digit)),
+        Raw::Object(_) => parse(raw.extended().text("", "an id").ok()?),
         _ => None,
     }
 }

@@ -158,7 +158,7 @@ pub(super) fn observe(
     let quote = Quote::Tick { price, size: Fixed::ZERO, side: None };
     let hour = market.filter(|_| with_reported).and_then(|market| market.hour.as_ref());
     let reported = hour.and_then(reported);
-    out.push(Observation { symbol, at, quote, reported });
+    out.push(Observation { symbol, at, quote, identity: None, reported });
     Ok(Decoded::Used)
 }
 

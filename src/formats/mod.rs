@@ -16,6 +16,7 @@ pub mod document;
 pub mod envelope;
 mod error;
 mod fields;
+mod ids;
 mod json;
 pub mod messari;
 mod raw;

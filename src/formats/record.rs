@@ -7,6 +7,7 @@ use super::messari::{Data, Payload, Status};
 use super::raw::Raw;
 use super::trade::{self, Event, Feed, Sink, Venue};
 use super::{DecodeError, Decoded};
+use crate::market::IdSpace;
 
 /// Everything that a format may ask of a JSON object.
 #[derive(Debug, Default)]
@@ -67,6 +68,12 @@ impl<'a> JsonRecord<'a> {
                 b"status" => return Status::read(&mut self.payload.status, cursor),
                 _ => return self.other(cursor, key),
             },
+            8 => match key {
+                b"trade_id" => return self.trade_id(cursor, 5, IdSpace::Plain),
+                b"exchange" => Field::Exchange,
+                b"interval" => Field::Interval,
+                _ => return self.other(cursor, key),
+            },
             9 => match key {
                 b"timestamp" => Field::Timestamp,
                 b"price_usd" => Field::PriceUsd,
@@ -74,16 +81,25 @@ impl<'a> JsonRecord<'a> {
             },
             _ => match key {
                 b"low" => Field::Low,
-                b"interval" => Field::Interval,
                 b"quote_volume" => Field::QuoteVolume,
                 b"taker_buy_volume" => Field::TakerBuyVolume,
                 b"close_time" => Field::CloseTime,
                 b"is_buyer_maker" => Field::BuyerMaker,
+                b"tradeId" => return self.trade_id(cursor, 4, IdSpace::Plain),
+                b"tid" => return self.trade_id(cursor, 3, IdSpace::Plain),
+                b"trdMatchID" => return self.trade_id(cursor, 2, IdSpace::Plain),
+                b"agg_trade_id" => return self.trade_id(cursor, 1, IdSpace::PlainAggregate),
                 _ => return self.other(cursor, key),
             },
         };
         // Of a key that comes twice, the last one counts.
         self.fields.set(field, cursor.value()?);
+        Ok(())
+    }
+
+    #[inline]
+    fn trade_id(&mut self, cursor: &mut Cursor<'a>, rank: u8, ids: IdSpace) -> Result<(), Syntax> {
+        self.fields.set_id(rank, ids, cursor.value()?);
         Ok(())
     }
 

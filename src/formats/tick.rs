@@ -10,6 +10,9 @@
 //! of a key that comes twice the last one counts. `side` is who took the liquidity; CSV files may say it as
 //! `is_buyer_maker` instead.
 //!
+//! `trade_id` (else `tradeId`, `tid`, `trdMatchID` or `agg_trade_id`) says which trade it is: one that was seen is ignored. An
+//! `exchange` beside it says whose number it is. A bare `id` says nothing: it may be the coin's.
+//!
 //! A record with a price is a tick, whatever stands beside it. Where any of `open`, `high`, `low`, `close` does, as in the
 //! student project's documents, they and `volume` are what the record reports of some hour or day: the volume is nobody's size.
 //!
@@ -58,5 +61,5 @@ pub(super) fn observe(
     } else {
         None
     };
-    Ok(Observation { symbol, at, quote: Quote::tick(price, size, side), reported })
+    Ok(Observation { symbol, at, quote: Quote::tick(price, size, side), identity: record.identity(), reported })
 }

@@ -1,7 +1,7 @@
 //! Rows as messages of the topic: exact decimals, compact, appended to a buffer that is used again.
 
 use crate::market::fixed::{SCALE, VOLUME_RAW_MAX, write_decimal};
-use crate::market::{Fixed, Ohlcv, Side, Span, Timestamp};
+use crate::market::{Fixed, Ohlcv, Side, Span, Timestamp, TradeId};
 use std::io::Write as _;
 
 /// Appends `text` as a JSON string.
@@ -22,9 +22,22 @@ fn head(symbol: &str, at: Timestamp, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(at.millis()).as_bytes());
 }
 
-/// Appends a trade as a `tick` message: `{"symbol","timestamp"(ms),"price","size"?,"side"?}`. A size of zero stands for
-/// none, and is left out; it is in units of 1e-8.
-pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: i128, side: Option<Side>, out: &mut Vec<u8>) {
+/// What a `tick` message says beside symbol and stamp.
+#[derive(Clone, Copy, Debug)]
+pub struct Trade {
+    /// Positive.
+    pub price: Fixed,
+    /// In units of 1e-8; zero stands for none, and is left out.
+    pub size: i128,
+    /// Where it is known.
+    pub side: Option<Side>,
+    /// Where it is known.
+    pub identity: Option<TradeId>,
+}
+
+/// Appends a trade as a `tick` message: `{"symbol","timestamp"(ms),"price","size"?,"side"?,"trade_id"?}`.
+pub fn write_tick(symbol: &str, at: Timestamp, trade: Trade, out: &mut Vec<u8>) {
+    let Trade { price, size, side, identity } = trade;
     head(symbol, at, out);
     field(",\"price\":", i128::from(price.raw()), out);
     if size != 0 {
@@ -34,6 +47,10 @@ pub fn write_tick(symbol: &str, at: Timestamp, price: Fixed, size: i128, side: O
         out.extend_from_slice(b",\"side\":\"");
         out.extend_from_slice(side.as_str().as_bytes());
         out.push(b'"');
+    }
+    if let Some(identity) = identity {
+        out.extend_from_slice(b",\"trade_id\":");
+        identity.write(out);
     }
     out.push(b'}');
 }
@@ -78,7 +95,7 @@ mod tests {
     use super::*;
     use crate::config::Format;
     use crate::formats::{Decoded, Decoder};
-    use crate::market::{Quote, SymbolTable};
+    use crate::market::{IdSpace, Quote, SymbolTable};
 
     fn fixed(text: &str) -> Fixed {
         Fixed::parse(text.as_bytes()).unwrap()
@@ -88,10 +105,12 @@ mod tests {
     fn ticks_keep_every_digit() {
         let at = Timestamp::from_millis(1_611_239_671_964);
         let mut out = Vec::new();
-        write_tick("BTC", at, fixed("31571.74281822"), 2_000_000, Some(Side::Sell), &mut out);
-        write_tick("a\"b", at, fixed("3"), 0, None, &mut out);
+        let identity = Some(TradeId::new(IdSpace::Plain, 17));
+        let trade = Trade { price: fixed("31571.74281822"), size: 2_000_000, side: Some(Side::Sell), identity };
+        write_tick("BTC", at, trade, &mut out);
+        write_tick("a\"b", at, Trade { price: fixed("3"), size: 0, side: None, identity: None }, &mut out);
         let expected = concat!(
-            r#"{"symbol":"BTC","timestamp":1611239671964,"price":31571.74281822,"size":0.02,"side":"sell"}"#,
+            r#"{"symbol":"BTC","timestamp":1611239671964,"price":31571.74281822,"size":0.02,"side":"sell","trade_id":17}"#,
             r#"{"symbol":"a\"b","timestamp":1611239671964,"price":3}"#
         );
         assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -155,7 +155,7 @@ fn digit(byte: u8) -> Option<i64> {
 
 /// The number that eight digits spell, all at once: neighbours are joined to twos, to fours, to eight.
 #[inline]
-fn eight_digits(text: [u8; 8]) -> Option<i64> {
+pub(super) fn eight_digits(text: [u8; 8]) -> Option<i64> {
     let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
     // Above 9, adding 0x76 sets a byte's highest bit, or it is set already.
     if (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {

@@ -6,6 +6,7 @@
 pub mod encode;
 pub mod fixed;
 pub mod forecast;
+pub mod identity;
 pub mod json;
 pub mod ohlcv;
 pub mod pane;
@@ -17,6 +18,7 @@ pub mod zone;
 
 pub use fixed::{Fixed, FixedError};
 pub use forecast::{Drift, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Status};
+pub use identity::{IdSpace, TradeId};
 pub use ohlcv::{FeatureRow, Ohlcv, OhlcvError, Partial, Prices};
 pub use pane::{Pane, Slide};
 pub use record::{DeadLetter, Generation, Order, PartitionId, Release, Sequence};

@@ -1,6 +1,6 @@
 //! What one input record says about a symbol's price.
 
-use super::{Fixed, Ohlcv, PartitionId, Span, Symbol, SymbolId, Timestamp};
+use super::{Fixed, Ohlcv, PartitionId, Span, Symbol, SymbolId, Timestamp, TradeId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Observation {
     pub at: Timestamp,
     /// What was observed.
     pub quote: Quote,
+    /// Which trade it is, where its venue's id says. A candle is known by its interval and its open time.
+    pub identity: Option<TradeId>,
     /// What the record says besides, kept only for the `data` collection.
     pub reported: Option<Box<Reported>>,
 }

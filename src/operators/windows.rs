@@ -10,9 +10,13 @@
 //! frontier is worked off in slices, so that what stands behind gets its turn.
 
 use super::panes::PanePart;
+use super::panes::part::Part;
+use super::support::repeats::Repeat;
 use super::support::sliding::SlidingWindow;
-use crate::market::{FeatureRow, Fixed, Ohlcv, Pane, Partial, Slide, Span, Symbol, Timestamp};
+use super::support::stats::Stats;
+use crate::market::{FeatureRow, Fixed, Ohlcv, Pane, Slide, Span, Symbol, Timestamp};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
@@ -80,9 +84,13 @@ pub struct WindowsConfig {
     pub step: Option<Span>,
 }
 
-/// Slides the windows over the panes.
+/// Slides the windows over the panes. Records that turn out to repeat another partition's are counted so.
 #[must_use]
-pub fn windows(parts: StreamVec<'_, Pane, PanePart>, config: WindowsConfig) -> StreamVec<'_, Pane, PaneRows> {
+pub fn windows(
+    parts: StreamVec<'_, Pane, PanePart>,
+    config: WindowsConfig,
+    stats: Arc<Stats>,
+) -> StreamVec<'_, Pane, PaneRows> {
     let exchange = Exchange::new(|part: &PanePart| part.route);
     let scope = parts.scope();
     parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
@@ -106,6 +114,7 @@ pub fn windows(parts: StreamVec<'_, Pane, PanePart>, config: WindowsConfig) -> S
                     let mut session = output.session(&*held);
                     state.advance(frontier, |rows| session.give(rows))
                 };
+                stats.take_back(&mut state.repeats);
                 match (done, frontier) {
                     (true, None) => capability = None,
                     (true, Some(time)) => held.downgrade(&time),
@@ -125,7 +134,7 @@ struct SymbolWindows {
     /// The configured ones in their order, then the model's bar where it is not among them.
     windows: Vec<SlidingWindow>,
     /// What the pane at hand brought.
-    fresh: Option<Partial>,
+    fresh: Option<Part>,
 }
 
 impl SymbolWindows {
@@ -149,7 +158,9 @@ struct WindowsState {
     by_name: HashMap<Symbol, usize>,
     /// Places in `symbols`, ordered by symbol.
     order: Vec<usize>,
-    pending: BTreeMap<Pane, Vec<(Symbol, Partial)>>,
+    pending: BTreeMap<Pane, Vec<(Symbol, Part)>>,
+    /// Records found to repeat what others have said, not counted so far.
+    repeats: Vec<Repeat>,
     /// The first pane that has not been worked off.
     next: Pane,
     /// Whether any window may hold a tick.
@@ -179,6 +190,7 @@ impl WindowsState {
             by_name: HashMap::new(),
             order: Vec::new(),
             pending: BTreeMap::new(),
+            repeats: Vec::new(),
             next: Pane::default(),
             awake: false,
         }
@@ -231,7 +243,7 @@ impl WindowsState {
                 None => self.add(symbol),
             };
             match &mut self.symbols[at].fresh {
-                Some(fresh) => fresh.merge(&part),
+                Some(fresh) => fresh.merge(part),
                 none => *none = Some(part),
             }
             self.awake = true;
@@ -270,7 +282,7 @@ impl WindowsState {
             for window in &mut state.windows {
                 window.evict(pane);
             }
-            if let Some(fresh) = state.fresh.take() {
+            if let Some(fresh) = state.fresh.take().and_then(|part| part.finish(&mut self.repeats)) {
                 for window in &mut state.windows {
                     window.push(pane, &fresh.bar);
                 }
@@ -311,7 +323,7 @@ impl WindowsState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::market::{Order, PartitionId, Side};
+    use crate::market::{Order, Partial, PartitionId, Side};
 
     fn part(pane: u64, size: i64, side: Option<Side>) -> PanePart {
         let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
@@ -319,7 +331,7 @@ mod tests {
         PanePart {
             pane: Pane::from_number(pane),
             route: 0,
-            part: Some((Symbol::new("X").unwrap(), Partial::new(bar, order))),
+            part: Some((Symbol::new("X").unwrap(), Part::Ticks(Partial::new(bar, order)))),
         }
     }
 

@@ -139,11 +139,22 @@ impl Rows {
         }
         match &observation.quote {
             Quote::Tick { price, size, side } => {
-                let size = i128::from(size.raw());
-                encode::write_tick(symbol, observation.at, *price, size, *side, &mut record.value);
+                let trade = encode::Trade {
+                    price: *price,
+                    size: i128::from(size.raw()),
+                    side: *side,
+                    identity: observation.identity,
+                };
+                encode::write_tick(symbol, observation.at, trade, &mut record.value);
             }
             Quote::Large(bar) => {
-                encode::write_tick(symbol, observation.at, bar.close, bar.volume, bar.taker(), &mut record.value);
+                let trade = encode::Trade {
+                    price: bar.close,
+                    size: bar.volume,
+                    side: bar.taker(),
+                    identity: observation.identity,
+                };
+                encode::write_tick(symbol, observation.at, trade, &mut record.value);
             }
             Quote::Candle { bar, interval } => {
                 let open_at = observation.at.minus(*interval).plus(Span::from_millis(1));

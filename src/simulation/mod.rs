@@ -89,7 +89,9 @@ pub struct SimulatedTick {
 impl SimulatedTick {
     /// Appends the trade as a `tick` message.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        encode::write_tick(self.symbol, self.at, self.price, i128::from(self.size.raw()), Some(self.side), out);
+        let size = i128::from(self.size.raw());
+        let trade = encode::Trade { price: self.price, size, side: Some(self.side), identity: None };
+        encode::write_tick(self.symbol, self.at, trade, out);
     }
 }
 

@@ -69,11 +69,12 @@ fn record(rng: &mut ChaCha8Rng, now: i64, has_broker: bool) -> Made {
             (tick(now), priced(now))
         }
         12 => (tick(now + 20 * MAX_AHEAD), priced(now + 20 * MAX_AHEAD)),
-        // A candle within a pane, and one that is longer.
+        // A candle within a pane, of a length that no other has, and one that is longer than a pane.
         13 => {
-            let at = now + 999;
+            let ms = 1_000 + below(rng, 3_000) as i64;
+            let at = now + ms - 1;
             let text = format!(
-                r#"{{"symbol":"{symbol}","timestamp":{now},"interval":"1s","open":5,"high":6,"low":4,"close":5,"volume":1}}"#
+                r#"{{"symbol":"{symbol}","timestamp":{now},"interval":"{ms}ms","open":5,"high":6,"low":4,"close":5,"volume":1}}"#
             );
             (text, Kind::Price { at, begins: now })
         }
@@ -111,15 +112,17 @@ fn record(rng: &mut ChaCha8Rng, now: i64, has_broker: bool) -> Made {
         25 | 26 => {
             let at = [now - below(rng, 8 * LATENESS as u64) as i64, now - below(rng, 8 * LATENESS as u64) as i64];
             let and_a_wrong_one = below(rng, 3) == 0;
-            let trade = |at: i64, price: u64| {
+            // None comes twice: what becomes of those is told in `once`.
+            let id = below(rng, 1 << 40);
+            let trade = |at: i64, price: u64, id: u64| {
                 format!(
-                    r#"{{"symbol":"{symbol}","side":"buy","price":{price},"qty":1.5,"ord_type":"limit","trade_id":1,"timestamp":"{}"}}"#,
+                    r#"{{"symbol":"{symbol}","side":"buy","price":{price},"qty":1.5,"ord_type":"limit","trade_id":{id},"timestamp":"{}"}}"#,
                     Timestamp::from_millis(at)
                 )
             };
-            let mut trades = vec![trade(at[0], price), trade(at[1], price + 1)];
+            let mut trades = vec![trade(at[0], price, id), trade(at[1], price + 1, id + 1)];
             if and_a_wrong_one {
-                trades.push(trade(now, 0));
+                trades.push(trade(now, 0, id + 2));
             }
             let text = format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, trades.join(","));
             (text, Kind::Trades { at, and_a_wrong_one })

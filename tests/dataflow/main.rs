@@ -20,6 +20,7 @@ mod market;
 #[path = "../support/markets.rs"]
 mod markets;
 mod memory;
+mod once;
 mod pooled;
 mod report;
 mod seed;

@@ -98,3 +98,38 @@ fn a_line_of_any_length_needs_the_same_memory() {
     assert!(peaks[1] < 1.5e8, "{} bytes", peaks[1]);
     assert!(peaks[1] <= 1.1 * peaks[0], "{} bytes for 40 MB, {} for 400 MB", peaks[0], peaks[1]);
 }
+
+/// Ids without any order, in two files of which one runs far ahead of the other: what is remembered of trades, and what is held of
+/// them in case the other file has the same, does not grow with their length.
+#[test]
+fn trades_that_may_come_twice_need_the_same_memory() {
+    let dir = support::temp_dir();
+    let peak = |count: u64| {
+        let paths = [20, 200].map(|pause_ms| {
+            let path = dir.path().join(format!("{count}-each-{pause_ms}-ms.csv"));
+            let mut out = BufWriter::new(std::fs::File::create(&path).unwrap());
+            writeln!(out, "timestamp,price,size,trade_id").unwrap();
+            for number in 0..count {
+                let (at, id) =
+                    (1_700_000_000_000 + number * pause_ms, (number * 200 + pause_ms).wrapping_mul(0x9e37_79b9));
+                writeln!(out, "{at},{}.5,1,{id:x}-4c36", 10_000 + number * 7919 % 1000).unwrap();
+            }
+            path.display().to_string()
+        });
+        let paths = format!("source.files.paths={}", paths.join(","));
+        let hours = ["time.slide=1h", "time.windows=1h", "model.step=1h", "time.epoch=1h", "model.horizons=1h"];
+        let sets = [&paths, "source.files.symbol=BTC", "model.preset=none"].into_iter().chain(hours);
+        let sets = sets.flat_map(|set| ["--set", set]);
+        let command = tickcast(["backfill", "--json", "--workers", "1"].into_iter().chain(sets));
+        let finished = run_to_end(command, Duration::from_secs(600)).expect_code(0);
+        let summary: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+        assert_eq!(summary["records"]["used"].as_u64(), Some(2 * count));
+        println!("{count} trades in each: {:.1} MB at most", peak(&summary) / 1e6);
+        peak(&summary)
+    };
+    let (short, long) = (peak(300_000), peak(1_500_000));
+    assert!(
+        long < 1.2e8 && long <= 1.25 * short,
+        "{short} bytes for 300,000 trades in each, {long} for five times that"
+    );
+}

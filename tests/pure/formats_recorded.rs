@@ -38,7 +38,7 @@ fn the_recorded_messari_payloads_decode() {
             continue;
         }
         assert_eq!(decoded, Decoded::Used, "{name}");
-        let Observation { symbol, at, quote, reported } = &out[0];
+        let Observation { symbol, at, quote, reported, .. } = &out[0];
         seen.push((at.to_string(), symbols.name(*symbol).to_string(), quote.price().to_string(), reported.is_some()));
     }
     seen.sort();

@@ -4,7 +4,7 @@ use super::super::fields::{self, Names};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::NO_TRADE;
-use crate::market::{Observation, Quote, Side};
+use crate::market::{Observation, Quote, Side, TradeId};
 
 /// One trade's fields; `size`: none where a message tells a price only.
 pub(super) struct Trade<'a> {
@@ -14,6 +14,7 @@ pub(super) struct Trade<'a> {
     pub size: Option<Raw<'a>>,
     /// Where it is clear.
     pub side: Option<Side>,
+    pub identity: Option<TradeId>,
 }
 
 /// How an exchange calls symbol, stamp, price and size: for errors.
@@ -32,7 +33,13 @@ impl Trade<'_> {
         let price = fields::price(spelling.price, self.price)?;
         let size = self.size.map_or(Ok(0), |size| fields::volume(spelling.size, size))?;
         let symbol = names.resolve(spelling.symbol, self.symbol)?;
-        Ok(Observation { symbol, at, quote: Quote::tick(price, size, self.side), reported: None })
+        Ok(Observation {
+            symbol,
+            at,
+            quote: Quote::tick(price, size, self.side),
+            identity: self.identity,
+            reported: None,
+        })
     }
 }
 

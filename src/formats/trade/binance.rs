@@ -10,12 +10,13 @@
 //! that weeks and months need no names.
 
 use super::super::error::unknown;
-use super::super::fields::{self, Field, Fields};
+use super::super::fields::{self, Field, Fields, trade_id};
 use super::super::json::{Cursor, Syntax};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded, candle};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};
+use crate::market::{IdSpace, TradeId};
 
 /// The kinds without a trade: of events, the value of `e`.
 pub(in super::super) const IGNORED: &[&str] = &[
@@ -66,6 +67,12 @@ pub(in super::super) struct Event<'a> {
     size: Raw<'a>,
     time: Raw<'a>,
     buyer_is_maker: Raw<'a>,
+    /// `t`
+    trade_id: Raw<'a>,
+    /// `a`: of an aggregate trade its id, of a best price the ask.
+    aggregate_id: Raw<'a>,
+    /// Whether it has `M`: spot markets have, futures have not, and each numbers its trades by itself.
+    is_spot: bool,
     kline: Raw<'a>,
     /// Which keys of order books it has, a bit each.
     book: u8,
@@ -97,7 +104,12 @@ impl<'a> Event<'a> {
             b"T" => self.time = value,
             b"m" => self.buyer_is_maker = value,
             b"k" => self.kline = value,
+            b"t" => self.trade_id = value,
+            b"M" => self.is_spot = true,
             _ => {
+                if key == b"a" {
+                    self.aggregate_id = value;
+                }
                 let keys = QUOTE_KEYS.iter().chain(&DEPTH_KEYS);
                 if let Some(bit) = keys.into_iter().position(|known| *known == key) {
                     self.book |= 1 << bit;
@@ -125,7 +137,8 @@ impl<'a> Event<'a> {
                 }
                 let Self { symbol, price, size, time, buyer_is_maker, .. } = *self;
                 let side = fields::taker(buyer_is_maker);
-                let trade = Trade { symbol, at: time, price, size: Some(size), side };
+                let identity = self.identity();
+                let trade = Trade { symbol, at: time, price, size: Some(size), side, identity };
                 sink.out.push(trade.observe(&SPELLING, sink.names)?);
                 Ok(Decoded::Used)
             }
@@ -136,6 +149,17 @@ impl<'a> Event<'a> {
                 None => Err(no_event(kind)),
             },
         }
+    }
+
+    #[inline]
+    fn identity(&self) -> Option<TradeId> {
+        let (id, space) = match (self.kind, self.is_spot) {
+            (Raw::Text(b"trade"), true) => (self.trade_id, IdSpace::BinanceSpot),
+            (Raw::Text(b"trade"), false) => (self.trade_id, IdSpace::BinanceFutures),
+            (_, true) => (self.aggregate_id, IdSpace::BinanceSpotAggregate),
+            (_, false) => (self.aggregate_id, IdSpace::BinanceFuturesAggregate),
+        };
+        trade_id(id, |text| TradeId::parse(space, text))
     }
 
     fn observe_kline(&self, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {

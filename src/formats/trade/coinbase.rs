@@ -8,15 +8,16 @@
 //!
 //! In both, the side of a trade is its maker's, so that the taker's is the other one (as recorded: what says `SELL`
 //! traded at the best ask). The `ticker` of Exchange tells of the same trade with the taker's side. It is a trade where it
-//! has `last_size` and `side`, else a price; that of Advanced Trade is a price.
+//! has `last_size` and `side`, else a price; that of Advanced Trade is a price. All of them give a trade's one `trade_id`: what
+//! `match` and `ticker` both tell, and what `last_match` repeats after each connect, counts once.
 
-use super::super::fields::{self, Field, Fields};
+use super::super::fields::{self, Field, Fields, trade_id};
 use super::super::json::{Cursor, Syntax};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};
-use crate::market::Side;
+use crate::market::{IdSpace, Side, TradeId};
 
 /// The kinds without a trade or price: of Exchange the `type`, of Advanced Trade the `channel`.
 pub(in super::super) const IGNORED: &[&str] = &[
@@ -52,20 +53,28 @@ fn other(maker: Option<Side>) -> Option<Side> {
     })
 }
 
+/// Coinbase numbers the trades of a product once, for all channels.
+fn identity(id: Raw<'_>) -> Option<TradeId> {
+    trade_id(id, |text| TradeId::parse(IdSpace::Coinbase, text))
+}
+
 /// A message of Exchange.
 pub(super) fn exchange(feed: &Feed<'_>, record: &Fields<'_>, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     let kind = feed.kind.text("type", "a string")?;
     let (symbol, at, price) = (feed.product, feed.time, record.get(Field::Price));
     let side = fields::side(record.get(Field::Side));
+    let identity = identity(record.get(Field::TradeId));
     let (trade, spelling) = match kind {
         b"match" | b"last_match" => {
             let size = record.get(Field::Size);
-            (Trade { symbol, at, price, size: Some(size), side: other(side) }, &EXCHANGE)
+            (Trade { symbol, at, price, size: Some(size), side: other(side), identity }, &EXCHANGE)
         }
         b"ticker" => {
             let is_trade = !feed.last_size.is_absent() && !record.get(Field::Side).is_absent();
             let size = is_trade.then_some(feed.last_size);
-            (Trade { symbol, at, price, size, side: if is_trade { side } else { None } }, &EXCHANGE_TICKER)
+            // A price is not the trade: that may come yet, and brings its size.
+            let (side, identity) = if is_trade { (side, identity) } else { (None, None) };
+            (Trade { symbol, at, price, size, side, identity }, &EXCHANGE_TICKER)
         }
         kind => return ignored(IGNORED, kind, "Coinbase's message of type"),
     };
@@ -84,6 +93,7 @@ struct Product<'a> {
     size: Raw<'a>,
     time: Raw<'a>,
     side: Raw<'a>,
+    trade_id: Raw<'a>,
 }
 
 impl<'a> Product<'a> {
@@ -96,6 +106,7 @@ impl<'a> Product<'a> {
                 b"size" => product.size = value,
                 b"time" => product.time = value,
                 b"side" => product.side = value,
+                b"trade_id" => product.trade_id = value,
                 _ => {}
             }
             Ok(())
@@ -120,16 +131,17 @@ pub(super) fn advanced(feed: &Feed<'_>, record: &Fields<'_>, sink: &mut Sink<'_,
     let mut product = |cursor: &mut Cursor<'_>| {
         let mut product = None;
         Product::read(&mut product, cursor)?;
-        let Some(Product { id: symbol, price, size, time, side }) = product else {
+        let Some(Product { id: symbol, price, size, time, side, trade_id }) = product else {
             batch.fail(DecodeError::wrong("events", format_args!("a trade must be an object")));
             return Ok(());
         };
         let observed = if is_ticker {
             let at = record.get(Field::Timestamp);
-            Trade { symbol, at, price, size: None, side: None }.observe(&ADVANCED_TICKER, sink.names)
+            Trade { symbol, at, price, size: None, side: None, identity: None }.observe(&ADVANCED_TICKER, sink.names)
         } else {
             let side = other(fields::side(side));
-            Trade { symbol, at: time, price, size: Some(size), side }.observe(&EXCHANGE, sink.names)
+            let identity = identity(trade_id);
+            Trade { symbol, at: time, price, size: Some(size), side, identity }.observe(&EXCHANGE, sink.names)
         };
         batch.add(observed, sink.out);
         Ok(())

@@ -6,15 +6,16 @@
 //! [993,[["354.11000000","0.89594024","1618678142.557535","s","l",""]],"trade","XMR/USD"]
 //! ```
 //!
-//! Sides are the taker's. `ticker` is ignored: it tells of no trade that `trade` does not.
+//! Sides are the taker's. What v2's `snapshot` repeats after each connect is known by `trade_id`; v1 has no ids. `ticker` is ignored: it tells of no trade that `trade` does not.
 
 use super::super::error::unknown;
-use super::super::fields;
+use super::super::fields::{self, trade_id};
 use super::super::json::{Cursor, Syntax};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::batch::{Batch, Spelling, Trade};
 use super::{Feed, NOT_WANTED, Sink, ignored};
+use crate::market::{IdSpace, TradeId};
 
 /// The kinds without a trade: v2's `channel` and `method`, v1's `event` and the name in its arrays.
 pub(in super::super) const IGNORED: &[&str] = &[
@@ -48,6 +49,7 @@ struct Line<'a> {
     price: Raw<'a>,
     size: Raw<'a>,
     time: Raw<'a>,
+    id: Raw<'a>,
 }
 
 /// An object: of v2, or a message of v1 without data.
@@ -75,13 +77,15 @@ pub(super) fn observe(feed: &Feed<'_>, sink: &mut Sink<'_, '_>) -> Result<Decode
                 b"price" => line.price = value,
                 b"qty" => line.size = value,
                 b"timestamp" => line.time = value,
+                b"trade_id" => line.id = value,
                 _ => {}
             }
             Ok(())
         })?;
         match line {
-            Some(Line { symbol, side, price, size, time }) => {
-                let trade = Trade { symbol, at: time, price, size: Some(size), side: fields::side(side) };
+            Some(Line { symbol, side, price, size, time, id }) => {
+                let (side, identity) = (fields::side(side), trade_id(id, |text| TradeId::parse(IdSpace::Kraken, text)));
+                let trade = Trade { symbol, at: time, price, size: Some(size), side, identity };
                 batch.add(trade.observe(&V2, sink.names), sink.out);
             }
             None => batch.fail(DecodeError::wrong("data", format_args!("a trade must be an object"))),
@@ -133,7 +137,8 @@ pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Deco
     cursor.array(|cursor| {
         match read_v1(cursor)? {
             Some([price, size, at, side]) => {
-                let trade = Trade { symbol: pair, at, price, size: Some(size), side: fields::side(side) };
+                let side = fields::side(side);
+                let trade = Trade { symbol: pair, at, price, size: Some(size), side, identity: None };
                 batch.add(trade.observe(&V1, sink.names), sink.out);
             }
             None => batch.fail(DecodeError::wrong("trade", format_args!("must be an array of four elements or more"))),

@@ -11,9 +11,10 @@
 //! the taker sold; Coinbase gives the maker's side in `match` and `market_trades`, the taker's in `ticker`; Kraken the
 //! taker's. The event time is that of the trade; of a `ticker` of Advanced Trade, which has none, that of the message.
 //!
-//! Several channels of one exchange tell of the same trades: one that reads `trade` and `aggTrade`, or `match` and `ticker`,
-//! or trades and klines, counts them twice. A stream should carry one of them; of trades mixed with klines, the
-//! configured format `trade` or `candle` picks one and ignores the other.
+//! A trade that was seen is known by its venue's id: two collectors, a snapshot after a reconnect, `match` and `ticker` of
+//! Coinbase tell of it once. Only v1 of Kraken has none. But `trade` and `aggTrade` number by themselves what they both tell, and
+//! a kline has no ids: a stream should carry one of them; of trades mixed with klines, the configured format `trade` or `candle`
+//! picks one and ignores the other.
 //!
 //! One message may hold several trades. It is used if any of them can be, and those that cannot are left out with a
 //! reason ([`Decoded::Partly`]); if none can, the first one's reason is the message's. A message whose list is empty is

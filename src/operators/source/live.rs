@@ -4,6 +4,7 @@
 //! Whether a symbol is admitted follows from its partition's sequence alone, hence is the same in a replay and with any number
 //! of workers. It has to be decided where the record is, since the dead letter needs its bytes.
 
+use super::known::Known;
 use crate::market::{Slide, Span, SymbolId, SymbolTable, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,6 +19,8 @@ pub(super) struct SymbolLimits {
     pub keyed: usize,
     /// Of any others: each may lie in every partition.
     pub unkeyed: usize,
+    /// How many partitions there are.
+    pub partitions: usize,
 }
 
 impl SymbolLimits {
@@ -25,7 +28,7 @@ impl SymbolLimits {
     pub fn new(symbols_max: usize, partitions: usize) -> Self {
         let share = symbols_max.div_ceil(partitions.max(1));
         let keyed = symbols_max.min(share + 5 * (share.isqrt() + 1));
-        Self { keyed, unkeyed: symbols_max }
+        Self { keyed, unkeyed: symbols_max, partitions }
     }
 }
 
@@ -37,13 +40,15 @@ pub(super) struct LiveSymbols {
     /// By number; [`NEVER`] for symbols that are not here.
     last: Vec<Timestamp>,
     count: usize,
+    /// What was used of them.
+    pub known: Known,
     /// When to look whether a symbol has had another tick, one entry for each.
     due: BinaryHeap<Reverse<(Timestamp, SymbolId)>>,
 }
 
 impl LiveSymbols {
     pub fn new(forget_after: Span, slide: Slide) -> Self {
-        Self { forget_after, slide, last: Vec::new(), count: 0, due: BinaryHeap::new() }
+        Self { forget_after, slide, last: Vec::new(), count: 0, known: Known::default(), due: BinaryHeap::new() }
     }
 
     /// A tick of `symbol` at `at`. False where there are `limit` others, and it is none of them.
@@ -92,6 +97,7 @@ impl LiveSymbols {
             if *last < horizon {
                 symbols.release(symbol, self.slide.pane_of(*last));
                 *last = NEVER;
+                self.known.forget(symbol);
                 self.count -= 1;
             } else {
                 self.due.push(Reverse((*last, symbol)));
@@ -102,7 +108,9 @@ impl LiveSymbols {
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::Key;
     use super::*;
+    use crate::operators::support::seen::Mark;
 
     const fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000 + ms)
@@ -139,9 +147,32 @@ mod tests {
         assert!(rig.table.numbers() <= 6, "{}", rig.table.numbers());
     }
 
+    /// What was used of it goes with it, also where its number is another's later.
+    #[test]
+    fn a_symbol_that_is_given_up_is_not_remembered() {
+        let slide = Slide::new(Span::from_millis(5000));
+        let mut rig = Rig { live: LiveSymbols::new(Span::from_millis(60_000), slide), table: SymbolTable::default() };
+        let key = |number: u64| Key::Trade(Mark::of(number << 6));
+        for (name, from) in [("A", 0), ("B", 500)] {
+            assert!(rig.tick(name, 0));
+            let symbol = rig.table.intern(name).unwrap();
+            (from..from + 1000).for_each(|number| rig.live.known.insert(symbol, key(number)));
+        }
+        let a = rig.table.intern("A").unwrap();
+        assert!(rig.live.known.contains(a, key(0)) && rig.live.known.blocks() >= 1998);
+        assert!(rig.tick("B", 50_000) && rig.tick("B", 61_000), "A is given up");
+        assert!(!rig.live.known.contains(a, key(0)) && rig.live.known.blocks() < 1001);
+        rig.table.close_before(crate::market::Pane::LAST);
+        assert!(rig.tick("C", 62_000));
+        assert_eq!(rig.table.intern("C"), Ok(a), "the number is used again");
+        assert!(!rig.live.known.contains(a, key(0)));
+        assert!(rig.tick("C", 200_000));
+        assert_eq!(rig.live.known.blocks(), 0);
+    }
+
     #[test]
     fn shares_leave_room_for_uneven_hashes_and_stay_below_the_whole() {
-        assert_eq!(SymbolLimits::new(10_000, 1), SymbolLimits { keyed: 10_000, unkeyed: 10_000 });
+        assert_eq!(SymbolLimits::new(10_000, 1), SymbolLimits { keyed: 10_000, unkeyed: 10_000, partitions: 1 });
         let four = SymbolLimits::new(10_000, 4);
         assert!((2_700..2_800).contains(&four.keyed), "{four:?}");
         assert_eq!(SymbolLimits::new(3, 12).keyed, 3);

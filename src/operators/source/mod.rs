@@ -14,6 +14,7 @@
 //! forecasting has got on (`wake`).
 
 mod jump;
+mod known;
 mod live;
 mod outcome;
 mod partition;
@@ -22,7 +23,7 @@ mod stored;
 mod wake;
 mod watermark;
 
-use super::panes::Tick;
+use super::panes::{Held, Tick};
 use super::support::board::{Board, Follower, Standing};
 use super::support::stats::Stats;
 use crate::config::LatePolicy;
@@ -52,6 +53,8 @@ const RECORDS_PER_READ: usize = 4096;
 const BYTES_PER_READ: usize = 2 << 20;
 /// How far, in panes, a partition may run ahead of what the dataflow has finished, beyond the allowed lateness.
 pub const PANES_AHEAD_MAX: u64 = 128;
+/// The same while the open panes hold too much: with fewer, nobody would get on.
+const PANES_AHEAD_MIN: u64 = 1;
 
 /// What the source does with time and with records that it cannot use.
 #[derive(Clone, Debug)]
@@ -109,6 +112,10 @@ pub struct SourceLinks {
     pub stats: Arc<Stats>,
     /// How far forecasting has come.
     pub finished: Finished,
+    /// How much the worker's open panes hold.
+    pub held: Held,
+    /// How many workers there are.
+    pub workers: usize,
     /// Told how many bytes leave it beside ticks.
     pub sent_aside: Arc<dyn Fn(usize) + Send + Sync>,
     /// Whether the sinks have too much to write already, those bytes included.
@@ -216,6 +223,7 @@ impl Reader {
             match input.decoder(id) {
                 Ok(decoder) => {
                     let topic = input.topic(id);
+                    links.stats.name_partition(id, &topic);
                     partitions.push(SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone()));
                 }
                 Err(error) => return Err((error, Some(initial))),

@@ -4,6 +4,7 @@ use super::SourceConfig;
 use super::live::SymbolLimits;
 use crate::config::LatePolicy;
 use crate::market::{Observation, Quote, Span, Timestamp};
+use crate::operators::support::stats::Records;
 use std::borrow::Cow;
 
 /// The record at hand.
@@ -42,6 +43,8 @@ pub(super) enum Outcome {
     SpansPanes(Span),
     /// Outside of `--from` and `--to`.
     Outside,
+    /// It was used already. What an open pane may still take from it, another look at a candle, goes on all the same.
+    Duplicate,
 }
 
 impl Outcome {
@@ -50,12 +53,30 @@ impl Outcome {
         match self {
             Self::Used => None,
             Self::Outside => Some(("ignored", "outside")),
+            Self::Duplicate => Some(("ignored", "duplicate")),
             Self::Quarantined => Some(("quarantined", "ahead")),
             Self::Jumped => Some(("quarantined", "jumped")),
             Self::TooManySymbols => Some(("undecodable", "too_many_symbols")),
             Self::SpansPanes(_) => Some(("undecodable", "spans_panes")),
             Self::Idle => Some(("late", "idle")),
             Self::Late => Some(("late", "late")),
+        }
+    }
+
+    /// The outcome of a record of which nothing was used. What lies outside of the range was not asked for, and what comes again
+    /// was used: another fate says more.
+    pub fn telling(outcomes: &[Self]) -> Option<&Self> {
+        outcomes.iter().find(|outcome| !matches!(outcome, Self::Outside | Self::Duplicate)).or(outcomes.first())
+    }
+
+    /// Where it is counted.
+    pub const fn counter<'r>(&self, records: &'r mut Records) -> &'r mut u64 {
+        match self {
+            Self::Used => &mut records.used,
+            Self::Late | Self::Idle => &mut records.late,
+            Self::Quarantined | Self::Jumped => &mut records.quarantined,
+            Self::SpansPanes(_) | Self::TooManySymbols => &mut records.undecodable,
+            Self::Outside | Self::Duplicate => &mut records.ignored,
         }
     }
 
@@ -81,7 +102,7 @@ impl Outcome {
             ),
             Self::Late => Some("late: its pane had closed".into()),
             Self::Idle => Some("late: its pane had closed while its partition was idle".into()),
-            Self::Outside | Self::Used => None,
+            Self::Outside | Self::Duplicate | Self::Used => None,
         }
     }
 

@@ -3,19 +3,22 @@
 mod account;
 
 use super::jump::Jumps;
+use super::known::Key;
 use super::live::{LiveSymbols, SymbolLimits};
 use super::outcome::{Bounds, Outcome, Read, begins};
 use super::quiet::Quiet;
 use super::stored::stored;
 use super::watermark::{Timeliness, Watermark};
 use super::{
-    Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, RECORDS_PER_READ, SourceConfig, SourceLinks,
+    Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, PANES_AHEAD_MIN, RECORDS_PER_READ, SourceConfig,
+    SourceLinks,
 };
 use crate::connectors::input::{Flow, Input, InputError, PartitionState};
 use crate::formats::Decoder;
 use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, SymbolTable, Timestamp};
-use crate::operators::panes::Tick;
+use crate::operators::panes::{Tick, TickKind};
 use crate::operators::support::board::{BoardEntry, Standing};
+use crate::operators::support::repeats::Share;
 use crate::operators::support::stats::{Records, Tally};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,7 +111,8 @@ impl SourcePartition {
         limits: SymbolLimits,
         links: &SourceLinks,
     ) -> Result<bool, InputError> {
-        let ahead = PANES_AHEAD_MAX + self.config.slide.panes_in(self.config.allowed_lateness);
+        let ahead = if links.held.is_full(links.workers) { PANES_AHEAD_MIN } else { PANES_AHEAD_MAX };
+        let ahead = ahead + self.config.slide.panes_in(self.config.allowed_lateness);
         let limit = self.config.slide.end_of(finished.plus(ahead));
         if let Some(tick) = self.in_hand.take() {
             if tick.order.at >= limit {
@@ -162,10 +166,18 @@ impl SourcePartition {
         if !self.is_asked_for(at) {
             return Outcome::Outside;
         }
+        let slide = self.config.slide;
         if let Quote::Candle { interval, .. } = observation.quote
-            && interval > self.config.slide.span()
+            && interval > slide.span()
         {
             return self.spans_panes(interval, read);
+        }
+        // Before time is looked at: what a reconnect repeats is no late trade. Of a candle in an open pane the latest counts.
+        let key = Key::of(&observation);
+        let is_known = self.live.known.contains(observation.symbol, key);
+        let is_candle = matches!(key, Key::Candle(_));
+        if is_known && !(is_candle && self.watermark.is_open(at) && self.live.known.has_room(at, slide)) {
+            return Outcome::Duplicate;
         }
         if read.broker_time.is_some_and(|broker| begins(&observation) > broker.plus(self.config.max_ahead)) {
             return Outcome::Quarantined;
@@ -178,10 +190,8 @@ impl SourcePartition {
         // After time was seen to move on: symbols are given up by it, and places become free for others.
         let watermark = self.watermark.value().unwrap_or(at);
         let (symbol, limits) = (observation.symbol, read.bounds.symbols);
-        let limit = |symbols: &SymbolTable| {
-            let is_keyed = read.key == Some(symbols.name(symbol).as_str().as_bytes());
-            if is_keyed { limits.keyed } else { limits.unkeyed }
-        };
+        let is_keyed = |symbols: &SymbolTable| read.key == Some(symbols.name(symbol).as_str().as_bytes());
+        let limit = |symbols: &SymbolTable| if is_keyed(symbols) { limits.keyed } else { limits.unkeyed };
         if !self.live.admit(symbol, at, watermark, symbols, limit) {
             return Outcome::TooManySymbols;
         }
@@ -190,17 +200,28 @@ impl SourcePartition {
             self.aside.push(Aside::Stored(stored(&observation, at, symbols)));
         }
         let order = Order { at, partition: self.id, offset: read.offset, index };
-        let tick = match observation.quote {
-            Quote::Tick { price, size, side } => Tick { symbol, order, price, size, side, candle: None },
-            Quote::Candle { bar, .. } | Quote::Large(bar) => {
-                Tick { symbol, order, price: bar.close, size: Fixed::ZERO, side: None, candle: Some(bar) }
+        // A symbol that is its records' key lies in this partition alone.
+        let elsewhere = observation.identity.filter(|_| limits.partitions > 1 && !is_keyed(symbols));
+        let id = elsewhere.filter(|_| self.live.known.has_room(at, slide));
+        let zero = Fixed::ZERO;
+        let (price, size, side, kind) = match observation.quote {
+            Quote::Tick { price, size, side } => (price, size, side, TickKind::Trade(id)),
+            Quote::Large(bar) => (zero, zero, None, TickKind::Bar { bar, id }),
+            Quote::Candle { bar, interval } if is_known || self.live.known.has_room(at, slide) => {
+                (zero, zero, None, TickKind::Candle { bar, interval })
             }
+            Quote::Candle { bar, .. } => (zero, zero, None, TickKind::Bar { bar, id: None }),
         };
+        let tick = Tick { symbol, order, price, size, side, share: Share::WHOLE, kind };
         if at >= read.bounds.limit && self.in_hand.is_none() {
             self.in_hand = Some(tick);
         } else {
             self.ticks.push(tick);
         }
+        if is_known {
+            return Outcome::Duplicate;
+        }
+        self.live.known.insert(symbol, key);
         Outcome::Used
     }
 
@@ -222,18 +243,11 @@ impl SourcePartition {
             self.counted.used += 1;
             return;
         }
-        // What lies outside of the range was not asked for: another fate says more.
-        let telling = outcomes.iter().find(|outcome| **outcome != Outcome::Outside).or(outcomes.first());
+        let telling = Outcome::telling(outcomes);
         let Some((outcome, (name, reason))) = telling.and_then(|outcome| Some((outcome, outcome.words()?))) else {
             return;
         };
-        let counter = match outcome {
-            Outcome::Outside => &mut self.counted.ignored,
-            Outcome::Quarantined | Outcome::Jumped => &mut self.counted.quarantined,
-            Outcome::SpansPanes(_) | Outcome::TooManySymbols => &mut self.counted.undecodable,
-            Outcome::Idle | Outcome::Late | Outcome::Used => &mut self.counted.late,
-        };
-        *counter += 1;
+        *outcome.counter(&mut self.counted) += 1;
         let Some(error) = outcome.error(&self.config) else {
             self.unused.add(name, reason);
             return;

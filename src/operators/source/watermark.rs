@@ -99,6 +99,11 @@ impl Watermark {
         }
     }
 
+    /// Whether the pane of an event time is open.
+    pub fn is_open(&self, at: Timestamp) -> bool {
+        at >= self.floor.max(self.idle_floor)
+    }
+
     /// Whether a tick at `at` comes in time; from then on it counts as seen.
     #[inline]
     pub fn judge(&mut self, at: Timestamp) -> Timeliness {

@@ -1,5 +1,7 @@
 //! What a running job counts, shared by its workers and readable from outside.
 
+use super::repeats::{Found, Repeat, Repeats};
+use crate::market::PartitionId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +18,7 @@ pub struct Records {
     pub quarantined: u64,
     /// Could not be read.
     pub undecodable: u64,
-    /// Well-formed, but without a price.
+    /// Well-formed, but without a price, or one that was used already.
     pub ignored: u64,
 }
 
@@ -97,6 +99,12 @@ impl Tally {
     }
 }
 
+/// Where repeats of a partition's records are counted.
+fn duplicate(outcome: &'static str, repeats: &Repeats, repeat: &Repeat) -> Unused {
+    let source = repeats.source(repeat.partition);
+    Unused { outcome, reason: "duplicate", source, partition: repeat.partition.0 }
+}
+
 /// How often a reason is told while the job runs.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -124,6 +132,7 @@ pub struct Stats {
     unused: Mutex<BTreeMap<Unused, u64>>,
     /// By outcome and reason.
     refused: Mutex<BTreeMap<(&'static str, &'static str), Reason>>,
+    repeats: Mutex<Repeats>,
 }
 
 impl Stats {
@@ -185,6 +194,46 @@ impl Stats {
     pub fn refusals(&self) -> BTreeMap<(&'static str, &'static str), Refusal> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.iter().map(|(reason, known)| (*reason, known.first.clone())).collect()
+    }
+
+    /// A partition's topic or file: repeats of its records are counted by it.
+    pub fn name_partition(&self, partition: PartitionId, source: &Arc<str>) {
+        self.lock_repeats().name(partition, source);
+    }
+
+    /// What was counted as used, and turned out to repeat what another partition's records have said: records of which nothing
+    /// else is left are ignored.
+    pub fn take_back(&self, found: &mut Vec<Repeat>) {
+        if found.is_empty() {
+            return;
+        }
+        let mut repeats = self.lock_repeats();
+        let mut unused = self.lock_unused();
+        for repeat in found.drain(..) {
+            let partly = match repeats.find(&repeat) {
+                Found::Whole { told } => {
+                    self.used.fetch_sub(1, Ordering::Relaxed);
+                    self.ignored.fetch_add(1, Ordering::Relaxed);
+                    let ignored = duplicate("ignored", &repeats, &repeat);
+                    *unused.entry(ignored).or_default() += 1;
+                    -i64::from(told)
+                }
+                Found::Partly => 1,
+                Found::More => 0,
+            };
+            if partly != 0 {
+                let key = duplicate("partly", &repeats, &repeat);
+                let count = unused.entry(key.clone()).or_default();
+                *count = count.saturating_add_signed(partly);
+                if *count == 0 {
+                    unused.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn lock_repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_unused(&self) -> MutexGuard<'_, BTreeMap<Unused, u64>> {

@@ -8,6 +8,7 @@ use crate::formats::Decoded;
 use crate::formats::envelope::TOMBSTONE;
 use crate::market::{Observation, SymbolId, SymbolTable, Timestamp};
 use crate::operators::support::board::Standing;
+use crate::operators::support::repeats::Share;
 
 impl SourcePartition {
     /// Takes one record.
@@ -64,6 +65,11 @@ impl SourcePartition {
         // Some exchanges list the newest trade first: it must not make the others late. Of one stamp, their order stays.
         if decoded.len() > 1 && !decoded.is_sorted_by_key(|observation| observation.at) {
             decoded.sort_by_key(|observation| observation.at);
+        }
+        if self.jumps.waits() && self.live.known.contains_all(decoded) {
+            // What a reconnect repeats does not come back: it tells nothing of what is in hand.
+            self.admit_all(used, decoded.drain(..), read, None, symbols);
+            return;
         }
         let waits = self.jumps.waits() && !self.settle_jumps(Some(decoded), read.bounds, symbols);
         if waits || self.must_wait(decoded, read) {
@@ -125,6 +131,7 @@ impl SourcePartition {
             }
             return;
         }
+        let before = self.ticks.len();
         let mut outcomes = std::mem::take(&mut self.outcomes);
         outcomes.extend(observations.zip(0_u32..).map(|(observation, index)| {
             let wild = is_wild(&observation);
@@ -138,8 +145,17 @@ impl SourcePartition {
                 _ => outcomes.iter().find_map(Outcome::words).map(|(_, reason)| reason),
             };
             left_out.into_iter().for_each(|reason| self.unused.add("partly", reason));
+            self.share(before, &outcomes, read.offset, left_out == Some("duplicate"));
         }
         outcomes.clear();
         self.outcomes = outcomes;
+    }
+
+    /// Ticks from `before` on are of one record: each is to know of how many, should they turn out to be repeats.
+    fn share(&mut self, before: usize, outcomes: &[Outcome], offset: u64, told: bool) {
+        let used = outcomes.iter().filter(|outcome| **outcome == Outcome::Used).count();
+        let share = Share { of: u16::try_from(used).unwrap_or(u16::MAX), told };
+        let in_hand = self.in_hand.iter_mut().filter(|tick| tick.order.offset == offset);
+        self.ticks[before..].iter_mut().chain(in_hand).for_each(|tick| tick.share = share);
     }
 }

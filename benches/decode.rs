@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::time::Instant;
 use tickcast::config::Format;
 use tickcast::formats::Decoder;
-use tickcast::market::{Observation, Symbol, SymbolTable};
+use tickcast::market::{Observation, Span, Symbol, SymbolTable};
 
 /// Distinct records, so that the branch predictor does not learn one text.
 const RECORDS: usize = 1024;
@@ -244,7 +244,7 @@ fn main() {
             let (at, open, close, volume) = (1_611_239_640 + 60 * (r.unit() * 1e5) as i64, r.price(), r.price(), r.unit() * 99.0);
             let (high, low) = (open.max(close) + 5.0, open.min(close) - 5.0);
             if json {
-                format!(r#"{{"symbol":"BTC","timestamp":{at},"open":{open:.2},"high":{high:.2},"low":{low:.2},"close":{close:.2},"volume":{volume:.6}}}"#)
+                format!(r#"{{"symbol":"BTC","timestamp":{at},"interval":"1m","open":{open:.2},"high":{high:.2},"low":{low:.2},"close":{close:.2},"volume":{volume:.6}}}"#)
             } else {
                 format!("{at},BTC,{open:.2},{high:.2},{low:.2},{close:.2},{volume:.6}")
             }
@@ -252,7 +252,8 @@ fn main() {
     });
     let theirs = serde_ns::<Candle>(&bars);
     show("candle, JSON, auto", &bars, decode_ns(auto(), &bars), theirs);
-    let decoder = Decoder::csv(b"timestamp,symbol,open,high,low,close,volume", None, None).expect("a header");
+    let decoder = Decoder::csv(b"timestamp,symbol,open,high,low,close,volume", None, Some(Span::from_millis(60_000)))
+        .expect("a header");
     show("candle, CSV (serde_json: as JSON)", &lines, decode_ns(decoder, &lines), theirs);
 
     exchanges(auto);

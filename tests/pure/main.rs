@@ -8,6 +8,7 @@ mod figures;
 mod first_day;
 mod formats;
 mod formats_archive;
+mod formats_candle;
 mod formats_ids;
 mod formats_recorded;
 mod formats_trade;

@@ -6,7 +6,7 @@ use super::json::unescape;
 use super::raw::Raw;
 use super::stamp::{self, Stamp};
 use crate::market::fixed::parse_volume;
-use crate::market::{Fixed, IdSpace, Side, Symbol, SymbolId, SymbolTable, Timestamp, TradeId, Zone};
+use crate::market::{Fixed, IdSpace, Quote, Side, Symbol, SymbolId, SymbolTable, Timestamp, TradeId, Zone};
 use std::borrow::Cow;
 
 /// The fields that ticks and candles have, under all their names.
@@ -131,19 +131,42 @@ pub(super) fn known_volume(raw: Raw<'_>) -> Option<i128> {
     parse_volume(text).ok().filter(|units| *units >= 0)
 }
 
-/// The size of a tick, 0 where it has none, in units of 1e-8. `NaN` is how tables of numbers write that.
+/// A tick of this size, of 0 where it has none. `NaN` is how tables of numbers write that.
 #[inline]
-pub(super) fn size_or_none(name: &'static str, raw: Raw<'_>) -> Result<i128, DecodeError> {
-    match raw {
-        Raw::Absent | Raw::Null => Ok(0),
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"nan") => Ok(0),
-        raw => volume(name, raw),
+pub(super) fn tick(name: &'static str, price: Fixed, size: Raw<'_>, side: Option<Side>) -> Result<Quote, DecodeError> {
+    match size {
+        Raw::Absent | Raw::Null => return Ok(Quote::Tick { price, size: Fixed::ZERO, side }),
+        Raw::Text(text) | Raw::Number(text) => {
+            if let Some(size) = Fixed::parse_plain(text) {
+                return Ok(Quote::Tick { price, size, side });
+            }
+        }
+        _ => {}
+    }
+    tick_of_any_size(name, price, size, side)
+}
+
+#[inline(never)]
+fn tick_of_any_size(name: &'static str, price: Fixed, size: Raw<'_>, side: Option<Side>) -> Result<Quote, DecodeError> {
+    match size {
+        Raw::Text(text) if text.eq_ignore_ascii_case(b"nan") => Ok(Quote::tick(price, 0, side)),
+        size => Ok(Quote::tick(price, volume(name, size)?, side)),
     }
 }
 
 /// A stamp between 2000 and 2099; `zone` is that of stamps that name none.
 #[inline]
 pub(super) fn timestamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Timestamp, DecodeError> {
+    if let Raw::Text(text) | Raw::Number(text) = raw
+        && let Some(at) = stamp::plain(text)
+    {
+        return Ok(at);
+    }
+    written_timestamp(name, raw, zone)
+}
+
+#[inline(never)]
+fn written_timestamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Timestamp, DecodeError> {
     match stamp(name, raw, zone)? {
         Stamp::Moment(at) => Ok(at),
         Stamp::Day(date) => Err(DecodeError::wrong(
@@ -154,7 +177,6 @@ pub(super) fn timestamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result
 }
 
 /// A stamp between 2000 and 2099, or a day.
-#[inline]
 pub(super) fn stamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Stamp, DecodeError> {
     let text = raw.text(name, "a time, as in 2021-01-21T14:34:31.964Z, or epoch s, ms, us or ns")?;
     stamp::read(text, zone).map_err(|error| DecodeError::wrong(name, format_args!("`{}` {error}", shown(text))))

@@ -18,15 +18,19 @@ pub(super) enum Stamp {
 ///
 /// # Errors
 /// What is wrong with it, to stand behind the stamp.
-#[inline]
 pub(super) fn read(text: &[u8], zone: &Zone) -> Result<Stamp, String> {
-    let plain = match epoch(text) {
-        Some(value) => Timestamp::from_epoch(value).ok(),
-        None => utc(text),
-    };
-    match plain {
+    match plain(text) {
         Some(at) => Ok(Stamp::Moment(at)),
         None => read_any(text, zone),
+    }
+}
+
+/// Reads what nearly every stamp is; none where it is another, or out of range.
+#[inline]
+pub(super) fn plain(text: &[u8]) -> Option<Timestamp> {
+    match epoch(text) {
+        Some(value) => Timestamp::from_epoch(value).ok(),
+        None => utc(text),
     }
 }
 

@@ -36,7 +36,7 @@ use super::DecodeError;
 use super::fields::{self, Field, Fields, Names};
 use super::messari;
 use super::raw::Raw;
-use crate::market::{Observation, Quote};
+use crate::market::{Observation, Reported};
 
 /// The observation of a tick's fields, and of what it reports besides where that is wanted.
 #[inline]
@@ -50,16 +50,19 @@ pub(super) fn observe(
         Raw::Absent | Raw::Null => fields::price("price", record.get(Field::PriceUsd))?,
         price => fields::price("price", price)?,
     };
-    let reports_bar = record.has_bar();
-    let volume = if reports_bar { Raw::Absent } else { record.get(Field::Volume) };
-    let size = fields::size_or_none("size", record.get(Field::Size).or(volume))?;
     let side = fields::side(record.get(Field::Side)).or_else(|| fields::taker(record.get(Field::BuyerMaker)));
+    let volume = record.get(Field::Volume);
+    // Asked only where it matters.
+    let reports_bar = (with_reported || !volume.is_absent()) && record.has_bar();
+    let size = record.get(Field::Size).or(if reports_bar { Raw::Absent } else { volume });
+    let quote = fields::tick("size", price, size, side)?;
     let symbol = names.resolve("symbol", record.get(Field::Symbol))?;
-    let reported = if reports_bar && with_reported {
-        let bar = [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume].map(|field| record.get(field));
-        messari::reported(&bar)
-    } else {
-        None
-    };
-    Ok(Observation { symbol, at, quote: Quote::tick(price, size, side), identity: record.identity(), reported })
+    let reported = if reports_bar && with_reported { reported(record) } else { None };
+    Ok(Observation { symbol, at, quote, identity: record.identity(), reported })
+}
+
+#[cold]
+fn reported(record: &Fields<'_>) -> Option<Box<Reported>> {
+    let bar = [Field::Open, Field::High, Field::Low, Field::Close, Field::Volume].map(|field| record.get(field));
+    messari::reported(&bar)
 }

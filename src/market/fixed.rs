@@ -62,6 +62,12 @@ impl Fixed {
         plain_units(text).map_or_else(|| Self::parse_any(text), |units| Ok(Self(units)))
     }
 
+    /// Reads a plain number of up to ten digits before the point, without a sign; none where it is another, which may be one.
+    #[inline]
+    pub(crate) fn parse_plain(text: &[u8]) -> Option<Self> {
+        plain_units(text).map(Self)
+    }
+
     fn parse_any(text: &[u8]) -> Result<Self, FixedError> {
         i64::try_from(units(text)?).map(Self).map_err(|_| FixedError::OutOfRange)
     }

@@ -4,7 +4,7 @@ use super::super::fields::{self, Names};
 use super::super::raw::Raw;
 use super::super::{DecodeError, Decoded};
 use super::NO_TRADE;
-use crate::market::{Observation, Quote, Side, TradeId};
+use crate::market::{Observation, Side, TradeId};
 
 /// One trade's fields; `size`: none where a message tells a price only.
 pub(super) struct Trade<'a> {
@@ -31,15 +31,12 @@ impl Trade<'_> {
     pub fn observe(self, spelling: &Spelling, names: &mut Names<'_>) -> Result<Observation, DecodeError> {
         let at = fields::timestamp(spelling.at, self.at, names.zone)?;
         let price = fields::price(spelling.price, self.price)?;
-        let size = self.size.map_or(Ok(0), |size| fields::volume(spelling.size, size))?;
+        let quote = match self.size {
+            Some(size) if size.is_absent() => return Err(DecodeError::missing(spelling.size)),
+            size => fields::tick(spelling.size, price, size.unwrap_or_default(), self.side)?,
+        };
         let symbol = names.resolve(spelling.symbol, self.symbol)?;
-        Ok(Observation {
-            symbol,
-            at,
-            quote: Quote::tick(price, size, self.side),
-            identity: self.identity,
-            reported: None,
-        })
+        Ok(Observation { symbol, at, quote, identity: self.identity, reported: None })
     }
 }
 

@@ -275,17 +275,17 @@ fn check_columns(value: &Value) -> Result<(), String> {
         Some(1..=COLUMNS_MAX) => {}
         Some(count) => return Err(format!("{count} columns are too many")),
     }
-    let is_text = |value: &Value| value.is_str();
     match value {
-        Value::Array(names) => match names.iter().find(|name| !is_text(name)) {
-            Some(name) => Err(format!("{name} is no text")),
-            None => Ok(()),
-        },
+        Value::Array(names) => names.iter().enumerate().try_for_each(|(at, name)| match name.as_str() {
+            None => Err(format!("{name} is no text")),
+            Some("" | "_") => Ok(()),
+            Some(field) if !COLUMN_FIELDS.contains(&field) => Err(no_field(field)),
+            Some(field) if names[..at].contains(name) => Err(format!("{field} is there twice")),
+            Some(_) => Ok(()),
+        }),
         _ => value.as_table().into_iter().flatten().try_for_each(|(field, word)| {
             if !COLUMN_FIELDS.contains(&field.as_str()) {
-                let likeness = |known: &&&str| (strsim::normalized_damerau_levenshtein(field, known) * 1000.0) as u32;
-                let nearest = COLUMN_FIELDS.iter().max_by_key(likeness).map_or("", |nearest| nearest);
-                return Err(format!("`{field}` is no field, did you mean {nearest}?"));
+                return Err(no_field(field));
             }
             match word.as_str() {
                 Some(word) if !word.trim().is_empty() => Ok(()),
@@ -293,6 +293,12 @@ fn check_columns(value: &Value) -> Result<(), String> {
             }
         }),
     }
+}
+
+fn no_field(field: &str) -> String {
+    let likeness = |known: &&&str| (strsim::normalized_damerau_levenshtein(field, known) * 1000.0) as u32;
+    let nearest = COLUMN_FIELDS.iter().max_by_key(likeness).map_or("", |nearest| nearest);
+    format!("`{field}` is no field, did you mean {nearest}?")
 }
 
 fn is_job_id(text: &str) -> bool {

@@ -30,6 +30,8 @@ pub enum Payload<'a> {
     Null,
     /// An observation that needs no decoding: from memory.
     Observed(Observation),
+    /// No record: what reads the records from here on, whose columns are others than before.
+    Decoder(Decoder),
 }
 
 /// What the reader wants next.

@@ -169,7 +169,7 @@ mod tests {
                     .read(partition, 2, &mut symbols, &mut |record, symbols| {
                         let name = match record.value {
                             Payload::Observed(seen) => symbols.name(seen.symbol).to_string(),
-                            Payload::Bytes(_) | Payload::Null => format!("key {:?}", record.key),
+                            Payload::Bytes(_) | Payload::Null | Payload::Decoder(_) => format!("key {:?}", record.key),
                         };
                         found.push((partition.0, record.offset, name));
                         Flow::Pause

@@ -12,7 +12,6 @@ use super::cell::cell;
 use super::fields::Field;
 use super::stamp;
 use crate::config::Format;
-use crate::market::Fixed;
 
 /// The most columns of such a file.
 const COLUMNS_MAX: usize = 12;
@@ -56,13 +55,13 @@ pub(super) fn columns(line: &[u8]) -> Option<(Format, Box<[Option<Field>]>)> {
     let (mut cells, mut count) = ([&b""[..]; COLUMNS_MAX], 0);
     let mut rest = Some(line.strip_suffix(b"\r").unwrap_or(line));
     while let Some(text) = rest {
-        let (cell, after) = cell(text)?;
+        let (cell, after) = cell(text, b',')?;
         *cells.get_mut(count)? = cell;
         (count, rest) = (count + 1, after);
     }
     let is_stamp = |at: usize| stamp::unit(cells[at]).is_some();
     let is_flag = |at: usize| cells[at].eq_ignore_ascii_case(b"true") || cells[at].eq_ignore_ascii_case(b"false");
-    let are_numbers = |from: usize, to: usize| cells[from..=to].iter().all(|cell| Fixed::parse(cell).is_ok());
+    let are_numbers = |from: usize, to: usize| cells[from..=to].iter().all(|cell| is_number(cell));
     match count {
         12 if is_stamp(0) && is_stamp(6) && are_numbers(1, 5) && are_numbers(7, 10) => {
             Some((Format::Candle, Box::new(KLINES)))
@@ -71,6 +70,11 @@ pub(super) fn columns(line: &[u8]) -> Option<(Format, Box<[Option<Field>]>)> {
         7 | 8 if is_flag(6) && is_stamp(5) && are_numbers(1, 2) => Some((Format::Tick, AGG_TRADES[..count].into())),
         _ => None,
     }
+}
+
+/// Whether a cell is a number of any size: whether it is in range is asked of each record.
+pub(super) fn is_number(cell: &[u8]) -> bool {
+    std::str::from_utf8(cell).is_ok_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
 #[cfg(test)]

@@ -71,6 +71,29 @@ pub(super) fn observe(
     })
 }
 
+/// The observation of a table's row, which may have no volume: then what follows from one is unknown.
+pub(super) fn observe_row(
+    record: &Fields<'_>,
+    interval: Option<Span>,
+    names: &mut Names<'_>,
+) -> Result<Observation, DecodeError> {
+    if !record.get(Field::Volume).or(record.get(Field::Size)).is_absent() {
+        return observe(record, interval, names);
+    }
+    let mut without = *record;
+    without.set(Field::Volume, Raw::Number(b"0"));
+    // Of a volume that is said to be 0 these would be known; here nobody says so.
+    without.set(Field::Vwap, Raw::Absent);
+    without.set(Field::QuoteVolume, Raw::Absent);
+    without.set(Field::TakerBuyVolume, Raw::Absent);
+    let mut seen = observe(&without, interval, names)?;
+    if let Quote::Candle { bar, .. } = &mut seen.quote {
+        (bar.notional, bar.notional_unknown) = (0, true);
+        (bar.signed_volume, bar.sides_unknown) = (0, true);
+    }
+    Ok(seen)
+}
+
 /// The event time, and how long the candle is.
 fn close_time(record: &Fields<'_>, interval: Option<Span>, zone: &Zone) -> Result<(Timestamp, Span), DecodeError> {
     let (open, day) = match fields::stamp("timestamp", record.get(Field::Timestamp), zone)? {

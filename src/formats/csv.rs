@@ -1,18 +1,20 @@
-//! CSV: ticks or candles, columns by their header in any order.
+//! CSV: ticks or candles, columns by their header in any order, between commas, semicolons, tabs or bars (`|`).
 //!
 //! | field | names, the first that is there counts |
 //! |---|---|
-//! | symbol | `symbol`, `pair`, `ticker` |
-//! | timestamp | `timestamp`, `ts`, `ts_ms`, `time`, `date`, `open_time`, `transact_time` |
-//! | price | `price`, `price_usd` |
-//! | size, volume | `size`, `volume`, `amount`, `qty`, `quantity` |
-//! | side | `side`; or `is_buyer_maker`, which says it the other way round |
+//! | symbol | `symbol`, `pair`, `ticker`, `instrument`, … |
+//! | timestamp | `timestamp`, `ts`, `ts_ms`, `unix`, `datetime`, `time`, `date`, …; of candles first `open_time` and the like |
+//! | price | `price`, `price_usd`, `last`, `rate`, … |
+//! | size | `size`, `qty`, `quantity`, `volume`, `amount`, … |
 //! | id of the trade | `trade_id`, `tid`, `trdMatchID`, `agg_trade_id`, and in some files `id` (see `ids`); `exchange` |
-//! | candles | `open`, `high`, `low`, `close`; `interval` or `close_time`; `vwap`; `count`, `trades`, `number_of_trades`; `quote_volume`, `quote_asset_volume`; `taker_buy_volume`, `taker_buy_base_volume`, `taker_buy_base_asset_volume` |
+//! | side | `side`; or `is_buyer_maker`, which says it the other way round |
+//! | candles | `open`, `high`, `low`, `close`; `volume`, `base_volume`, `Volume BTC`, …; `interval` or `close_time`; `vwap`; `count`, `trades`, …; `quote_volume`, `Volume USD`, …; `taker_buy_volume`, … |
 //!
-//! Upper and lower case are the same; other columns are passed over. With all of open, high, low and close the lines are
-//! candles, else ticks. Binance's archives need no header (`archive`). Cells may be quoted, lines may end with CR LF, an empty cell is an absent value (but an
-//! empty symbol is wrong).
+//! All names are in `header`; upper and lower case, blanks, underscores, hyphens, dots and brackets are the same, other columns
+//! are passed over. With all of open, high, low and close the lines are candles, unless there is a price: then they are ticks
+//! with statistics beside them. Binance's archives need no header (`archive`), other files without one need [`Naming`]. Cells
+//! may be quoted, lines may end with CR LF. An empty cell, `NaN`, `null`, `N/A` or `-` is an absent value (but an empty symbol
+//! is wrong); a line without any price is ignored, as `empty`.
 //!
 //! ```
 //! use tickcast::formats::Decoder;
@@ -25,126 +27,173 @@
 //! assert!(Decoder::csv(b"when,what", None, None).unwrap_err().to_string().contains("timestamp"));
 //! ```
 
-use super::cell::cell;
+use super::cell::{cell, cells, is_absent, likely_delimiters, number_trouble};
 use super::error::shown;
 use super::fields::{Field, Fields};
+use super::header_error::HeaderError;
+use super::naming::{Names, Naming, name_of};
 use super::raw::Raw;
-use super::{DecodeError, archive, ids};
+use super::{DecodeError, archive, header, ids, stamp};
 use crate::config::Format;
-use crate::market::IdSpace;
+use crate::market::{IdSpace, Zone};
 
+/// The longest header, which as many columns with names of 64 bytes have.
+const HEADER_BYTES_MAX: usize = 64 * COLUMNS_MAX;
+/// The word of a field that is not to be read.
+const PASSED_OVER: &str = "_";
 /// The most columns of a file.
 const COLUMNS_MAX: usize = 1024;
 
-/// Why a first line is no header that can be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// Not UTF-8, or a quote is not closed.
-    #[error("the first line is no CSV header: it must be UTF-8 text with closed quotes")]
-    Unreadable,
-    /// More than 1,024.
-    #[error("the header has more than 1,024 columns")]
-    TooMany,
-    /// The same name twice.
-    #[error("the header has the column `{0}` twice")]
-    Twice(String),
-    /// A column that is needed.
-    #[error(
-        "the header `{found}` has no column for the {field} ({names}); CSV files need a header as their first line, unless they are klines, trades or aggTrades of Binance's archives"
-    )]
-    Missing {
-        /// Which field.
-        field: &'static str,
-        /// How it may be called.
-        names: String,
-        /// The header.
-        found: String,
-    },
-    /// No column, and nothing configured.
-    #[error("there is no column symbol, pair or ticker: set source.files.symbol")]
-    NoSymbol,
-}
-
 /// Where a file's columns go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     slots: Box<[Option<Field>]>,
     /// Whose ids the column of ids has, where there is one.
     pub ids: IdSpace,
+    /// What stands between cells.
+    pub delimiter: u8,
     /// Candles or ticks.
     pub format: Format,
     /// Whether the file has no header: its first line is a record.
     pub headless: bool,
 }
 
-const SYMBOL: &[&str] = &["symbol", "pair", "ticker"];
-const TIMESTAMP: &[&str] = &["timestamp", "ts", "ts_ms", "time", "date", "open_time", "transact_time"];
-const PRICE: &[&str] = &["price", "price_usd"];
-const SIZE: &[&str] = &["size", "volume", "amount", "qty", "quantity"];
-/// Of candles, the name that the contract gives comes first.
-const VOLUME: &[&str] = &["volume", "size", "amount", "qty", "quantity"];
-/// What candles may have besides.
-const MORE: [(Field, &[&str]); 6] = [
-    (Field::Interval, &["interval"]),
-    (Field::CloseTime, &["close_time"]),
-    (Field::Count, &["count", "trades", "number_of_trades"]),
-    (Field::Vwap, &["vwap"]),
-    (Field::QuoteVolume, &["quote_volume", "quote_asset_volume"]),
-    (Field::TakerBuyVolume, &["taker_buy_volume", "taker_buy_base_volume", "taker_buy_base_asset_volume"]),
-];
-const BARS: [(Field, &[&str]); 4] =
-    [(Field::Open, &["open"]), (Field::High, &["high"]), (Field::Low, &["low"]), (Field::Close, &["close"])];
-
 impl Columns {
-    /// Reads a first line: a header, or a record of an archive that has none.
+    /// Reads a first line: a header, or a record of a file that needs none.
     ///
     /// # Errors
     /// When it lacks a column, or has one twice. A missing symbol is left to the caller.
-    pub fn new(header: &[u8]) -> Result<Self, HeaderError> {
-        let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
-        if let Some((format, slots)) = archive::columns(header) {
-            return Ok(Self { ids: ids::of_archive(&slots), slots, format, headless: true });
+    pub fn new(line: &[u8], naming: &Naming) -> Result<Self, HeaderError> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Names::List(fields) = &naming.0 {
+            return Self::listed(line, fields);
         }
-        let names = names(header)?;
-        let find = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|found| found == name));
-        let is_candle = BARS.iter().all(|(_, wanted)| find(wanted).is_some());
-        let mut columns = Self {
-            slots: vec![None; names.len()].into_boxed_slice(),
-            ids: IdSpace::Plain,
-            format: if is_candle { Format::Candle } else { Format::Tick },
-            headless: false,
+        if let Some((format, slots)) = archive::columns(line) {
+            return Ok(Self::of_archive(format, slots));
+        }
+        let words = match &naming.0 {
+            Names::Words(words) => words.as_slice(),
+            _ => &[],
         };
-        let mut place = |field, wanted, needed: Option<&'static str>| match (find(wanted), needed) {
-            (Some(at), _) => {
-                columns.slots[at] = Some(field);
-                Ok(())
-            }
-            (None, None) => Ok(()),
-            (None, Some(field)) => Err(HeaderError::Missing { field, names: wanted.join(", "), found: shown(header) }),
-        };
-        place(Field::Symbol, SYMBOL, None)?;
-        place(Field::Timestamp, TIMESTAMP, Some("timestamp"))?;
-        if is_candle {
-            for (field, wanted) in BARS {
-                place(field, wanted, None)?;
-            }
-            place(Field::Volume, VOLUME, Some("volume"))?;
-            for (field, wanted) in MORE {
-                place(field, wanted, None)?;
-            }
-        } else {
-            place(Field::Price, PRICE, Some("price"))?;
-            place(Field::Size, SIZE, None)?;
-            place(Field::Side, &["side"], None)?;
-            place(Field::BuyerMaker, &["is_buyer_maker"], None)?;
-            if let Some((at, ids)) = ids::column(&names) {
-                (columns.slots[at], columns.ids) = (Some(Field::TradeId), ids);
-            }
-            if let Some(at) = ids::exchange(&names) {
-                columns.slots[at] = Some(Field::Exchange);
+        if line.len() > HEADER_BYTES_MAX {
+            return Err(HeaderError::NoHeader(shown(line)));
+        }
+        let mut wrong = None;
+        for delimiter in likely_delimiters(line) {
+            match Self::header(line, delimiter, words) {
+                Ok(columns) => return Ok(columns),
+                Err(error) if wrong.as_ref().is_none_or(HeaderError::is_no_header) => wrong = Some(error),
+                Err(_) => {}
             }
         }
-        Ok(columns)
+        let wrong = wrong.unwrap_or_else(|| HeaderError::NoHeader(shown(line)));
+        Err(headless(line).filter(|_| wrong.is_no_header()).unwrap_or(wrong))
+    }
+
+    /// Reads a line as a header, whatever else it may be; none of one that is none.
+    pub fn of_header(line: &[u8], naming: &Naming) -> Option<Self> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let words = match &naming.0 {
+            Names::Words(words) => words.as_slice(),
+            _ => &[],
+        };
+        if line.len() > HEADER_BYTES_MAX {
+            return None;
+        }
+        // Lines that begin with a word are many in some files: a number among the cells says at once that there is a record.
+        let has_number = |delimiter| {
+            cells(line, delimiter, COLUMNS_MAX).is_none_or(|cells| cells.iter().any(|cell| archive::is_number(cell)))
+        };
+        likely_delimiters(line)
+            .filter(|delimiter| !has_number(*delimiter))
+            .find_map(|delimiter| Self::header(line, delimiter, words).ok())
+    }
+
+    /// The columns of a table with these names, typed and with no delimiter between.
+    ///
+    /// # Errors
+    /// As [`Columns::new`].
+    pub fn of_names(names: &[&str], naming: &Naming) -> Result<Self, HeaderError> {
+        let words = match &naming.0 {
+            Names::Words(words) => words.as_slice(),
+            _ => &[],
+        };
+        Self::found(names, &names.join(","), b',', words)
+    }
+
+    /// The columns of an archive that needs no names.
+    pub fn of_archive(format: Format, slots: Box<[Option<Field>]>) -> Self {
+        Self { ids: ids::of_archive(&slots), slots, delimiter: b',', format, headless: true }
+    }
+
+    /// The columns of elements that a list names.
+    pub fn of_list(fields: &[Option<Field>]) -> Self {
+        let is_candle = BAR.into_iter().all(|field| fields.contains(&Some(field)));
+        let is_tick = fields.contains(&Some(Field::Price));
+        let format = if is_candle && !is_tick { Format::Candle } else { Format::Tick };
+        Self { slots: fields.into(), ids: IdSpace::Plain, delimiter: b',', format, headless: true }
+    }
+
+    /// A line of as many cells as there are names.
+    fn listed(line: &[u8], fields: &[Option<Field>]) -> Result<Self, HeaderError> {
+        let count = |delimiter| cells(line, delimiter, COLUMNS_MAX).map_or(0, |cells| cells.len());
+        if let Some(delimiter) = likely_delimiters(line).find(|delimiter| count(*delimiter) == fields.len()) {
+            return Ok(Self { delimiter, ..Self::of_list(fields) });
+        }
+        let count = likely_delimiters(line).map(count).max().unwrap_or(0);
+        Err(HeaderError::Count { found: shown(line), count, named: fields.len() })
+    }
+
+    fn header(line: &[u8], delimiter: u8, words: &[(Field, String)]) -> Result<Self, HeaderError> {
+        let unreadable = || HeaderError::Unreadable(shown(line));
+        let Some(names) = cells(line, delimiter, COLUMNS_MAX) else {
+            let is_long = line.iter().filter(|b| **b == delimiter).count() >= COLUMNS_MAX;
+            return Err(if is_long { HeaderError::TooMany } else { unreadable() });
+        };
+        let names: Result<Vec<&str>, _> = names.into_iter().map(std::str::from_utf8).collect();
+        Self::found(&names.map_err(|_| unreadable())?, &shown(line), delimiter, words)
+    }
+
+    fn found(names: &[&str], line: &str, delimiter: u8, words: &[(Field, String)]) -> Result<Self, HeaderError> {
+        let found = || shown(line.as_bytes());
+        let keys: Vec<String> = names.iter().map(|name| header::key(name)).collect();
+        let mut given = Vec::new();
+        for (field, word) in words {
+            // As it is written, else by its letters and digits.
+            let exact = names.iter().position(|name| name == word);
+            let at = exact.or_else(|| keys.iter().position(|key| !key.is_empty() && *key == header::key(word)));
+            if at.is_none() && word != PASSED_OVER {
+                let field = name_of(*field);
+                // Of a line that is no header at all, that is what there is to say.
+                let is_any = header::find(&keys, &[]).is_any();
+                return Err(if is_any {
+                    HeaderError::NoSuchColumn { found: found(), word: word.clone(), field }
+                } else {
+                    HeaderError::NoHeader(found())
+                });
+            }
+            given.push((*field, at));
+        }
+        let search = header::find(&keys, &given);
+        if !search.is_any() {
+            return Err(HeaderError::NoHeader(found()));
+        }
+        if search.is_book {
+            return Err(HeaderError::OrderBook(found()));
+        }
+        if let Some(field) = search.missing {
+            return Err(HeaderError::Missing { field: name_of(field), names: header::names_of(field), found: found() });
+        }
+        let mut slots = vec![None; names.len()].into_boxed_slice();
+        for (field, at) in search.fields {
+            let is_given = given.iter().any(|(named, _)| *named == field);
+            if !is_given && keys.iter().filter(|key| **key == keys[at]).count() > 1 {
+                return Err(HeaderError::Twice(names[at].to_ascii_lowercase()));
+            }
+            slots[at] = Some(field);
+        }
+        Ok(Self { slots, ids: search.ids, delimiter, format: search.format, headless: false })
     }
 
     /// The field of each column.
@@ -165,10 +214,10 @@ impl Columns {
         let mut rest = Some(line);
         for slot in &self.slots {
             let Some(text) = rest else { return Err(self.wrong_count(line)) };
-            let (cell, after) =
-                cell(text).ok_or_else(|| DecodeError::new("wrong_columns", format_args!("a quote is not closed")))?;
+            let (cell, after) = cell(text, self.delimiter)
+                .ok_or_else(|| DecodeError::new("wrong_columns", format_args!("a quote is not closed")))?;
             if let Some(field) = *slot {
-                let absent = cell.is_empty() && field != Field::Symbol;
+                let absent = is_absent(cell) && field != Field::Symbol;
                 record.set(field, if absent { Raw::Absent } else { Raw::Text(cell) });
             }
             rest = after;
@@ -176,10 +225,43 @@ impl Columns {
         if rest.is_some() { Err(self.wrong_count(line)) } else { Ok(()) }
     }
 
+    /// Whether a line begins where its stamp does, or as soon as that may be seen: then it is no header. Nothing else is
+    /// known of the line.
+    #[inline]
+    pub fn is_surely_record(&self, line: &[u8]) -> bool {
+        let mut rest = line;
+        for slot in &self.slots {
+            if *slot == Some(Field::Timestamp) {
+                return matches!(rest, [b'0'..=b'9', ..] | [b'"', b'0'..=b'9', ..]);
+            }
+            match cell(rest, self.delimiter) {
+                Some((_, Some(after))) => rest = after,
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// An error of a line, with what people call the number that is none.
+    #[cold]
+    pub fn explained(&self, mut error: DecodeError, line: &[u8]) -> DecodeError {
+        let cells = cells(line, self.delimiter, COLUMNS_MAX).unwrap_or_default();
+        for (slot, cell) in self.slots.iter().zip(cells) {
+            if let Some(field) = *slot
+                && error.detail.starts_with(&format!("{}:", name_of(field)))
+                && let Some(trouble) = number_trouble(cell)
+            {
+                error.detail = format!("{}; {trouble}", error.detail);
+                break;
+            }
+        }
+        error
+    }
+
     #[cold]
     fn wrong_count(&self, line: &[u8]) -> DecodeError {
         let (mut count, mut rest) = (0_usize, Some(line));
-        while let Some((_, after)) = rest.and_then(cell) {
+        while let Some((_, after)) = rest.and_then(|rest| cell(rest, self.delimiter)) {
             count += 1;
             rest = after;
         }
@@ -188,68 +270,43 @@ impl Columns {
     }
 }
 
-/// The names of a header's columns, in lower case.
-fn names(header: &[u8]) -> Result<Vec<String>, HeaderError> {
-    let header = header.strip_suffix(b"\r").unwrap_or(header);
-    let mut names: Vec<String> = Vec::new();
-    let mut rest = Some(header);
-    while let Some(text) = rest {
-        let (cell, after) = cell(text).ok_or(HeaderError::Unreadable)?;
-        let name = std::str::from_utf8(cell).map_err(|_| HeaderError::Unreadable)?.to_ascii_lowercase();
-        if !name.is_empty() && names.contains(&name) {
-            return Err(HeaderError::Twice(name));
-        }
-        if names.len() == COLUMNS_MAX {
-            return Err(HeaderError::TooMany);
-        }
-        names.push(name);
-        rest = after;
+/// A bar's prices.
+pub(super) const BAR: [Field; 4] = [Field::Open, Field::High, Field::Low, Field::Close];
+
+/// What to say of a line that looks like a record.
+fn headless(line: &[u8]) -> Option<HeaderError> {
+    let split = |delimiter| cells(line, delimiter, COLUMNS_MAX).unwrap_or_default();
+    // Of as many columns the earlier delimiter counts.
+    let cells = likely_delimiters(line).map(split).reduce(|a, b| if b.len() > a.len() { b } else { a })?;
+    let example = unnamed(&cells)?;
+    Some(HeaderError::Headless { found: shown(line), count: cells.len(), example })
+}
+
+/// For cells of a record, two of which are numbers or stamps: names that they may have, as a list in the configuration.
+pub(super) fn unnamed(cells: &[&[u8]]) -> Option<String> {
+    /// More names than these are not shown.
+    const NAMES_SHOWN_MAX: usize = 12;
+    let is_figure = |cell: &&&[u8]| {
+        let is_number = archive::is_number(cell) || number_trouble(cell).is_some();
+        is_number || (cell.first().is_some_and(u8::is_ascii_digit) && stamp::read(cell, &Zone::default()).is_ok())
+    };
+    if cells.iter().filter(is_figure).count() < 2 {
+        return None;
     }
-    Ok(names)
+    let likely: &[&str] = match cells.len() {
+        3 => &["timestamp", "price", "size"],
+        4 => &["timestamp", "price", "size", "side"],
+        5..=7 => &["timestamp", "open", "high", "low", "close", "volume", "count"],
+        _ => &["timestamp", "price"],
+    };
+    let mut names: Vec<String> = likely.iter().take(cells.len()).map(|name| format!("\"{name}\"")).collect();
+    names.resize(cells.len().min(NAMES_SHOWN_MAX), "\"_\"".to_owned());
+    if cells.len() > NAMES_SHOWN_MAX {
+        names.push("…".to_owned());
+    }
+    Some(names.join(","))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn split(header: &str, line: &str) -> Result<Vec<String>, &'static str> {
-        let columns = Columns::new(header.as_bytes()).unwrap();
-        let mut fields = Fields::default();
-        columns.split(line.as_bytes(), &mut fields).map_err(|e| e.reason)?;
-        let show = |field| match fields.get(field) {
-            Raw::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            other => format!("{other:?}"),
-        };
-        Ok([Field::Symbol, Field::Timestamp, Field::Price, Field::Size].map(show).to_vec())
-    }
-
-    #[test]
-    fn finds_columns_in_any_order_and_case() {
-        for (header, line) in [
-            ("symbol,timestamp,price,size", "BTC,1,2,3"),
-            ("Volume,PRICE_USD,Pair,Date\r", "3,2,BTC,1\r"),
-            ("\u{feff}\"ticker\", \"ts_ms\",price , qty,note", "\"BTC\", \"1\" ,2 , 3,\"a, \"\"b\"\"\""),
-            ("time,price,amount,ticker,date", "1,2,3,BTC,9"),
-        ] {
-            assert_eq!(split(header, line).unwrap(), ["BTC", "1", "2", "3"], "{header}");
-        }
-        assert_eq!(split("symbol,ts,price,size", ",,,").unwrap(), ["", "Absent", "Absent", "Absent"]);
-    }
-
-    #[test]
-    fn a_line_needs_as_many_fields_as_the_header() {
-        for line in ["", "1", "1,2,3", "1,2,3,4,5", "1,2,3,\"4", "1,2,\"3\"x,4"] {
-            assert_eq!(split("symbol,ts,price,size", line), Err("wrong_columns"), "{line}");
-        }
-    }
-
-    #[test]
-    fn headers_that_cannot_be_used_say_why() {
-        let error = |header: &str| Columns::new(header.as_bytes()).unwrap_err().to_string();
-        assert!(error("1617321600,58720.45,58840.43").contains("timestamp, ts, ts_ms, time, date"));
-        assert!(error("ts,size").contains("price, price_usd"));
-        assert!(error("ts,open,high,low,close").contains("volume"));
-        assert!(error("ts,price,Price").contains("`price` twice"));
-        assert!(error("\"ts,price").contains("quotes"));
-    }
-}
+#[path = "csv_tests.rs"]
+mod tests;

@@ -50,7 +50,7 @@ impl DecodeError {
 }
 
 /// A value as it is shown in errors: its first 40 bytes or so.
-pub(super) fn shown(text: &[u8]) -> String {
+pub(crate) fn shown(text: &[u8]) -> String {
     const SHOWN_BYTES: usize = 40;
     if text.len() <= SHOWN_BYTES {
         return String::from_utf8_lossy(text).into_owned();

@@ -38,7 +38,7 @@ pub(super) enum Field {
 const FIELDS: usize = Field::Exchange as usize + 1;
 
 /// One record's fields.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
     values: [Raw<'a>; FIELDS],
     /// Whose ids [`Field::TradeId`] is one of.

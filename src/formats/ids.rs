@@ -12,15 +12,15 @@
 use super::fields::Field;
 use crate::market::IdSpace;
 
-/// The column of ids among a header's names, which are in lower case.
+/// The column of ids among a header's words, of which the letters and digits are given, in lower case.
 pub(super) fn column(names: &[String]) -> Option<(usize, IdSpace)> {
     let find = |wanted: &str| names.iter().position(|name| name == wanted);
-    let plain = ["trade_id", "tid", "trdmatchid"].into_iter().find_map(find);
+    let plain = ["tradeid", "tid", "trdmatchid"].into_iter().find_map(find);
     if let Some(at) = plain {
         return Some((at, IdSpace::Plain));
     }
-    let (is_binance, is_spot) = (find("is_buyer_maker").is_some(), find("is_best_match").is_some());
-    if let Some(at) = find("agg_trade_id") {
+    let (is_binance, is_spot) = (find("isbuyermaker").is_some(), find("isbestmatch").is_some());
+    if let Some(at) = find("aggtradeid") {
         return Some((at, if is_binance { binance(true, is_spot) } else { IdSpace::PlainAggregate }));
     }
     let at = find("id")?;
@@ -70,7 +70,7 @@ mod tests {
             ("id,timestamp,price", None),
             ("timestamp,price", None),
         ] {
-            let names: Vec<String> = header.split(',').map(str::to_owned).collect();
+            let names: Vec<String> = header.split(',').map(super::super::header::key).collect();
             assert_eq!(column(&names), expected, "{header}");
         }
     }

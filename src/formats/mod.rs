@@ -8,6 +8,7 @@
 //! [`Decoded::Ignored`] with a kind out of [`IGNORED`]. There is no third way out.
 
 mod archive;
+mod arrays;
 pub mod candle;
 mod cell;
 pub mod columns;
@@ -16,23 +17,28 @@ pub mod document;
 pub mod envelope;
 mod error;
 mod fields;
+mod header;
+mod header_error;
 mod ids;
 mod json;
 pub mod messari;
+mod naming;
 mod raw;
 mod record;
 mod stamp;
+mod table;
 pub mod tick;
 pub mod trade;
 mod written;
 
-pub use csv::HeaderError;
+pub(crate) use error::shown;
 pub use error::{DecodeError, REASONS};
+pub use header_error::HeaderError;
+pub use naming::Naming;
 
 use crate::config::Format;
 use crate::market::{Observation, Span, Symbol, SymbolTable, Zone};
-use fields::{Field, Fields, Names};
-use raw::Raw;
+use fields::{Fields, Names};
 use record::{JsonRecord, Kind};
 use trade::{Sink, Wanted};
 
@@ -40,7 +46,8 @@ use trade::{Sink, Wanted};
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// The kinds of well-formed messages without a price, per format.
-pub const IGNORED: [(Format, &[&str]); 7] = [
+pub const IGNORED: [(Format, &[&str]); 8] = [
+    (Format::Tick, &[table::EMPTY]),
     (Format::Auto, &[envelope::TOMBSTONE]),
     (Format::Messari, &[messari::ERROR_BODY]),
     (Format::Candle, &[candle::UNCLOSED, candle::TRADE]),
@@ -70,6 +77,10 @@ pub struct Decoder {
 enum Shape {
     Json(Format),
     Csv(csv::Columns),
+    /// JSON, of which arrays are rows of these columns.
+    Arrays(csv::Columns),
+    /// Rows of a typed table, as JSON.
+    Rows(Format),
     Document,
 }
 
@@ -96,21 +107,6 @@ impl Decoder {
 
     fn new(shape: Shape, symbol: Option<Symbol>, interval: Option<Span>) -> Self {
         Self { shape, symbol, without_keys: false, interval, zone: Zone::default(), with_reported: true }
-    }
-
-    /// A decoder of the lines of a CSV file that begins with this header, or with this record of an archive that has no
-    /// header ([`Decoder::is_record`]).
-    ///
-    /// `symbol` is that of all lines where there is no column for it; `interval` as in [`Decoder::json`].
-    ///
-    /// # Errors
-    /// When the header lacks a column that is needed, or there is no symbol.
-    pub fn csv(header: &[u8], symbol: Option<Symbol>, interval: Option<Span>) -> Result<Self, HeaderError> {
-        let columns = csv::Columns::new(header)?;
-        if symbol.is_none() && !columns.has_symbol() {
-            return Err(HeaderError::NoSymbol);
-        }
-        Ok(Self::new(Shape::Csv(columns), symbol, interval))
     }
 
     /// Reads stamps that name no zone by clocks of this one, at first of UTC.
@@ -154,28 +150,9 @@ impl Decoder {
     #[must_use]
     pub fn format(&self) -> Format {
         match &self.shape {
-            Shape::Json(format) => *format,
-            Shape::Csv(columns) => columns.format,
+            Shape::Json(format) | Shape::Rows(format) => *format,
+            Shape::Csv(columns) | Shape::Arrays(columns) => columns.format,
             Shape::Document => Format::Tick,
-        }
-    }
-
-    /// Whether the first line of a CSV file, which [`Decoder::csv`] was given, is no header but a record.
-    #[must_use]
-    pub fn is_record(&self) -> bool {
-        matches!(&self.shape, Shape::Csv(columns) if columns.headless)
-    }
-
-    /// The unit of the epoch stamp in a line of CSV: seconds, milliseconds, microseconds or nanoseconds. None where the
-    /// stamp is none, or RFC 3339.
-    #[must_use]
-    pub fn stamp_unit(&self, line: &[u8]) -> Option<&'static str> {
-        let Shape::Csv(columns) = &self.shape else { return None };
-        let mut fields = Fields::default();
-        columns.split(line, &mut fields).ok()?;
-        match fields.get(Field::Timestamp) {
-            Raw::Text(text) => stamp::unit(text),
-            _ => None,
         }
     }
 
@@ -198,18 +175,31 @@ impl Decoder {
                 check_utf8(value)?;
                 let mut fields = Fields::default();
                 columns.split(value, &mut fields)?;
-                out.push(match columns.format {
-                    Format::Candle => candle::observe(&fields, self.interval, &mut names)?,
-                    _ => tick::observe(&fields, self.with_reported, &mut names)?,
-                });
-                Ok(Decoded::Used)
+                let seen = table::observe(self, columns.format, &fields, &mut names, out);
+                seen.map_err(|error| columns.explained(error, value))
+            }
+            Shape::Arrays(columns) if value.trim_ascii_start().starts_with(b"[") => {
+                check_utf8(value)?;
+                let mut fields = Fields::default();
+                arrays::split(columns, value, &mut fields)?;
+                table::observe(self, columns.format, &fields, &mut names, out)
+            }
+            Shape::Rows(format) => {
+                let mut record = JsonRecord::default();
+                let read = record.read(value);
+                if read != Ok(true) {
+                    check_utf8(value)?;
+                }
+                read?;
+                table::observe(self, *format, &record.fields, &mut names, out)
             }
             Shape::Document => {
                 out.push(document::observe(value, &mut names)?);
                 Ok(Decoded::Used)
             }
-            Shape::Json(format) => {
-                let json = Json { format: *format, interval: self.interval, with_reported: self.with_reported };
+            Shape::Json(_) | Shape::Arrays(_) => {
+                let format = if let Shape::Json(format) = &self.shape { *format } else { Format::Auto };
+                let json = Json { format, interval: self.interval, with_reported: self.with_reported };
                 match value.trim_ascii_start() {
                     object @ [b'{' | b'+', ..] => decode_object(json, object, 0, &mut names, out),
                     _ => envelope::open(json, value, 0, &mut names, out),

@@ -105,8 +105,13 @@ impl RecordSource for FileSource {
 impl Rows {
     /// Fills `record` with a row; false where it is left out.
     fn turn(&mut self, row: &Record<'_>, symbols: &mut SymbolTable, record: &mut ReplayRecord) -> bool {
-        let Payload::Bytes(bytes) = row.value else {
-            return false;
+        let bytes = match &row.value {
+            Payload::Bytes(bytes) => *bytes,
+            Payload::Decoder(decoder) => {
+                self.decoder = decoder.clone();
+                return false;
+            }
+            Payload::Observed(_) | Payload::Null => return false,
         };
         self.observations.clear();
         match self.decoder.decode(row.key, bytes, symbols, &mut self.observations) {
@@ -133,7 +138,7 @@ impl Rows {
         record.value.clear();
         // What this file's decoder knows and the topic's may not, how long candles are, has to go along.
         let is_told = !matches!(observation.quote, Quote::Candle { .. }) || self.decoder.interval().is_none();
-        if is_json(bytes) && is_told {
+        if self.decoder.is_json() && is_told {
             record.value.extend_from_slice(bytes.strip_suffix(b"\r").unwrap_or(bytes));
             return true;
         }
@@ -165,11 +170,6 @@ impl Rows {
     }
 }
 
-/// Whether a row that was decoded is JSON: no CSV row that can be used begins like that.
-fn is_json(row: &[u8]) -> bool {
-    matches!(row.trim_ascii_start().first(), Some(b'{' | b'[' | b'+'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Merge;
@@ -178,7 +178,8 @@ mod tests {
     fn open(dir: &Path, name: &str, text: &str, symbol: Option<&str>) -> FileSource {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
-        let like = FilesSourceConfig { symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
+        let interval = Some("1m".parse().unwrap());
+        let like = FilesSourceConfig { symbol: symbol.map(str::to_owned), interval, ..FilesSourceConfig::default() };
         FileSource::open(&path, Format::Auto, &like, None).unwrap()
     }
 

@@ -6,9 +6,11 @@ mod accounting;
 mod api;
 mod archives;
 mod careful_start;
+mod cases;
 mod cli;
 mod collect;
 mod determinism;
+mod file_sources;
 #[path = "../support/harness.rs"]
 mod harness;
 mod idle;

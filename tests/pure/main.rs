@@ -3,6 +3,7 @@
 
 #[path = "../support/allocations.rs"]
 mod allocations;
+mod bombs;
 mod envelopes;
 mod figures;
 mod first_day;

@@ -4,6 +4,7 @@ use super::open::{BUFFER_BYTES, Opened, open, unreadable};
 use crate::connectors::input::InputError;
 use crate::formats::VALUE_BYTES_MAX;
 use std::io::{ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The longest line that is handed on. A longer one is cut to this, which is one byte more than a record may have.
@@ -43,7 +44,7 @@ impl Lines {
     /// When it cannot be opened, or is Parquet.
     pub(super) fn open(path: &Path) -> Result<Self, InputError> {
         match open(path)? {
-            Opened::Lines(reader) => Ok(Self::new(path, reader)),
+            Opened::Text(text) => Ok(Self::new(path, text.reader)),
             Opened::Parquet(_) => Err(InputError(format!("{} is Parquet; JSON lines are needed", path.display()))),
         }
     }
@@ -56,12 +57,18 @@ impl Lines {
     /// handed on only when it is complete.
     #[inline]
     pub fn next_line(&mut self) -> Result<Option<&[u8]>, InputError> {
+        Ok(self.advance()?.map(|line| &self.buffer[line]))
+    }
+
+    /// As [`Lines::next_line`], but where the line lies: for [`Lines::bytes`], until this reads on.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<Option<Range<usize>>, InputError> {
         loop {
             if let Some(length) = memchr::memchr(b'\n', &self.buffer[self.searched..self.end]) {
                 let (from, to) = (self.start, self.searched + length);
                 self.start = to + 1;
                 self.searched = self.start;
-                return Ok(Some(&self.buffer[from..to.min(from + LINE_BYTES_MAX)]));
+                return Ok(Some(from..to.min(from + LINE_BYTES_MAX)));
             }
             self.searched = self.end;
             if self.end - self.start >= LINE_BYTES_MAX {
@@ -70,7 +77,59 @@ impl Lines {
             if self.at_end {
                 let (from, to) = (self.start, self.end);
                 self.start = to;
-                return Ok((from < to).then(|| &self.buffer[from..to]));
+                return Ok((from < to).then_some(from..to));
+            }
+            self.fill()?;
+        }
+    }
+
+    /// What lies there.
+    #[inline]
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// Where the bytes lie that are read and not handed on.
+    pub(super) fn unread(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Goes past bytes that are read.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.end);
+        self.searched = self.searched.max(self.start);
+    }
+
+    /// Reads more behind what is not handed on, which may move; false at the end.
+    ///
+    /// # Errors
+    /// As [`Lines::next_line`].
+    pub(super) fn read_more(&mut self) -> Result<bool, InputError> {
+        if !self.at_end {
+            self.fill()?;
+        }
+        Ok(!self.at_end)
+    }
+
+    /// The next line, which stays the next one, and whether a line feed ends it; none where it is overlong, or there is none.
+    ///
+    /// # Errors
+    /// As [`Lines::next_line`].
+    pub(super) fn peek(&mut self) -> Result<Option<(&[u8], bool)>, InputError> {
+        let mut searched = 0;
+        loop {
+            let unread = &self.buffer[self.start..self.end];
+            if let Some(length) = memchr::memchr(b'\n', &unread[searched..]) {
+                let line = self.start..self.start + searched + length;
+                return Ok(Some((&self.buffer[line], true)));
+            }
+            searched = unread.len();
+            if searched >= LINE_BYTES_MAX {
+                return Ok(None);
+            }
+            if self.at_end {
+                let line = self.start..self.end;
+                return Ok((!line.is_empty()).then(|| (&self.buffer[line], false)));
             }
             self.fill()?;
         }
@@ -78,7 +137,7 @@ impl Lines {
 
     /// The first [`LINE_BYTES_MAX`] bytes of a line; goes past the rest of it.
     #[cold]
-    fn cut_line(&mut self) -> Result<&[u8], InputError> {
+    fn cut_line(&mut self) -> Result<Range<usize>, InputError> {
         let kept = self.start..self.start + LINE_BYTES_MAX;
         // The rest is read into what lies behind the kept bytes, over and over.
         if self.buffer.len() < kept.end + BUFFER_BYTES {
@@ -97,7 +156,7 @@ impl Lines {
             }
         }
         self.searched = self.start;
-        Ok(&self.buffer[kept])
+        Ok(kept)
     }
 
     /// Makes room behind the bytes that are left, and reads into it.
@@ -105,8 +164,8 @@ impl Lines {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
+            self.searched = self.searched.saturating_sub(self.start);
             self.start = 0;
-            self.searched = self.end;
         }
         if self.end == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
@@ -137,7 +196,7 @@ mod tests {
 
     fn open_lines(path: &Path) -> Result<Lines, InputError> {
         match open(path)? {
-            Opened::Lines(reader) => Ok(Lines::new(path, reader)),
+            Opened::Text(text) => Ok(Lines::new(path, text.reader)),
             Opened::Parquet(_) => panic!("{} is no Parquet", path.display()),
         }
     }
@@ -207,6 +266,42 @@ mod tests {
         assert!(lines("damaged.gz", &damaged).is_err());
         assert!(lines("text.gz", b"a,b\n1,2\n").is_err());
         assert!(lines("text.zst", b"a,b\n1,2\n").is_err());
+    }
+
+    /// A frame of zstd with a window of this power of two, and one block of plain bytes.
+    fn zst_frame(window_log: u8, text: &[u8]) -> Vec<u8> {
+        let block = (text.len() as u32) << 3 | 1;
+        [&b"\x28\xb5\x2f\xfd\0"[..], &[(window_log - 10) << 3], &block.to_le_bytes()[..3], text].concat()
+    }
+
+    #[test]
+    fn large_windows_of_zstd_are_read_up_to_a_limit() {
+        assert_eq!(lines("usual.zst", &zst_frame(23, b"a\n")), Ok(vec![b"a".to_vec()]));
+        assert_eq!(lines("long.zst", &zst_frame(27, b"a\n")), Ok(vec![b"a".to_vec()]));
+        let (_, error) = lines("longer.zst", &zst_frame(28, b"a\n")).unwrap_err();
+        assert!(error.contains("a window above 128 MiB") && error.contains("zstd -dk --long=31"), "{error}");
+    }
+
+    #[test]
+    fn gzip_may_be_padded_with_zeros() {
+        let padded = |padding: &[u8]| lines("a.gz", &[gz(b"a\n"), padding.to_vec()].concat());
+        assert_eq!(padded(&[0; 100_000]), Ok(vec![b"a".to_vec()]));
+        assert!(padded(&[0, 0, 1]).unwrap_err().1.contains("neither gzip nor zeros"));
+    }
+
+    #[test]
+    fn a_peek_leaves_the_line_where_it_is() {
+        let long = "x".repeat(200_000);
+        let text = format!("first\n{long}\nlast");
+        let mut lines = Lines::new(Path::new("a"), Box::new(std::io::Cursor::new(text.into_bytes())));
+        assert_eq!(lines.peek().unwrap(), Some((&b"first"[..], true)));
+        assert_eq!(lines.next_line().unwrap(), Some(&b"first"[..]));
+        assert_eq!(lines.peek().unwrap().map(|(line, ended)| (line.len(), ended)), Some((200_000, true)));
+        assert_eq!(lines.next_line().unwrap().map(<[u8]>::len), Some(200_000));
+        assert_eq!(lines.peek().unwrap(), Some((&b"last"[..], false)));
+        assert_eq!(lines.next_line().unwrap(), Some(&b"last"[..]));
+        assert_eq!(lines.peek().unwrap(), None);
+        assert_eq!(lines.next_line().unwrap(), None);
     }
 
     #[test]

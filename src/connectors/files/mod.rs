@@ -1,11 +1,21 @@
 //! Files: lines of text and rows of Parquet, plain or compressed, as an input ([`input`]), results as JSON lines ([`sink`]), dead letters.
 
+mod csv_rows;
 pub mod dead_letters;
+mod gzip;
 pub mod input;
+mod json_rows;
+mod kept;
+mod kinds;
 pub mod lines;
 pub mod lines_file;
+mod look;
 mod open;
 mod parquet;
 pub mod published;
+mod record_file;
+mod rows;
+mod scan;
 pub mod sink;
 mod tail;
+mod zip;

@@ -1,12 +1,14 @@
-//! Opens a file of any kind: decompresses it, and tells Parquet from lines.
+//! Opens a file of any kind: decompresses it, and tells Parquet from text.
 //!
-//! `.gz` (of any number of members) and `.zst` (of any number of frames) are known by their first bytes or by their
-//! name, Parquet by its first bytes. Lines are never sought in, so that pipes work; `-` is the standard input. Parquet
-//! has its table of contents at the end: what is compressed or comes from a pipe is first written to an unnamed
-//! temporary file, which goes when it is closed, whatever happens.
+//! `.gz` (of any number of members), `.zst` (of any number of frames) and `.zip` are known by their first bytes or by their
+//! name, Parquet by its first bytes. Text is never sought in, so that pipes work; `-` is the standard input. Parquet and zip
+//! have their table of contents at the end: what comes from a pipe, and Parquet that is compressed, is first written to an
+//! unnamed temporary file, which goes when it is closed, whatever happens.
 
+use super::gzip::Gzip;
+use super::kinds::{BEGIN_BYTES, unreadable_kind};
+use super::zip::Members;
 use crate::connectors::input::InputError;
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read, Seek as _, Write as _};
 use std::path::Path;
@@ -17,13 +19,29 @@ pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 /// How one begins whose table of contents is encrypted.
 const PARQUET_ENCRYPTED_MAGIC: &[u8] = b"PARE";
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
+/// A member, or the end of an archive without any.
+const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+/// The largest window of zstd that is kept in memory, as a power of two: 128 MiB, which `zstd --long` asks for. A file may ask for
+/// 2 GiB, and a source may have many.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// The most that is written to a temporary file: 64 GiB. A bomb ends there, where the disk has not ended before.
+const SPOOLED_BYTES_MAX: u64 = 64 << 30;
 
 /// An opened file.
 pub(super) enum Opened {
-    /// Lines of text, decompressed.
-    Lines(Box<dyn Read + Send>),
+    /// Text, decompressed.
+    Text(Text),
     /// A Parquet file that can be sought in.
     Parquet(File),
+}
+
+/// A text that is read from its beginning to its end.
+pub(super) struct Text {
+    pub reader: Box<dyn Read + Send>,
+    /// What the text is called, without the ends that its compression added: they say what kind it is.
+    pub name: String,
 }
 
 /// Opens a file, or with `-` the standard input; of a pipe, waits for its first bytes.
@@ -50,19 +68,32 @@ pub(super) fn open(path: &Path) -> Result<Opened, InputError> {
 }
 
 fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -> Result<Opened, InputError> {
-    let magic = first_bytes(path, &mut raw)?;
-    let named = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let is_gzip = magic.starts_with(&[0x1f, 0x8b]) || named == "gz";
-    let is_zstd = magic == [0x28, 0xb5, 0x2f, 0xfd] || named == "zst";
-    if magic.is_empty() && (is_gzip || is_zstd) {
+    let begins = first_bytes(path, &mut raw)?;
+    let (name, ending) = plain_name(path);
+    let is = |magic: &[u8]| begins.starts_with(magic);
+    let is_zip = ZIP_MAGICS.into_iter().any(is);
+    let is_gzip = is(GZIP_MAGIC) || (ending == Some("gz") && !is_zip);
+    let is_zstd = is(ZSTD_MAGIC) || (ending == Some("zst") && !is_zip);
+    if begins.is_empty() && ending.is_some() {
         return Err(unreadable(path, &"it is empty, not even a compressed nothing; was it cut?"));
     }
-    let whole = Cursor::new(magic.clone()).chain(raw);
+    let whole = Cursor::new(begins.clone()).chain(raw);
+    if is_zip || (ending == Some("zip") && !is_gzip && !is_zstd) {
+        let file = match plain {
+            Some(file) => file,
+            None => spool(path, whole, "a zip archive")?,
+        };
+        let members = Members::open(path, file)?;
+        let name = members.first_name().map_or(name, str::to_lowercase);
+        return Ok(Opened::Text(Text { reader: Box::new(members), name }));
+    }
     let mut reader: Box<dyn Read + Send> = if is_gzip {
-        Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, whole)))
+        Box::new(Gzip::new(BufReader::with_capacity(BUFFER_BYTES, whole)))
     } else if is_zstd {
-        Box::new(zstd::stream::read::Decoder::new(whole).map_err(|error| unreadable(path, &error))?)
-    } else if magic == PARQUET_MAGIC
+        let mut decoder = zstd::stream::read::Decoder::new(whole).map_err(|error| unreadable(path, &error))?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|error| unreadable(path, &error))?;
+        Box::new(decoder)
+    } else if begins.starts_with(PARQUET_MAGIC)
         && let Some(file) = plain
     {
         return Ok(Opened::Parquet(file));
@@ -70,43 +101,52 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
         Box::new(whole)
     };
     let begins = first_bytes(path, &mut reader)?;
-    let whole = Box::new(Cursor::new(begins.clone()).chain(reader));
-    if begins == PARQUET_MAGIC {
-        return spool(path, whole).map(Opened::Parquet);
+    let reader = Box::new(Cursor::new(begins.clone()).chain(reader));
+    if begins.starts_with(PARQUET_MAGIC) {
+        return spool(path, reader, "Parquet").map(Opened::Parquet);
     }
-    if begins == PARQUET_ENCRYPTED_MAGIC {
+    if begins.starts_with(PARQUET_ENCRYPTED_MAGIC) {
         return Err(InputError(format!("{} is an encrypted Parquet file: decrypt it first", path.display())));
     }
-    if is_named_parquet(path) {
+    if let Some(what) = unreadable_kind(path, &begins) {
+        return Err(InputError(what));
+    }
+    if name.ends_with(".parquet") {
         return Err(InputError(format!(
             "{} is named as a Parquet file, but does not begin as one: check what wrote it, or give it its right name",
             path.display()
         )));
     }
-    Ok(Opened::Lines(whole))
+    Ok(Opened::Text(Text { reader, name }))
 }
 
-/// The first four bytes, or fewer where there are no more.
+/// A file's name in lower case, without what compression adds to it, and that.
+fn plain_name(path: &Path) -> (String, Option<&'static str>) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    for ending in ["gz", "zst", "zip"] {
+        if let Some(plain) = name.strip_suffix(ending).and_then(|rest| rest.strip_suffix('.')) {
+            return (plain.to_owned(), Some(ending));
+        }
+    }
+    (name, None)
+}
+
+/// The first bytes, or fewer where there are no more.
 fn first_bytes(path: &Path, reader: &mut dyn Read) -> Result<Vec<u8>, InputError> {
-    let mut bytes = Vec::with_capacity(4);
-    reader.take(4).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    let mut bytes = Vec::with_capacity(BEGIN_BYTES);
+    reader.take(BEGIN_BYTES as u64).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
 }
 
-fn is_named_parquet(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    [".parquet", ".parquet.gz", ".parquet.zst"].iter().any(|end| name.ends_with(end))
-}
-
 /// Writes everything to a temporary file.
-fn spool(path: &Path, mut reader: impl Read) -> Result<File, InputError> {
+fn spool(path: &Path, mut reader: impl Read, what: &str) -> Result<File, InputError> {
     let folder = std::env::temp_dir();
     let no_room = |error: &std::io::Error| {
         let name = path.display();
         let folder = folder.display();
         InputError(format!(
-            "{name}: Parquet has to be unpacked to be read, and {folder} does not take it: {error}; name a folder \
-             with room in the variable TMPDIR, or unpack the file yourself"
+            "{name}: {what} has to be sought in, and {folder} does not take a copy: {error}; name a folder with room in \
+             the variable TMPDIR, or give the unpacked file itself"
         ))
     };
     let mut file = tempfile::tempfile_in(&folder).map_err(|error| no_room(&error))?;
@@ -118,19 +158,33 @@ fn spool(path: &Path, mut reader: impl Read) -> Result<File, InputError> {
             Ok(read) => {
                 file.write_all(&buffer[..read]).map_err(|error| no_room(&error))?;
                 bytes += read as u64;
+                if bytes > SPOOLED_BYTES_MAX {
+                    return Err(InputError(format!(
+                        "{}: more than {} GiB would be written to {}: give the unpacked file itself",
+                        path.display(),
+                        SPOOLED_BYTES_MAX >> 30,
+                        folder.display()
+                    )));
+                }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(path, &error)),
         }
     }
     file.rewind().map_err(|error| no_room(&error))?;
-    tracing::info!("{}: unpacked {bytes} bytes into a temporary file in {}", path.display(), folder.display());
+    tracing::info!("{}: wrote {bytes} bytes into a temporary file in {}", path.display(), folder.display());
     Ok(file)
 }
 
 pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> InputError {
-    InputError(format!(
-        "cannot read {} to its end: {error}; if it is compressed, it may be cut or damaged",
-        path.display()
-    ))
+    let (error, path) = (error.to_string(), path.display());
+    // zstd's own words for a window beyond the limit.
+    if error.contains("too much memory") {
+        return InputError(format!(
+            "{path} was compressed with a window above {} MiB (zstd --long={} or more): unpack it first: zstd -dk --long=31 {path}",
+            1 << (ZSTD_WINDOW_LOG_MAX - 20),
+            ZSTD_WINDOW_LOG_MAX + 1
+        ));
+    }
+    InputError(format!("cannot read {path} to its end: {error}; if it is compressed, it may be cut or damaged"))
 }

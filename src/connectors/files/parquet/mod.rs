@@ -11,10 +11,11 @@
 mod column;
 mod value;
 
+use super::rows::Step;
 use crate::connectors::guard;
 use crate::connectors::input::InputError;
-use crate::formats::HeaderError;
 use crate::formats::columns::JsonColumns;
+use crate::formats::{HeaderError, Naming};
 use column::Column;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -22,6 +23,9 @@ use parquet::schema::types::ColumnDescriptor;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// What a record need not have: where its column cannot be read, the others are.
+const OPTIONAL: [&str; 7] =
+    ["side", "trade_id", "agg_trade_id", "exchange", "count", "quote_volume", "taker_buy_volume"];
 /// Rows that are read at once: enough that the calls per batch do not count, some 100 kB a column.
 const BATCH_ROWS: usize = 4096;
 
@@ -53,7 +57,14 @@ impl ParquetRows {
     ///
     /// # Errors
     /// When it is damaged, a column is missing, or of a type that cannot be read.
-    pub(super) fn open(path: &Path, file: File) -> Result<Self, InputError> {
+    pub(super) fn open(path: &Path, file: File, naming: &Naming) -> Result<Self, InputError> {
+        if naming.is_list() {
+            return Err(InputError(format!(
+                "{}: source.files.columns is a list, for files without names, but Parquet has names: give a table, as in \
+                 {{ price = \"last\" }}",
+                path.display()
+            )));
+        }
         let reader = guarded(path, || SerializedFileReader::new(file))?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         // Only columns that are not part of a group or a list can be a field.
@@ -64,10 +75,14 @@ impl ParquetRows {
         };
         let names: Vec<String> = schema.columns().iter().map(|column| name(column)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let columns = JsonColumns::find(&names).map_err(|error| {
+        let columns = JsonColumns::find(&names, naming).map_err(|error| {
             let why = match error {
                 HeaderError::Missing { field, names: wanted, .. } => {
-                    format!("it has no column for the {field} ({wanted}); its columns are {}", names.join(", "))
+                    format!(
+                        "it has no column for the {field} ({wanted}), its columns are {}: name it, as in \
+                         source.files.columns = {{ {field} = \"…\" }}",
+                        names.join(", ")
+                    )
                 }
                 error => error.to_string(),
             };
@@ -75,25 +90,34 @@ impl ParquetRows {
         })?;
         let mut used = Vec::new();
         for (at, (column, field)) in schema.columns().iter().zip(&columns.fields).enumerate() {
-            if let Some(field) = field {
-                let column = Column::new(at, field, column).map_err(|why| {
-                    InputError(format!("{}: the column {} {why}", path.display(), names.get(at).unwrap_or(field)))
-                })?;
-                used.push(column);
+            let Some(field) = field else { continue };
+            let name = names.get(at).unwrap_or(field);
+            match Column::new(at, field, column) {
+                Ok(column) => used.push(column),
+                // As a value that cannot be read: it is unknown.
+                Err(why) if OPTIONAL.contains(field) => {
+                    tracing::info!("{}: the column {name} {why}; it is passed over", path.display());
+                }
+                Err(why) => return Err(InputError(format!("{}: the column {name} {why}", path.display()))),
             }
         }
         let path = path.to_owned();
         Ok(Self { path, reader, columns, used, next_group: 0, left_in_group: 0, left_in_batch: 0, record: Vec::new() })
     }
 
-    /// The next row as a JSON record; none at the end.
+    /// The row that the last step came to, as a JSON record.
+    pub(super) fn row(&self) -> &[u8] {
+        &self.record
+    }
+
+    /// Goes to the next row.
     ///
     /// # Errors
     /// When the file is damaged.
-    pub(super) fn next_row(&mut self) -> Result<Option<&[u8]>, InputError> {
+    pub(super) fn step(&mut self) -> Result<Step, InputError> {
         while self.left_in_batch == 0 {
             if !self.next_batch()? {
-                return Ok(None);
+                return Ok(Step::End);
             }
         }
         self.left_in_batch -= 1;
@@ -107,7 +131,7 @@ impl ParquetRows {
             self.record.pop();
         }
         self.record.push(b'}');
-        Ok(Some(&self.record))
+        Ok(Step::Row)
     }
 
     /// Fills the columns; false at the end of the file.

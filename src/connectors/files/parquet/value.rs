@@ -24,6 +24,8 @@ pub(super) enum Meaning {
     EpochFloat,
     /// A stamp; the units in a millisecond.
     Stamp(i64),
+    /// Days since 1970.
+    Date,
 }
 
 const MILLIS: Meaning = Meaning::Stamp(1);
@@ -46,7 +48,7 @@ impl Meaning {
             format!("is of the type {kind}{logical}, which cannot be read as {field}")
         })?;
         let is_text = meaning == Self::Text;
-        let is_stamp = matches!(meaning, Self::Stamp(_));
+        let is_stamp = matches!(meaning, Self::Stamp(_) | Self::Date);
         match field {
             "symbol" | "side" | "interval" if !is_text => Err("holds numbers; it must hold texts".to_owned()),
             "is_buyer_maker" if meaning == Self::Flag || is_text => Ok(meaning),
@@ -66,6 +68,7 @@ impl Meaning {
                 TimeUnit::MICROS => MICROS,
                 TimeUnit::NANOS => NANOS,
             }),
+            LogicalType::Date if kind == Physical::INT32 => Some(Self::Date),
             LogicalType::Decimal(decimal) => Self::decimal(decimal.scale, kind, column),
             LogicalType::Integer(IntType { bit_width, is_signed }) => match (is_signed, bit_width) {
                 (true, _) => Some(Self::Integer),
@@ -89,6 +92,7 @@ impl Meaning {
                 Physical::FIXED_LEN_BYTE_ARRAY => None,
             },
             ConvertedType::UTF8 | ConvertedType::ENUM => Some(Self::Text),
+            ConvertedType::DATE => Some(Self::Date),
             ConvertedType::DECIMAL => Self::decimal(column.type_scale(), kind, column),
             ConvertedType::TIMESTAMP_MILLIS => Some(MILLIS),
             ConvertedType::TIMESTAMP_MICROS => Some(MICROS),
@@ -119,6 +123,7 @@ pub(super) fn integer(value: i64, meaning: Meaning, out: &mut Vec<u8>) -> bool {
     match meaning {
         Meaning::Decimal(scale) => decimal(i128::from(value), scale, out),
         Meaning::Stamp(per_ms) => stamp(value, per_ms, out),
+        Meaning::Date => date(value, out),
         // Unsigned numbers are stored in the bits of signed ones.
         Meaning::Unsigned32 => out.extend_from_slice(digits.format(value as u32).as_bytes()),
         Meaning::Unsigned64 => out.extend_from_slice(digits.format(value as u64).as_bytes()),
@@ -135,6 +140,15 @@ fn stamp(value: i64, per_ms: i64, out: &mut Vec<u8>) {
     } else {
         string(at.to_string().as_bytes(), out);
     }
+}
+
+/// A date without a time, as a text: a number would be a moment.
+fn date(days: i64, out: &mut Vec<u8>) {
+    const DATE_BYTES: usize = "2021-01-21".len();
+    let at = Timestamp::from_millis(days.saturating_mul(86_400_000));
+    let text = at.to_string();
+    let is_in_range = (TIMESTAMP_MIN..TIMESTAMP_END).contains(&at);
+    string(text.get(..DATE_BYTES).filter(|_| is_in_range).unwrap_or(&text).as_bytes(), out);
 }
 
 /// Appends the shortest decimal that reads as `value`.

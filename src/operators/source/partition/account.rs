@@ -14,6 +14,10 @@ impl SourcePartition {
     /// Takes one record.
     pub(super) fn account_for(&mut self, record: Record<'_>, bounds: Bounds, symbols: &mut SymbolTable) -> Flow {
         let Record { offset, broker_time, key, value } = record;
+        if let Payload::Decoder(decoder) = value {
+            self.decoder = decoder.with_reported(self.config.stored_ticks);
+            return Flow::Continue;
+        }
         self.next_offset = offset + 1;
         self.watermark.replay_releases(offset);
         if self.standing == Standing::Idle {
@@ -24,6 +28,7 @@ impl SourcePartition {
         }
         let bytes = match value {
             Payload::Bytes(bytes) => bytes,
+            Payload::Decoder(_) => return Flow::Continue,
             Payload::Null => {
                 self.counted.ignored += 1;
                 self.unused.add("ignored", TOMBSTONE);

@@ -19,7 +19,7 @@ pub(super) struct Run {
 pub(super) fn slide(slide: &str) -> Vec<String> {
     let mut sets = vec![format!("time.slide={slide}")];
     if slide != "1m" {
-        let hour_or_day = if slide == "1d" { ["7d", "30d"] } else { ["1h", "1d"] };
+        let hour_or_day = if slide == "1d" { ["7d", "30d"] } else { ["4h", "1d"] };
         sets.push(format!("time.windows={slide},{},{}", hour_or_day[0], hour_or_day[1]));
         sets.push(format!("model.step={slide}"));
         sets.push(format!("model.horizons={slide},{}", hour_or_day[1]));

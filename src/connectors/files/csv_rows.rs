@@ -99,7 +99,7 @@ impl CsvRows {
                         first_error = Some(error);
                     }
                     if above > ABOVE_HEADER_MAX {
-                        return Err(wrong(&first_error.unwrap_or_else(|| HeaderError::NoHeader(shown))));
+                        return Err(wrong(&first_error.unwrap_or(HeaderError::NoHeader(shown))));
                     }
                 }
             }

@@ -81,7 +81,7 @@ fn values_are_found_however_they_stand() {
     assert_eq!(rows("[[1,2],\n[3,4]]\n[[5,6]]"), ["[1,2]", "[3,4]", "[5,6]"]);
     assert_eq!(rows("[{\"a\":\"]}\\\"[\"},null, 7]"), ["{\"a\":\"]}\\\"[\"}", "null", "7"]);
     assert_eq!(rows("+{\"a\":1}+{\"a\":2}"), ["+{\"a\":1}", "+{\"a\":2}"]);
-    assert_eq!(texts("[]"), (vec![], false));
+    assert_eq!(texts("[]"), (vec![], true));
     assert_eq!(rows("[\n]"), [""; 0]);
 }
 

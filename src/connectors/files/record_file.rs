@@ -96,11 +96,10 @@ impl RecordFile {
                     if is_blank(row) {
                         continue;
                     }
-                    if rows == 0 && matches!(self.rows, Rows::Json(_)) && !reading.naming.is_list() {
-                        if let Some(of_arrays) = reading.unnamed_arrays(path, &self.decoder, row)? {
-                            decoder = Look::decoder(&of_arrays);
-                            self.decoder = of_arrays;
-                        }
+                    let may_be_unnamed = rows == 0 && matches!(self.rows, Rows::Json(_)) && !reading.naming.is_list();
+                    if may_be_unnamed && let Some(of_arrays) = reading.unnamed_arrays(path, &self.decoder, row)? {
+                        decoder = Look::decoder(&of_arrays);
+                        self.decoder = of_arrays;
                     }
                     rows += 1;
                     look.take(&mut decoder, row);

@@ -338,7 +338,7 @@ fn any_file_is_answered() {
     };
     let dir = Dir::new();
     let (mut read_all, mut told) = (0, 0);
-    for _ in 0..30_000 {
+    for _ in 0..10_000 {
         let mut bytes = seeds[next(seeds.len())].to_vec();
         for _ in 0..next(4) {
             let at = next(bytes.len());
@@ -375,5 +375,5 @@ fn any_file_is_answered() {
             }
         }
     }
-    assert!(read_all > 1000 && told > 1000, "{read_all} read, {told} told");
+    assert!(read_all > 300 && told > 300, "{read_all} read, {told} told");
 }

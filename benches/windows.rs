@@ -161,11 +161,6 @@ fn records(ticks: &[Tick], partitions: usize, id: impl Fn(usize) -> Option<Trade
     Arc::new(all)
 }
 
-/// Numbers without any order, none of them twice.
-fn scattered(number: usize) -> u64 {
-    (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 /// CPU seconds per million ticks of the hand-written program, where it can be had.
 fn limit(ticks: &[Tick]) -> Option<f64> {
     let source = std::env::var_os("TICKCAST_LIMIT_CPP")?;
@@ -200,17 +195,23 @@ fn main() {
     let (plain, plain_rows) = measure(ROUNDS, || plain_loop(&ticks));
     let (ours, rows) = measure(ROUNDS, || dataflow(&partitions, &names, &config));
     drop(partitions);
-    let ids: [(&str, fn(usize) -> u64); 2] =
-        [("that follow one another", |number| 7_000_000_000 + number as u64), ("that are hashes", scattered)];
+    let mut next = [7_000_000_000_u64; SYMBOLS];
+    let mut following = |tick: &Tick| {
+        next[tick.symbol as usize] += 1;
+        next[tick.symbol as usize]
+    };
+    let following: Vec<u64> = ticks.iter().map(&mut following).collect();
+    let scattered: Vec<u64> = (1..=TICKS as u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
     for (split, whose) in [(1, "one partition"), (2, "two partitions")] {
-        let run = |id: &dyn Fn(usize) -> Option<TradeId>| {
+        let run = |ids: Option<&[u64]>| {
+            let id = |tick: usize| ids.map(|ids| TradeId::new(IdSpace::Plain, ids[tick]));
             let partitions = records(&ticks, split, id);
             measure(ROUNDS, || dataflow(&partitions, &names, &config))
         };
-        let (without, same) = run(&|_| None);
+        let (without, same) = run(None);
         println!("{whose}: {without:.4} CPU seconds per million ticks without ids");
-        for (which, number) in ids {
-            let (with, again) = run(&|tick| Some(TradeId::new(IdSpace::Plain, number(tick))));
+        for (which, ids) in [("that follow one another", &following), ("without any order", &scattered)] {
+            let (with, again) = run(Some(ids));
             let (ns, ratio) = ((with - without) * 1e3, with / without);
             println!("  with ids {which:24} {with:.4}   {ratio:.2} of that: {ns:.1} ns a trade");
             assert_eq!([same, again], [rows; 2], "the same rows");

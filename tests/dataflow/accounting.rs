@@ -284,7 +284,7 @@ fn every_record_is_counted_once_on_any_number_of_workers() {
                         record(&mut rng, at, seed % 3 != 0)
                     })
                     .flat_map(|made| {
-                        // Two collectors write the same jump.
+                        // Two collectors write the same jump: ticks, which nobody knows again.
                         let twice = matches!(made.kind, Kind::Price { at, begins } if at == begins && at % 7 == 0);
                         let again = twice.then(|| Made { record: made.record.clone(), kind: made.kind });
                         std::iter::once(made).chain(again)

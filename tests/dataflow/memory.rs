@@ -127,9 +127,6 @@ fn trades_that_may_come_twice_need_the_same_memory() {
         println!("{count} trades in each: {:.1} MB at most", peak(&summary) / 1e6);
         peak(&summary)
     };
-    let (short, long) = (peak(300_000), peak(1_500_000));
-    assert!(
-        long < 1.2e8 && long <= 1.25 * short,
-        "{short} bytes for 300,000 trades in each, {long} for five times that"
-    );
+    let (short, long) = (peak(600_000), peak(2_000_000));
+    assert!(long < 1.2e8 && long <= 1.25 * short, "{short} bytes for 600,000 trades in each, {long} for 2 M");
 }

@@ -288,7 +288,7 @@ fn check(config: &Config, partitions: &[Partition], at: &str) -> BTreeSet<(&'sta
     let (expected, clean) = expected(partitions);
     let (once, clean_account, clean_total) = run_over(config, ONE, &records(&clean));
     assert_eq!((clean_account.used, clean_account.unused.len()), (clean_total, 0), "{at}: nothing is repeated or late");
-    assert!(!once[0].is_empty(), "{at}");
+    assert!(!once[0].is_empty() && (config.model.preset == Preset::None) == once[1].is_empty(), "{at}");
     let all = records(partitions);
     for (count, serialised) in [(1, false), (2, false), (4, false), (2, true)] {
         let workers = Workers { count, serialised };
@@ -331,9 +331,9 @@ fn run_cases(files: &[&str], workers: Workers) -> Option<(Published, [Vec<u8>; 3
     let paths: Option<Vec<_>> = files.iter().map(|file| support::data(&format!("../cases/{file}"))).collect();
     let mut config = Config::default();
     config.time.slide = "1m".parse().unwrap();
-    let symbol = Some("BTC".to_owned());
-    let published =
-        run_source(&config, workers, FilesSourceConfig { paths: paths?, symbol, ..FilesSourceConfig::default() });
+    let (symbol, interval) = (Some("BTC".to_owned()), Some(config.time.slide));
+    let files = FilesSourceConfig { paths: paths?, symbol, interval, ..FilesSourceConfig::default() };
+    let published = run_source(&config, workers, files);
     let bytes = published.everything(&config);
     Some((published, bytes))
 }

@@ -7,7 +7,6 @@
 use super::{Tick, TickKind};
 use crate::market::{Fixed, Ohlcv, Order, Partial, PartitionId, Side, Span, Timestamp, TradeId};
 use crate::operators::support::repeats::{Repeat, Share};
-use crate::operators::support::seen::{Mark, Seen};
 use serde::{Deserialize, Serialize};
 
 /// What there is of one symbol in one pane.
@@ -17,6 +16,8 @@ pub enum Part {
     Ticks(Partial),
     /// Nothing but one candle: nearly always, where there are candles.
     Candle(CandlePart),
+    /// Nothing but trades that may come twice.
+    Trades(Trades),
     /// Anything else.
     Mixed(Box<Mixed>),
 }
@@ -46,7 +47,7 @@ pub struct Mixed {
 
 /// Trades that may come from another partition once more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Trades {
+pub struct Trades {
     sum: Partial,
     /// Where the first is from, and whether all are from there.
     partition: PartitionId,
@@ -66,6 +67,8 @@ struct Listed {
     share: Share,
 }
 
+/// Trades that there is room for at first.
+const LISTED_MIN: usize = 8;
 /// Fewer candles are not looked through for repeats before the pane closes.
 const SETTLE_MIN: usize = 64;
 
@@ -78,10 +81,10 @@ impl Part {
             TickKind::Trade(None) => Self::Ticks(sum_of(tick.price, tick.size, tick.side, tick.order)),
             TickKind::Candle { bar, interval } => Self::Candle(CandlePart::new(tick.order, bar, interval, tick.share)),
             TickKind::Bar { bar, id: None } => Self::Ticks(Partial::new(*bar, tick.order)),
-            TickKind::Trade(Some(_)) | TickKind::Bar { id: Some(_), .. } => {
-                let mut mixed = Mixed::default();
-                mixed.add(tick);
-                Self::Mixed(Box::new(mixed))
+            TickKind::Trade(Some(id)) => Self::Trades(Trades::of(Listed::new(id, &tick))),
+            TickKind::Bar { bar, id: Some(id) } => {
+                let tick = Tick { kind: TickKind::Trade(None), ..tick };
+                Self::Trades(Trades::of(Listed { bar: Some(bar), ..Listed::new(id, &tick) }))
             }
         }
     }
@@ -91,6 +94,7 @@ impl Part {
     pub fn add(&mut self, tick: Tick) {
         match (self, &tick.kind) {
             (Self::Ticks(sum), TickKind::Trade(None)) => sum.add_tick(tick.price, tick.size, tick.side, tick.order),
+            (Self::Trades(trades), TickKind::Trade(Some(id))) => trades.add(Listed::new(*id, &tick)),
             (Self::Mixed(mixed), _) => mixed.add(tick),
             (part, _) => part.add_other(tick),
         }
@@ -111,6 +115,7 @@ impl Part {
     pub fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Ticks(sum), Self::Ticks(more)) => sum.merge(&more),
+            (Self::Trades(trades), Self::Trades(more)) => trades.merge(more),
             (part, other) => part.mix(|mixed| mixed.merge(other)),
         }
     }
@@ -132,6 +137,7 @@ impl Part {
         match self {
             Self::Ticks(sum) => Some(sum),
             Self::Candle(candle) => Some(Partial::new(*candle.bar, candle.first)),
+            Self::Trades(trades) => Some(trades.finish(repeats)),
             Self::Mixed(mixed) => mixed.finish(repeats),
         }
     }
@@ -177,25 +183,22 @@ impl CandlePart {
 
 impl Mixed {
     fn add(&mut self, tick: Tick) {
-        let Tick { order, price, size, side, kind, share, .. } = tick;
-        match kind {
+        let Tick { order, price, size, side, share, .. } = tick;
+        match tick.kind {
             TickKind::Trade(None) => match &mut self.ticks {
                 Some(sum) => sum.add_tick(price, size, side, order),
                 none => *none = Some(sum_of(price, size, side, order)),
             },
-            TickKind::Trade(Some(id)) => self.list(Listed { id, order, price, size, side, bar: None, share }),
-            TickKind::Bar { bar, id: Some(id) } => {
-                self.list(Listed { id, order, price, size, side, bar: Some(bar), share });
+            TickKind::Trade(Some(id)) => {
+                let listed = Listed::new(id, &tick);
+                match &mut self.trades {
+                    Some(trades) => trades.add(listed),
+                    none => *none = Some(Trades::of(listed)),
+                }
             }
+            kind @ TickKind::Bar { id: Some(_), .. } => self.merge(Part::of(Tick { kind, ..tick })),
             TickKind::Candle { bar, interval } => self.add_candle(CandlePart::new(order, bar, interval, share)),
             TickKind::Bar { bar, id: None } => add_to(&mut self.ticks, &Partial::new(*bar, order)),
-        }
-    }
-
-    fn list(&mut self, listed: Listed) {
-        match &mut self.trades {
-            Some(trades) => trades.add(listed),
-            none => *none = Some(Trades::of(listed)),
         }
     }
 
@@ -227,17 +230,22 @@ impl Mixed {
         match other {
             Part::Ticks(sum) => add_to(&mut self.ticks, &sum),
             Part::Candle(candle) => self.add_candle(candle),
+            Part::Trades(more) => self.add_trades(more),
             Part::Mixed(other) => {
                 let Self { ticks, candles, trades, .. } = *other;
                 if let Some(sum) = ticks {
                     add_to(&mut self.ticks, &sum);
                 }
                 candles.into_iter().for_each(|candle| self.add_candle(candle));
-                match (&mut self.trades, trades) {
-                    (Some(trades), Some(more)) => trades.merge(more),
-                    (none, more) => *none = none.take().or(more),
-                }
+                trades.into_iter().for_each(|trades| self.add_trades(trades));
             }
+        }
+    }
+
+    fn add_trades(&mut self, more: Trades) {
+        match &mut self.trades {
+            Some(trades) => trades.merge(more),
+            none => *none = Some(more),
         }
     }
 
@@ -264,6 +272,11 @@ impl Mixed {
 }
 
 impl Listed {
+    fn new(id: TradeId, tick: &Tick) -> Self {
+        let Tick { order, price, size, side, share, .. } = *tick;
+        Self { id, order, price, size, side, bar: None, share }
+    }
+
     fn sum(&self) -> Partial {
         match &self.bar {
             Some(bar) => Partial::new(**bar, self.order),
@@ -281,7 +294,10 @@ impl Listed {
 
 impl Trades {
     fn of(listed: Listed) -> Self {
-        Self { sum: listed.sum(), partition: listed.order.partition, several: false, list: vec![listed] }
+        let mut list = Vec::with_capacity(LISTED_MIN);
+        let (sum, partition) = (listed.sum(), listed.order.partition);
+        list.push(listed);
+        Self { sum, partition, several: false, list }
     }
 
     fn add(&mut self, listed: Listed) {
@@ -318,14 +334,14 @@ impl Trades {
         sum.unwrap_or(self.sum)
     }
 
-    /// Mostly there is none, and ids follow one another: cheaper than to sort.
+    /// Mostly there is none. Each partition's ids mostly ascend, and to sort what consists of few runs takes hardly more than to
+    /// merge them.
     fn has_repeats(&self) -> bool {
-        let mut seen = Seen::default();
-        self.list.iter().any(|listed| {
-            let mark = Mark::of(listed.id.bits());
-            let known = seen.contains(mark);
-            seen.insert(mark, usize::MAX);
-            known
-        })
+        let mut ids: Vec<TradeId> = self.list.iter().map(|listed| listed.id).collect();
+        ids.sort();
+        ids.windows(2).any(|pair| pair[0] == pair[1])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,10 @@
 //! known: a trade that was late, or of a symbol too many, may still come.
 
 use crate::market::{Observation, Quote, Slide, Span, SymbolId, Timestamp};
-use crate::operators::support::seen::{Mark, Seen};
+use crate::operators::support::seen::Seen;
 
 /// Trades of a symbol that are remembered at least: what two collectors or a snapshot after a reconnect repeat lies far nearer.
-/// Ids that follow one another take 3 kB, any others up to 280 kB.
+/// Ids that follow one another take 5 kB, any others up to 130 kB.
 const TRADES: usize = 4096;
 /// Candles of a symbol that are remembered at least, a month and a half of minutes: 70 kB.
 const CANDLES: usize = 65_536;
@@ -21,8 +21,8 @@ const LISTED_MAX: u32 = 1 << 21;
 pub(super) enum Key {
     /// It is not known again.
     None,
-    Trade(Mark),
-    Candle(Mark),
+    Trade(u64),
+    Candle(u64),
 }
 
 impl Key {
@@ -30,15 +30,15 @@ impl Key {
     pub fn of(observation: &Observation) -> Self {
         match (&observation.quote, observation.identity) {
             (Quote::Candle { interval, .. }, _) => Self::Candle(candle(observation.at, *interval)),
-            (Quote::Tick { .. } | Quote::Large(_), Some(id)) => Self::Trade(Mark::of(id.bits())),
+            (Quote::Tick { .. } | Quote::Large(_), Some(id)) => Self::Trade(id.bits()),
             (Quote::Tick { .. } | Quote::Large(_), None) => Self::None,
         }
     }
 }
 
-/// Candles of one interval that open in turn have marks that follow one another. Those of another interval, or that open at other
+/// Candles of one interval that open in turn have numbers that follow one another. Those of another interval, or that open at other
 /// times of it, lie elsewhere: where, is a hash of 64 bits.
-fn candle(at: Timestamp, interval: Span) -> Mark {
+fn candle(at: Timestamp, interval: Span) -> u64 {
     let ms = interval.millis().max(1);
     let open = at.millis() + 1 - ms;
     let (number, rest) = (open.div_euclid(ms), open.rem_euclid(ms));
@@ -46,8 +46,7 @@ fn candle(at: Timestamp, interval: Span) -> Mark {
         (ms as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (rest as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
     series = (series ^ series >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
     series ^= series >> 32;
-    let Mark { block, bit } = Mark::of(number as u64);
-    Mark { block: series.wrapping_add(block), bit }
+    series.wrapping_add(number as u64)
 }
 
 /// What a partition has used, by symbol.
@@ -91,8 +90,10 @@ impl Known {
         }
         match (key, self.symbols.get_mut(symbol.0 as usize)) {
             (Key::None, _) | (_, None) => false,
-            (Key::Trade(mark), Some(known)) => known.trades.contains(mark),
-            (Key::Candle(mark), Some(known)) => known.candles.as_mut().is_some_and(|candles| candles.contains(mark)),
+            (Key::Trade(number), Some(known)) => known.trades.contains(number),
+            (Key::Candle(number), Some(known)) => {
+                known.candles.as_mut().is_some_and(|candles| candles.contains(number))
+            }
         }
     }
 
@@ -107,8 +108,8 @@ impl Known {
         let at = symbol.0 as usize;
         match key {
             Key::None => {}
-            Key::Trade(mark) => self.of(at).trades.insert(mark, TRADES),
-            Key::Candle(mark) => self.of(at).candles.get_or_insert_default().insert(mark, CANDLES),
+            Key::Trade(number) => self.of(at).trades.insert(number, TRADES),
+            Key::Candle(number) => self.of(at).candles.get_or_insert_default().insert(number, CANDLES),
         }
     }
 
@@ -150,11 +151,10 @@ impl Known {
         }
     }
 
-    /// Blocks of 64 numbers that are held.
+    /// Blocks and numbers that are held.
     #[cfg(test)]
-    pub fn blocks(&self) -> usize {
-        let of =
-            |known: &OfSymbol| known.trades.blocks() + known.candles.as_ref().map_or(0, |candles| candles.blocks());
+    pub fn held(&self) -> usize {
+        let of = |known: &OfSymbol| known.trades.held() + known.candles.as_ref().map_or(0, |candles| candles.held());
         self.symbols.iter().map(of).sum()
     }
 }
@@ -166,17 +166,16 @@ mod tests {
 
     #[test]
     fn candles_are_told_apart_by_interval_and_open() {
-        let mut marks = BTreeSet::new();
+        let mut numbers = BTreeSet::new();
         let mut blocks = BTreeSet::new();
         for interval in [1, 1000, 60_000, 300_000, 3_600_000, 86_400_000] {
             for shift in [0, 1, interval / 2, interval - 1] {
                 for number in 0..1000 {
                     let open = 1_700_000_000_000 / interval * interval + shift + number * interval;
-                    let Mark { block, bit } =
-                        candle(Timestamp::from_millis(open + interval - 1), Span::from_millis(interval));
-                    let is_new = marks.insert((block, bit));
+                    let seen = candle(Timestamp::from_millis(open + interval - 1), Span::from_millis(interval));
+                    let is_new = numbers.insert(seen);
                     assert!(is_new || shift % interval == 0 || interval <= 2, "{interval} {shift} {number}");
-                    blocks.insert(block);
+                    blocks.insert(seen >> 6);
                 }
             }
         }
@@ -202,21 +201,21 @@ mod tests {
         for number in 0..10_000_u64 {
             let id = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             for symbol in [one, other] {
-                known.insert(symbol, Key::Trade(Mark::of(id)));
-                assert!(known.contains(symbol, Key::Trade(Mark::of(id))));
+                known.insert(symbol, Key::Trade(id));
+                assert!(known.contains(symbol, Key::Trade(id)));
             }
             known.insert(
                 one,
                 Key::Candle(candle(Timestamp::from_millis(number as i64 * 1000), Span::from_millis(1000))),
             );
         }
-        assert!(known.blocks() <= 2 * 2 * TRADES + 200, "{}", known.blocks());
+        assert!(known.held() <= 2 * 2 * TRADES + 200, "{}", known.held());
         known.forget(one);
         assert!(
-            !known.contains(one, Key::Trade(Mark::of(0)))
-                && known.contains(other, Key::Trade(Mark::of(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(9_999))))
+            !known.contains(one, Key::Trade(0))
+                && known.contains(other, Key::Trade(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(9_999)))
         );
         known.forget(other);
-        assert_eq!(known.blocks(), 0);
+        assert_eq!(known.held(), 0);
     }
 }

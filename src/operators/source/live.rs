@@ -110,7 +110,6 @@ impl LiveSymbols {
 mod tests {
     use super::super::known::Key;
     use super::*;
-    use crate::operators::support::seen::Mark;
 
     const fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000 + ms)
@@ -152,22 +151,22 @@ mod tests {
     fn a_symbol_that_is_given_up_is_not_remembered() {
         let slide = Slide::new(Span::from_millis(5000));
         let mut rig = Rig { live: LiveSymbols::new(Span::from_millis(60_000), slide), table: SymbolTable::default() };
-        let key = |number: u64| Key::Trade(Mark::of(number << 6));
+        let key = |number: u64| Key::Trade(number << 6);
         for (name, from) in [("A", 0), ("B", 500)] {
             assert!(rig.tick(name, 0));
             let symbol = rig.table.intern(name).unwrap();
             (from..from + 1000).for_each(|number| rig.live.known.insert(symbol, key(number)));
         }
         let a = rig.table.intern("A").unwrap();
-        assert!(rig.live.known.contains(a, key(0)) && rig.live.known.blocks() >= 1998);
+        assert!(rig.live.known.contains(a, key(0)) && rig.live.known.held() >= 1998);
         assert!(rig.tick("B", 50_000) && rig.tick("B", 61_000), "A is given up");
-        assert!(!rig.live.known.contains(a, key(0)) && rig.live.known.blocks() < 1001);
+        assert!(!rig.live.known.contains(a, key(0)) && rig.live.known.held() < 1001);
         rig.table.close_before(crate::market::Pane::LAST);
         assert!(rig.tick("C", 62_000));
         assert_eq!(rig.table.intern("C"), Ok(a), "the number is used again");
         assert!(!rig.live.known.contains(a, key(0)));
         assert!(rig.tick("C", 200_000));
-        assert_eq!(rig.live.known.blocks(), 0);
+        assert_eq!(rig.live.known.held(), 0);
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(super) fn read(text: &[u8], zone: &Zone) -> Result<Stamp, Wrong> {
     let reading = DateTime::from_parts(date, time);
     let at = match offset {
         Some(seconds) => Zone::default().moment(reading).map(|at| Timestamp::from_millis(at.millis() - seconds * 1000)),
+        None if zone.is_nowhere() => zone.moment(reading),
         None => {
             ZONE_SAID.call_once(|| tracing::info!("stamps without a zone are read as source.timezone = {zone}"));
             zone.moment(reading)

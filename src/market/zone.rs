@@ -31,6 +31,18 @@ pub enum Ambiguity {
 }
 
 impl Zone {
+    /// Clocks that are never put forward or back, of no place: for who only compares stamps.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { name: "".into(), ..Self::default() }
+    }
+
+    /// Whether it is of no place.
+    #[must_use]
+    pub fn is_nowhere(&self) -> bool {
+        self.name.is_empty()
+    }
+
     /// The moment at which clocks of this zone show `reading`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod api;
 mod archives;
 mod careful_start;
 mod cases;
+mod cases_records;
 mod cli;
 mod collect;
 mod determinism;

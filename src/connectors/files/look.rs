@@ -66,7 +66,7 @@ impl Look {
     /// A decoder that tells candles that say how long they are from others.
     pub(super) fn decoder(decoder: &Decoder) -> Decoder {
         // By clocks that are never put forward or back: days have 24 hours.
-        decoder.clone().with_interval(Some(UNSAID)).with_zone(Zone::default())
+        decoder.clone().with_interval(Some(UNSAID)).with_zone(Zone::nowhere())
     }
 
     /// Takes a row; what does not decode says nothing.

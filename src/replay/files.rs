@@ -178,8 +178,7 @@ mod tests {
     fn open(dir: &Path, name: &str, text: &str, symbol: Option<&str>) -> FileSource {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
-        let interval = Some("1m".parse().unwrap());
-        let like = FilesSourceConfig { symbol: symbol.map(str::to_owned), interval, ..FilesSourceConfig::default() };
+        let like = FilesSourceConfig { symbol: symbol.map(str::to_owned), ..FilesSourceConfig::default() };
         FileSource::open(&path, Format::Auto, &like, None).unwrap()
     }
 
@@ -213,6 +212,28 @@ mod tests {
         let rows = all(&mut open(dir.path(), "a.csv", text, Some("ETH")));
         let value = r#"{"symbol":"ETH","timestamp":1611239640000,"interval":"1m","open":1,"high":4,"low":0.5,"close":2,"volume":10}"#;
         assert_eq!(rows, [(1_611_239_699_999, "ETH".to_owned(), value.to_owned())]);
+    }
+
+    #[test]
+    fn what_a_topic_cannot_know_goes_along() {
+        let dir = tempfile::tempdir().unwrap();
+        // How long candles are, and what the elements of an array are.
+        let bar =
+            |at: i64| format!("{{\"timestamp\":{at},\"open\":1,\"high\":4,\"low\":0.5,\"close\":2,\"volume\":10}}\n");
+        let rows = all(&mut open(dir.path(), "a.jsonl", &(bar(1_611_239_640) + &bar(1_611_239_940)), Some("A")));
+        let value = r#"{"symbol":"A","timestamp":1611239640000,"interval":"5m","open":1,"high":4,"low":0.5,"close":2,"volume":10}"#;
+        assert_eq!(rows[0], (1_611_239_939_999, "A".to_owned(), value.to_owned()));
+        let path = dir.path().join("b.json");
+        std::fs::write(&path, "[[1611239640000,7],[1611239641000,8]]").unwrap();
+        let names = vec!["timestamp".to_owned(), "price".to_owned()];
+        let columns = Some(crate::config::ColumnsConfig::Names(names));
+        let like = FilesSourceConfig { symbol: Some("A".to_owned()), columns, ..FilesSourceConfig::default() };
+        let rows = all(&mut FileSource::open(&path, Format::Auto, &like, None).unwrap());
+        assert_eq!(rows[1].2, r#"{"symbol":"A","timestamp":1611239641000,"price":8}"#);
+        // A second header.
+        let text = "timestamp,price\n1611239640,7\nprice,timestamp\n8,1611239641\n";
+        let rows = all(&mut open(dir.path(), "c.csv", text, Some("A")));
+        assert_eq!(rows[1].2, r#"{"symbol":"A","timestamp":1611239641000,"price":8}"#);
     }
 
     #[test]

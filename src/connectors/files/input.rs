@@ -139,6 +139,9 @@ impl Input for FilesInput {
 }
 
 #[cfg(test)]
+#[path = "tables_any_tests.rs"]
+mod tables_any_tests;
+#[cfg(test)]
 #[path = "tables_tests.rs"]
 mod tables_tests;
 #[cfg(test)]

@@ -6,13 +6,12 @@ use crate::connectors::files::zip::tests::archive;
 use crate::connectors::input::Payload;
 use crate::formats::Decoded;
 use crate::market::{Observation, Quote};
-use proptest::prelude::*;
 use std::path::PathBuf;
 
 /// Offset, and stamp in seconds since 2023 with price and size, or why there is none.
-type Seen = (u64, Result<(i64, String, String), String>);
+pub(super) type Seen = (u64, Result<(i64, String, String), String>);
 
-const START: i64 = 1_672_531_200;
+pub(super) const START: i64 = 1_672_531_200;
 
 fn show(seen: &Observation) -> (i64, String, String) {
     let size = match &seen.quote {
@@ -27,7 +26,7 @@ fn show(seen: &Observation) -> (i64, String, String) {
     (seen.at.millis().div_euclid(1000) - START, seen.quote.price().to_string(), size)
 }
 
-fn read(config: &FilesSourceConfig) -> Result<Vec<Seen>, String> {
+pub(super) fn read(config: &FilesSourceConfig) -> Result<Vec<Seen>, String> {
     let mut input = FilesInput::open(config, Format::Auto, 0, 1).map_err(|error| error.to_string())?;
     let mut decoder = input.decoder(PartitionId(0)).unwrap();
     let (mut symbols, mut all, mut out) = (SymbolTable::default(), Vec::new(), Vec::new());
@@ -68,7 +67,7 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn read_text(text: &str) -> Result<Vec<Seen>, String> {
+pub(super) fn read_text(text: &str) -> Result<Vec<Seen>, String> {
     read_as("a.csv", text, None)
 }
 
@@ -78,11 +77,11 @@ fn ticks(prices: &[u32]) -> Result<Vec<Seen>, String> {
     Ok(prices.iter().enumerate().map(tick).collect())
 }
 
-fn names(names: &[&str]) -> Option<ColumnsConfig> {
+pub(super) fn names(names: &[&str]) -> Option<ColumnsConfig> {
     Some(ColumnsConfig::Names(names.iter().map(|name| (*name).to_owned()).collect()))
 }
 
-fn words(words: &[(&str, &str)]) -> Option<ColumnsConfig> {
+pub(super) fn words(words: &[(&str, &str)]) -> Option<ColumnsConfig> {
     let words = words.iter().map(|(field, word)| ((*field).to_owned(), (*word).to_owned()));
     Some(ColumnsConfig::Words(words.collect()))
 }
@@ -280,100 +279,54 @@ fn lengths_of_candles_come_from_their_spacing() {
     assert!(read_dates(&[1, 1, 1]).unwrap_err().contains("all its 3 candles open at 2023-01-01"));
 }
 
-/// A header's words in other spellings.
-fn spelled(name: &str, way: u8) -> String {
-    match way % 5 {
-        0 => name.to_owned(),
-        1 => name.to_uppercase(),
-        2 => name.replace('_', " "),
-        3 => format!("\"{}\"", name.replace('_', "-")),
-        _ => format!(" {}. ", name.replace('_', ".")),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Files joined from parts, each with its own order of columns, spelling and delimiter, against the rows that they were made of.
-    #[test]
-    fn any_order_spelling_and_delimiter_is_the_same_file(
-        parts in prop::collection::vec(
-            (Just(vec![0_usize, 1, 2, 3]).prop_shuffle(), any::<u8>(), prop::sample::select(vec![',', ';', '\t', '|']), 1_usize..5),
-            1..5,
-        ),
-        above in prop::sample::select(vec!["", "# x\n", "https://x\n", "\u{feff}"]),
-    ) {
-        let fields = ["time_stamp", "last_price", "base_volume", "note"];
-        let (mut text, mut expected) = (above.to_owned(), Vec::new());
-        for (order, way, delimiter, rows) in parts {
-            let join = |cells: Vec<String>| cells.join(&delimiter.to_string()) + "\n";
-            text += &join(order.iter().map(|at| spelled(fields[*at], way)).collect());
-            for _ in 0..rows {
-                let at = expected.len() as i64;
-                let cells = [(START + at).to_string(), (at + 1).to_string(), "2".to_owned(), "a b".to_owned()];
-                text += &join(order.iter().map(|column| cells[*column].clone()).collect());
-                expected.push((at as u64, Ok((at, (at + 1).to_string(), "2".to_owned()))));
-            }
-        }
-        prop_assert_eq!(read_text(&text), Ok(expected), "{}", text);
-    }
-}
-
-/// Whatever a file holds, it is answered: by an error or by records that have their numbers in order.
 #[test]
-fn any_file_is_answered() {
-    let seeds: [&[u8]; 8] = [
-        b"ts,price\n1672531200,1\nprice,ts\n2,1672531201\n",
-        b"https://x\n# y\nunix;date;open;high;low;close;Volume BTC\n1672531200;x;1;1;1;1;5\n1672531260;x;1;1;1;1;5\n",
-        b"[[1672531200000,1,1,1,1,5],[1672531260000,1,1,1,1,5]]",
-        b"[{\"timestamp\":1672531200,\"price\":1},\n{\"timestamp\":1672531201,\"price\":2}]",
-        b"{\"timestamp\":1672531200,\"price\":1}{\"timestamp\":1672531201,\"price\":2}",
-        b"1672531200000,1,1,1,1,2,1672531200999,2,3,1,1,0\n",
-        b"Price,Close,High,Low,Open\nTicker,A,A,A,A\nDate,,,,\n2023-01-01,3,4,1,2\n",
-        b"\xef\xbb\xbftimestamp\tprice\n1672531200\t1,5\n",
-    ];
-    let mut random = 1_u64;
-    let mut next = move |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % below.max(1)
-    };
-    let dir = Dir::new();
-    let (mut read_all, mut told) = (0, 0);
-    for _ in 0..10_000 {
-        let mut bytes = seeds[next(seeds.len())].to_vec();
-        for _ in 0..next(4) {
-            let at = next(bytes.len());
-            match next(5) {
-                0 => bytes[at] = next(256) as u8,
-                1 => bytes.truncate(at),
-                2 => drop(bytes.drain(at..(at + next(9)).min(bytes.len()))),
-                3 => {
-                    let other = seeds[next(seeds.len())];
-                    let from = next(other.len());
-                    drop(bytes.splice(at..at, other[from..].iter().copied()));
-                }
-                _ => drop(bytes.splice(at..at, b"\n\",;{[}]#\t"[next(10)..].iter().copied().take(1))),
-            }
-            if bytes.is_empty() {
-                break;
-            }
-        }
-        let name = ["a", "a.csv", "a.json", "a.tsv"][next(4)];
-        let columns = match next(4) {
-            0 => names(&["timestamp", "open", "high", "low", "close", "volume"]),
-            1 => words(&[("price", "price")]),
-            _ => None,
-        };
-        let path = dir.file(name, &bytes);
-        match read(&FilesSourceConfig { columns, ..config(vec![path]) }) {
-            Ok(seen) => {
-                read_all += 1;
-                assert!(seen.iter().enumerate().all(|(at, (offset, _))| *offset == at as u64));
-            }
-            Err(error) => {
-                told += 1;
-                assert!(error.contains(name) && error.len() < 2000, "{error}");
-            }
-        }
+fn lengths_are_inferred_in_json_and_parquet_too() {
+    let bar = |at: i64| format!("{{\"timestamp\":{at},\"open\":1,\"high\":1,\"low\":1,\"close\":1,\"volume\":1}}");
+    let bars: Vec<String> = (0..4).map(|n| bar(START + n * 900)).collect();
+    let ends = |seen: Vec<Seen>| seen.into_iter().map(|(_, seen)| seen.unwrap().0).collect::<Vec<_>>();
+    for text in [bars.join("\n"), format!("[{}]", bars.join(",\n")), bars.concat()] {
+        assert_eq!(ends(read_as("a.json", &text, None).unwrap()), [899, 1799, 2699, 3599], "{text}");
     }
-    assert!(read_all > 300 && told > 300, "{read_all} read, {told} told");
+    assert!(read_as("a.json", &bars[0], None).unwrap_err().contains("set source.interval"));
+    let back: String = (0..5).rev().map(|n| bar(START + n * 900) + "\n").collect();
+    assert!(read_as("a.jsonl", back, None).unwrap_err().contains("runs backwards"));
+    assert_eq!(ends(read_as("a", parquet(&[0, 900, 1800]), None).unwrap()), [899, 1799, 2699]);
+    assert!(read_as("a", parquet(&[2700, 1800, 900, 0]), None).unwrap_err().contains("it runs backwards"));
+    let named = words(&[("close", "open"), ("open", "close")]);
+    assert_eq!(read_as("a", parquet(&[0, 900]), named).unwrap()[0].1.as_ref().unwrap().1, "1");
+    let list = read_as("a", parquet(&[0]), names(&["timestamp", "price"])).unwrap_err();
+    assert!(list.contains("Parquet has names: give a table"), "{list}");
+}
+
+/// Candles of open times in seconds since 2023; of the second row no price is known.
+fn parquet(opens: &[i64]) -> Vec<u8> {
+    use parquet::data_type::{DoubleType, Int64Type};
+    let schema = "message m { required int64 time (timestamp(millis, true)); required double open; required double high; \
+                  required double low; required double close; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let stamps: Vec<i64> = opens.iter().map(|open| (START + open) * 1000).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&stamps, None, None).unwrap();
+    column.close().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        column.typed::<DoubleType>().write_batch(&vec![1.0; opens.len()], None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Days by a clock that is put forward: the twelfth of March 2023 has 23 hours in New York.
+#[test]
+fn days_are_days_whatever_clocks_do() {
+    let dir = Dir::new();
+    let rows: String = (10..15).map(|day| format!("2023-03-{day},1,1,1,1,1\n")).collect();
+    let path = dir.file("a.csv", format!("date,open,high,low,close,volume\n{rows}"));
+    let timezone = "America/New_York".parse().unwrap();
+    let seen = read(&FilesSourceConfig { timezone, ..config(vec![path]) }).unwrap();
+    let ends: Vec<i64> = seen.into_iter().map(|(_, seen)| seen.unwrap().0).collect();
+    let hours: Vec<i64> = ends.windows(2).map(|pair| (pair[1] - pair[0]) / 3600).collect();
+    assert_eq!(hours, [24, 23, 24, 24]);
 }

@@ -217,7 +217,7 @@ impl<'a> Slow<'a> {
                 let Some(first) = fates.iter().flatten().next() else {
                     self.account.used += 1;
                     return if and_a_wrong_one {
-                        self.note("partly", "wrong_field")
+                        self.note("partly", "wrong_field");
                     };
                 };
                 if fates.contains(&None) {

@@ -191,9 +191,9 @@ fn expected(partitions: &[Partition]) -> (Account, Vec<Partition>) {
                 |outcome, reason| *account.unused.entry((outcome, reason, partition as u32)).or_default() += 1;
             if indices.is_empty() {
                 if fates.contains(&"late") {
-                    count("late", "late")
+                    count("late", "late");
                 } else {
-                    count("ignored", "duplicate")
+                    count("ignored", "duplicate");
                 }
                 continue;
             }

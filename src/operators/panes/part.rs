@@ -67,6 +67,8 @@ struct Listed {
     share: Share,
 }
 
+/// So many are compared with one another: no memory has to be asked for.
+const FEW: usize = 16;
 /// Trades that there is room for at first.
 const LISTED_MIN: usize = 8;
 /// Fewer candles are not looked through for repeats before the pane closes.
@@ -337,6 +339,10 @@ impl Trades {
     /// Mostly there is none. Each partition's ids mostly ascend, and to sort what consists of few runs takes hardly more than to
     /// merge them.
     fn has_repeats(&self) -> bool {
+        if self.list.len() <= FEW {
+            let later = |at: usize| self.list[at + 1..].iter();
+            return self.list.iter().enumerate().any(|(at, one)| later(at).any(|other| other.id == one.id));
+        }
         let mut ids: Vec<TradeId> = self.list.iter().map(|listed| listed.id).collect();
         ids.sort();
         ids.windows(2).any(|pair| pair[0] == pair[1])

@@ -4,7 +4,7 @@
 //! `.json`, `.csv`, `.tsv`, with `.gz`, `.zst` or `.zip` behind it or not), else its first byte that is not blank: `{`, `[`, `"` or
 //! `+` begin JSON. A record's offset is its number in the file, from 0; headers and blank lines do not count.
 //!
-//! Before anything is decided that depends on a file, its first records are looked at ([`super::look`]); they are kept until they
+//! Before anything is decided that depends on a file, its first records are looked at (`look`); they are kept until they
 //! are read.
 
 use super::record_file::{Reading, RecordFile};

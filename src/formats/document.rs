@@ -29,5 +29,8 @@ use crate::market::Observation;
 pub(super) fn observe(value: &[u8], names: &mut Names<'_>) -> Result<Observation, DecodeError> {
     let mut record = JsonRecord::default();
     record.read(value)?;
+    if !record.is_priced() {
+        return Err(DecodeError::missing("price_usd"));
+    }
     tick::observe(&record.fields, true, names)
 }

@@ -47,7 +47,10 @@ pub(super) fn observe(
 ) -> Result<Observation, DecodeError> {
     let at = fields::timestamp("timestamp", record.get(Field::Timestamp), names.zone)?;
     let price = match record.get(Field::Price) {
-        Raw::Absent | Raw::Null => fields::price("price", record.get(Field::PriceUsd))?,
+        Raw::Absent | Raw::Null => {
+            let name = if record.has(Field::PriceUsd) { "price_usd" } else { "price" };
+            fields::price(name, record.get(Field::PriceUsd))?
+        }
         price => fields::price("price", price)?,
     };
     let side = fields::side(record.get(Field::Side)).or_else(|| fields::taker(record.get(Field::BuyerMaker)));

@@ -178,11 +178,40 @@ impl Decoder {
                 let seen = table::observe(self, columns.format, &fields, &mut names, out);
                 seen.map_err(|error| columns.explained(error, value))
             }
+            Shape::Json(format) => self.decode_json(*format, value, &mut names, out),
+            Shape::Arrays(_) | Shape::Rows(_) | Shape::Document => self.decode_other(value, &mut names, out),
+        }
+    }
+
+    #[inline(always)]
+    fn decode_json(
+        &self,
+        format: Format,
+        value: &[u8],
+        names: &mut Names<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Result<Decoded, DecodeError> {
+        let json = Json { format, interval: self.interval, with_reported: self.with_reported };
+        match value.trim_ascii_start() {
+            object @ [b'{' | b'+', ..] => decode_object(json, object, 0, names, out),
+            _ => envelope::open(json, value, 0, names, out),
+        }
+    }
+
+    /// What is neither a line of CSV nor a JSON message: apart, so that those two stay short.
+    #[inline(never)]
+    fn decode_other(
+        &self,
+        value: &[u8],
+        names: &mut Names<'_>,
+        out: &mut Vec<Observation>,
+    ) -> Result<Decoded, DecodeError> {
+        match &self.shape {
             Shape::Arrays(columns) if value.trim_ascii_start().starts_with(b"[") => {
                 check_utf8(value)?;
                 let mut fields = Fields::default();
                 arrays::split(columns, value, &mut fields)?;
-                table::observe(self, columns.format, &fields, &mut names, out)
+                table::observe(self, columns.format, &fields, names, out)
             }
             Shape::Rows(format) => {
                 let mut record = JsonRecord::default();
@@ -191,20 +220,13 @@ impl Decoder {
                     check_utf8(value)?;
                 }
                 read?;
-                table::observe(self, *format, &record.fields, &mut names, out)
+                table::observe(self, *format, &record.fields, names, out)
             }
             Shape::Document => {
-                out.push(document::observe(value, &mut names)?);
+                out.push(document::observe(value, names)?);
                 Ok(Decoded::Used)
             }
-            Shape::Json(_) | Shape::Arrays(_) => {
-                let format = if let Shape::Json(format) = &self.shape { *format } else { Format::Auto };
-                let json = Json { format, interval: self.interval, with_reported: self.with_reported };
-                match value.trim_ascii_start() {
-                    object @ [b'{' | b'+', ..] => decode_object(json, object, 0, &mut names, out),
-                    _ => envelope::open(json, value, 0, &mut names, out),
-                }
-            }
+            Shape::Json(_) | Shape::Arrays(_) | Shape::Csv(_) => self.decode_json(Format::Auto, value, names, out),
         }
     }
 }

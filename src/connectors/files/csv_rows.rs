@@ -22,6 +22,8 @@ pub(super) struct CsvRows {
     decoder: Decoder,
     naming: Naming,
     row: Row,
+    /// How a record began: one that begins so, too, is asked nothing more. No header does.
+    begins: Option<[u8; 8]>,
     /// What was said of lines that are no records.
     said: Said,
 }
@@ -108,7 +110,8 @@ impl CsvRows {
             tracing::info!("{}: passed over what stands above the records: {above} lines, `{shown}`", path.display());
         }
         let naming = naming.clone();
-        Ok(Self { path: path.to_owned(), lines, first, decoder, naming, row: Row::At(0..0), said: Said::default() })
+        let (row, said) = (Row::At(0..0), Said::default());
+        Ok(Self { path: path.to_owned(), lines, first, decoder, naming, row, begins: None, said })
     }
 
     /// What reads the rows from here on.
@@ -132,7 +135,12 @@ impl CsvRows {
         }
         while let Some(range) = self.lines.advance()? {
             let line = self.lines.bytes(range.clone());
-            let is_record = self.decoder.is_surely_record(line) || is_blank(line);
+            let begins = line.first_chunk().copied();
+            let mut is_record = begins.is_some() && begins == self.begins;
+            if !is_record && self.decoder.is_surely_record(line) {
+                (is_record, self.begins) = (true, begins);
+            }
+            is_record = is_record || is_blank(line);
             self.row = Row::At(range);
             if is_record {
                 return Ok(Step::Row);

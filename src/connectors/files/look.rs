@@ -80,18 +80,20 @@ impl Look {
         let mut before = None;
         for seen in &self.observed {
             let series = self.series.entry(seen.symbol).or_default();
+            let mut at = seen.at;
             if matches!(seen.quote, Quote::Candle { interval: UNSAID, .. }) {
-                let open = seen.at.plus(Span::from_millis(1));
+                let open = at.plus(Span::from_millis(1));
+                at = open;
                 self.is_date = self.first_open.is_none() && decoder.stamp_text(row).is_some_and(is_date);
                 self.first_open.get_or_insert(open);
                 series.opens.push(open);
             }
             if before.replace(seen.symbol) != Some(seen.symbol) {
-                match series.last.replace(seen.at) {
-                    Some(last) if seen.at > last => self.rises += 1,
-                    Some(last) if seen.at < last => {
+                match series.last.replace(at) {
+                    Some(last) if at > last => self.rises += 1,
+                    Some(last) if at < last => {
                         self.falls += 1;
-                        self.fall.get_or_insert((last, seen.at));
+                        self.fall.get_or_insert((last, at));
                     }
                     _ => {}
                 }

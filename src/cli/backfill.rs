@@ -11,6 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tickcast backfill -c tickcast.toml --json > summary.json\n  \
                         tickcast backfill --set source.files.paths=ticks.csv.gz --set source.files.symbol=BTC --set sink.files.dir=out\n  \
+                        tickcast backfill --set source.files.paths=XBTUSD.csv --set source.files.columns=timestamp,price,size --set source.symbol=BTC\n  \
                         tickcast backfill -c tickcast.toml --from 2021-01-01T00:00:00Z --to 2021-02-01T00:00:00Z\n\n\
                         Files appear when the run ends well. One that is stopped, or uses none of its records, ends with 1 and replaces none.")]
 pub struct BackfillArgs {

@@ -25,12 +25,11 @@
 //! ```
 
 use super::error::{self, DecodeError};
-use super::fields::Names;
 use super::json::{Cursor, unescape};
 use super::raw::Raw;
-use super::trade::{self, Batch, Sink};
-use super::{Decoded, Json, check_utf8, decode_object};
-use crate::market::Observation;
+use super::trade::{Batch, Sink, kraken};
+use super::{Decoded, check_utf8, decode_object};
+use std::borrow::Cow;
 
 /// The kind of a value that is `null`: a deletion.
 pub const TOMBSTONE: &str = "tombstone";
@@ -43,60 +42,45 @@ const FRAME: u8 = 0;
 /// The frame's length: that byte and the schema's id.
 const FRAME_BYTES: usize = 5;
 
-/// Appends the observations of a value that is no plain object.
-pub(super) fn open(
-    json: Json,
-    value: &[u8],
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
+/// Appends the observations of a value that is no plain object; `depth`: how many envelopes it stood in.
+pub(super) fn open(value: &[u8], depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     if depth > DEPTH_MAX {
         return Err(error::unknown(format_args!("more than {DEPTH_MAX} envelopes stand in one another")));
     }
     match value.trim_ascii_start() {
-        [b'{' | b'+', ..] => decode_object(json, value.trim_ascii_start(), depth, names, out),
-        [0xef, 0xbb, 0xbf, rest @ ..] => open(json, rest, depth + 1, names, out),
-        [FRAME, ..] => open_frame(json, value.trim_ascii_start(), depth, names, out),
-        [b'"', ..] => {
-            check_utf8(value)?;
-            let mut cursor = Cursor::new(value.trim_ascii_start());
-            let text = cursor.value()?;
-            cursor.end()?;
-            open_text(json, text, depth, names, out)
-        }
-        [b'[', ..] => open_list(json, value.trim_ascii_start(), depth, names, out),
+        object @ [b'{' | b'+', ..] => decode_object(object, depth, sink),
+        [0xef, 0xbb, 0xbf, rest @ ..] => open(rest, depth + 1, sink),
+        framed @ [FRAME, ..] => open_frame(framed, depth, sink),
+        text @ [b'"', ..] => open_text(whole_value(text)?, depth, sink),
+        list @ [b'[', ..] => open_list(whole_value(list)?, depth, sink),
         rest if rest.trim_ascii_end() == b"null" => Ok(Decoded::Ignored(TOMBSTONE)),
-        rest => decode_object(json, rest, depth, names, out),
+        rest => decode_object(rest, depth, sink),
     }
 }
 
+/// The one value that a text is.
+fn whole_value(text: &[u8]) -> Result<Raw<'_>, DecodeError> {
+    check_utf8(text)?;
+    let mut cursor = Cursor::new(text);
+    let value = cursor.value()?;
+    cursor.end()?;
+    Ok(value)
+}
+
 /// What an object holds that is an envelope.
-pub(super) fn open_content(
-    json: Json,
-    content: Raw<'_>,
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
+pub(super) fn open_content(content: Raw<'_>, depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     match content {
         Raw::Null => Ok(Decoded::Ignored(TOMBSTONE)),
-        Raw::Object(text) | Raw::Array(text) => open(json, text, depth + 1, names, out),
-        Raw::Text(_) | Raw::Escaped(_) => open_text(json, content, depth, names, out),
-        other => Err(error::unknown(format_args!("the envelope's payload is {}", other.kind()))),
+        Raw::Object(text) | Raw::Array(text) => open(text, depth + 1, sink),
+        Raw::Text(_) | Raw::Escaped(_) => open_text(content, depth, sink),
+        other => Err(error::unknown(format_args!("where a record should stand, there is {}", other.kind()))),
     }
 }
 
 /// JSON text in a JSON string.
-fn open_text(
-    json: Json,
-    text: Raw<'_>,
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
+fn open_text(text: Raw<'_>, depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     let inner = match text {
-        Raw::Text(text) => std::borrow::Cow::Borrowed(text),
+        Raw::Text(text) => Cow::Borrowed(text),
         Raw::Escaped(quoted) => match unescape(quoted) {
             Some(text) => text.into_bytes().into(),
             None => return Err(error::unknown(format_args!("the value is a string with half of a surrogate pair"))),
@@ -104,23 +88,17 @@ fn open_text(
         other => return Err(error::unknown(format_args!("the value is {}", other.kind()))),
     };
     match inner.trim_ascii_start().first() {
-        Some(b'{' | b'[' | b'"') => open(json, &inner, depth + 1, names, out),
+        Some(b'{' | b'[' | b'"') => open(&inner, depth + 1, sink),
         _ => Err(error::unknown(format_args!("the value is a string, and no JSON in it"))),
     }
 }
 
-fn open_frame(
-    json: Json,
-    value: &[u8],
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
+fn open_frame(value: &[u8], depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     let Some((frame, rest)) = value.split_first_chunk::<FRAME_BYTES>() else {
         return Err(DecodeError::new("not_json", format_args!("not JSON: it begins with a byte 0")));
     };
     if matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) {
-        return open(json, rest, depth + 1, names, out);
+        return open(rest, depth + 1, sink);
     }
     let schema = u32::from_be_bytes([frame[1], frame[2], frame[3], frame[4]]);
     // Protobuf's frame goes on with the place of its message in the schema, mostly 0 for the first; then comes a field's tag.
@@ -136,48 +114,20 @@ fn open_frame(
 }
 
 /// A list of records, or a message of an exchange that is a list.
-fn open_list(
-    json: Json,
-    value: &[u8],
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
-    check_utf8(value)?;
-    let mut cursor = Cursor::new(value);
-    let list = cursor.value()?;
-    cursor.end()?;
+fn open_list(list: Raw<'_>, depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     let Raw::Array(text) = list else {
         return Err(error::unknown(format_args!("the value is {}", list.kind())));
     };
     if !matches!(text[1..].trim_ascii_start().first(), Some(b'{' | b'"' | b'n')) {
-        let mut sink = Sink { wanted: json.wanted(), interval: json.interval, names, out };
-        return trade::observe_array(text, &mut sink);
+        return kraken::observe_array(text, sink);
     }
-    // If no element has a price, the first one's kind is the list's.
-    let (mut batch, mut kind) = (Batch::default(), None);
+    let mut batch = Batch::default();
     let mut cursor = Cursor::new(text);
     cursor.take(b'[');
     cursor.array(|cursor| {
-        let read = match cursor.value()? {
-            Raw::Null => Ok(Decoded::Ignored(TOMBSTONE)),
-            Raw::Object(element) => open(json, element, depth + 1, names, out),
-            element @ (Raw::Text(_) | Raw::Escaped(_)) => open_text(json, element, depth, names, out),
-            element => Err(error::unknown(format_args!("an element of the list is {}", element.kind()))),
-        };
-        match read {
-            Ok(Decoded::Ignored(ignored)) => drop(kind.get_or_insert(ignored)),
-            Ok(Decoded::Used) => batch.used(),
-            Ok(Decoded::Partly(reason)) => {
-                batch.used();
-                batch.fail(DecodeError::new(reason, format_args!("an element of the list is used in part")));
-            }
-            Err(error) => batch.fail(error),
-        }
+        let element = cursor.value()?;
+        batch.take(open_content(element, depth, sink));
         Ok(())
     })?;
-    match (batch.finish()?, kind) {
-        (Decoded::Ignored(_), Some(kind)) => Ok(Decoded::Ignored(kind)),
-        (decoded, _) => Ok(decoded),
-    }
+    batch.finish()
 }

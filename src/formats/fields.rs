@@ -186,8 +186,10 @@ pub(super) fn stamp(name: &'static str, raw: Raw<'_>, zone: &Zone) -> Result<Sta
 #[inline]
 pub(super) fn side(raw: Raw<'_>) -> Option<Side> {
     match raw {
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"buy") || text.eq_ignore_ascii_case(b"b") => Some(Side::Buy),
-        Raw::Text(text) if text.eq_ignore_ascii_case(b"sell") || text.eq_ignore_ascii_case(b"s") => Some(Side::Sell),
+        Raw::Text([b'b' | b'B']) => Some(Side::Buy),
+        Raw::Text([b's' | b'S']) => Some(Side::Sell),
+        Raw::Text(word @ [_, _, _]) if word.eq_ignore_ascii_case(b"buy") => Some(Side::Buy),
+        Raw::Text(word @ [_, _, _, _]) if word.eq_ignore_ascii_case(b"sell") => Some(Side::Sell),
         _ => None,
     }
 }

@@ -40,7 +40,7 @@ use crate::config::Format;
 use crate::market::{Observation, Span, Symbol, SymbolTable, Zone};
 use fields::{Fields, Names};
 use record::{JsonRecord, Kind};
-use trade::{Sink, Wanted};
+use trade::Sink;
 
 /// The longest value that is read, in bytes: 16 MiB. A longer one is `too_long`, however it ends.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
@@ -192,9 +192,10 @@ impl Decoder {
         out: &mut Vec<Observation>,
     ) -> Result<Decoded, DecodeError> {
         let json = Json { format, interval: self.interval, with_reported: self.with_reported };
+        let sink = &mut Sink { json, names, out };
         match value.trim_ascii_start() {
-            object @ [b'{' | b'+', ..] => decode_object(json, object, 0, names, out),
-            _ => envelope::open(json, value, 0, names, out),
+            object @ [b'{' | b'+', ..] => decode_object(object, 0, sink),
+            _ => envelope::open(value, 0, sink),
         }
     }
 
@@ -259,25 +260,8 @@ struct Json {
     with_reported: bool,
 }
 
-impl Json {
-    /// What of an exchange's messages a configured format wants.
-    fn wanted(self) -> Wanted {
-        match self.format {
-            Format::Trade => Wanted::Trades,
-            Format::Candle => Wanted::Candles,
-            Format::Auto | Format::Tick | Format::Messari => Wanted::Both,
-        }
-    }
-}
-
 /// Appends the observations of an object; `depth`: how many envelopes it stood in.
-fn decode_object(
-    json: Json,
-    value: &[u8],
-    depth: u8,
-    names: &mut Names<'_>,
-    out: &mut Vec<Observation>,
-) -> Result<Decoded, DecodeError> {
+fn decode_object(value: &[u8], depth: u8, sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     // The seed's documents begin with a plus sign, which is no JSON: allowed for them alone.
     let (plus, text) = match value {
         [b'+', rest @ ..] => (true, rest),
@@ -291,8 +275,9 @@ fn decode_object(
     }
     read?;
     if let Some(content) = record.content() {
-        return envelope::open_content(json, content, depth, names, out);
+        return envelope::open_content(content, depth, sink);
     }
+    let json = sink.json;
     let kind = match json.format {
         Format::Auto => record.detect()?,
         Format::Tick => Kind::Tick,
@@ -306,14 +291,12 @@ fn decode_object(
     if plus && kind != Kind::Messari {
         return Err(DecodeError::new("not_json", format_args!("not JSON: it begins with `+`")));
     }
+    let Sink { names, out, .. } = sink;
     match kind {
         Kind::Messari => return messari::observe(&record.fields, &record.payload, json.with_reported, names, out),
         Kind::Candle => out.push(candle::observe(&record.fields, json.interval, names)?),
         Kind::Tick => out.push(tick::observe(&record.fields, json.with_reported, names)?),
-        Kind::Venue(venue) => {
-            let mut sink = Sink { wanted: json.wanted(), interval: json.interval, names, out };
-            return record.observe_message(venue, &mut sink);
-        }
+        Kind::Venue(venue) => return record.observe_message(venue, sink),
     }
     Ok(Decoded::Used)
 }

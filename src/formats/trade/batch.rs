@@ -46,6 +46,8 @@ pub(in super::super) struct Batch {
     used: bool,
     /// The first that cannot be used.
     wrong: Option<DecodeError>,
+    /// The kind of the first that has no price.
+    ignored: Option<&'static str>,
 }
 
 impl Batch {
@@ -54,15 +56,23 @@ impl Batch {
         match trade {
             Ok(observation) => {
                 out.push(observation);
-                self.used();
+                self.used = true;
             }
             Err(error) => self.fail(error),
         }
     }
 
-    /// One more was appended.
-    pub fn used(&mut self) {
-        self.used = true;
+    /// Takes a record of several.
+    pub fn take(&mut self, read: Result<Decoded, DecodeError>) {
+        match read {
+            Ok(Decoded::Used) => self.used = true,
+            Ok(Decoded::Partly(reason)) => {
+                self.used = true;
+                self.fail(DecodeError::new(reason, format_args!("an element of the list is used in part")));
+            }
+            Ok(Decoded::Ignored(kind)) => drop(self.ignored.get_or_insert(kind)),
+            Err(error) => self.fail(error),
+        }
     }
 
     /// Takes what is no trade, but stands where one should.
@@ -76,7 +86,7 @@ impl Batch {
             (true, None) => Ok(Decoded::Used),
             (true, Some(error)) => Ok(Decoded::Partly(error.reason)),
             (false, Some(error)) => Err(error),
-            (false, None) => Ok(Decoded::Ignored(NO_TRADE)),
+            (false, None) => Ok(Decoded::Ignored(self.ignored.unwrap_or(NO_TRADE))),
         }
     }
 }

@@ -202,7 +202,7 @@ impl<'a> Event<'a> {
             Raw::Absent | Raw::Null => return Err(DecodeError::missing("k.x")),
             other => return Err(DecodeError::wrong("k.x", format_args!("is {}; it must be a boolean", other.kind()))),
         }
-        sink.out.push(candle::observe(&record, sink.interval, sink.names)?);
+        sink.out.push(candle::observe(&record, sink.json.interval, sink.names)?);
         Ok(Decoded::Used)
     }
 }
@@ -237,8 +237,8 @@ pub(super) fn observe(
 
 /// Appends the observations of an array of events, such as the statistics of all markets. If no event has a price or
 /// trade, the first one's kind is the message's.
-pub(super) fn observe_list(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
-    let (mut batch, mut kind) = (Batch::default(), None);
+fn observe_list(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
+    let mut batch = Batch::default();
     let mut cursor = Cursor::new(text);
     cursor.take(b'[');
     cursor.array(|cursor| {
@@ -246,15 +246,8 @@ pub(super) fn observe_list(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decod
         cursor.fields_of(&mut event, |event, cursor, key| {
             if Event::knows(key) { event.read_field(cursor, key) } else { cursor.value().map(drop) }
         })?;
-        match event.map_or_else(|| Err(no_event(Raw::Absent)), |event| event.observe(sink)) {
-            Ok(Decoded::Ignored(ignored)) => drop(kind.get_or_insert(ignored)),
-            Ok(_) => batch.used(),
-            Err(error) => batch.fail(error),
-        }
+        batch.take(event.map_or_else(|| Err(no_event(Raw::Absent)), |event| event.observe(sink)));
         Ok(())
     })?;
-    match (batch.finish()?, kind) {
-        (Decoded::Ignored(_), Some(kind)) => Ok(Decoded::Ignored(kind)),
-        (decoded, _) => Ok(decoded),
-    }
+    batch.finish()
 }

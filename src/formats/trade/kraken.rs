@@ -96,7 +96,7 @@ pub(super) fn observe(feed: &Feed<'_>, sink: &mut Sink<'_, '_>) -> Result<Decode
 }
 
 /// An array of v1: `[channel, data, …, name, pair]`.
-pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
+pub(in super::super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
     let (mut first, mut data, mut name, mut pair, mut count) = (Raw::Absent, Raw::Absent, Raw::Absent, Raw::Absent, 0);
     let mut cursor = Cursor::new(text);
     cursor.take(b'[');

@@ -53,25 +53,16 @@ pub(super) use feed::{Feed, Venue};
 
 use super::error::unknown;
 use super::fields::Names;
-use super::{DecodeError, Decoded, candle};
-use crate::market::{Observation, Span};
+use super::{DecodeError, Decoded, Json, candle};
+use crate::config::Format;
+use crate::market::Observation;
 
 /// The kind of a message whose list of trades is empty.
 pub(super) const NO_TRADE: &str = "no_trade";
 
-/// Which of trades and candles are wanted; the other is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Both,
-    Trades,
-    Candles,
-}
-
 /// Where observations go, and what is needed to make them.
 pub(super) struct Sink<'s, 'c> {
-    pub wanted: Wanted,
-    /// Of candles that do not say.
-    pub interval: Option<Span>,
+    pub json: Json,
     pub names: &'s mut Names<'c>,
     pub out: &'s mut Vec<Observation>,
 }
@@ -79,12 +70,12 @@ pub(super) struct Sink<'s, 'c> {
 impl Sink<'_, '_> {
     /// Whether trades are wanted.
     fn wants_trades(&self) -> bool {
-        self.wanted != Wanted::Candles
+        self.json.format != Format::Candle
     }
 
     /// Whether candles are wanted.
     fn wants_candles(&self) -> bool {
-        self.wanted != Wanted::Trades
+        self.json.format != Format::Trade
     }
 }
 
@@ -102,11 +93,6 @@ pub(super) fn observe(
         Venue::CoinbaseAdvanced => coinbase::advanced(feed, record, sink),
         Venue::Kraken => kraken::observe(feed, sink),
     }
-}
-
-/// Appends the observations of a message that is an array, and no list of objects: of Kraken's v1.
-pub(super) fn observe_array(text: &[u8], sink: &mut Sink<'_, '_>) -> Result<Decoded, DecodeError> {
-    kraken::observe_array(text, sink)
 }
 
 /// The kind of a message that has no trade, if it is on the list.

@@ -9,7 +9,7 @@
 
 use super::outcome::{Bounds, Read, begins};
 use crate::formats::Decoded;
-use crate::market::{Observation, Pane, Span, SymbolId, SymbolTable, Timestamp};
+use crate::market::{Observation, Span, SymbolTable, Timestamp};
 
 /// The most records in hand: only such with the same stamp wait together, as of two collectors that write the same.
 const HELD_MAX: usize = 64;
@@ -32,11 +32,6 @@ impl Held {
     pub fn read(&self) -> Read<'_> {
         let (key, bytes) = (self.key.as_deref(), self.bytes.as_deref());
         Read { offset: self.offset, broker_time: self.broker_time, key, bytes, bounds: self.bounds }
-    }
-
-    /// Names of symbols are no longer kept for its sake.
-    pub fn release(names: &[SymbolId], symbols: &mut SymbolTable) {
-        names.iter().for_each(|symbol| symbols.release(*symbol, Pane::default()));
     }
 }
 
@@ -99,8 +94,10 @@ impl Jumps {
     #[inline]
     pub fn must_wait(&mut self, observations: &[Observation], read: &Read<'_>, latest: Option<Timestamp>) -> bool {
         let Some(last) = observations.last() else { return false };
-        if latest.is_some_and(|latest| begins(last) <= latest.plus(self.max_ahead)) {
-            if latest.is_none_or(|latest| last.at >= latest) {
+        if let Some(latest) = latest
+            && begins(last) <= latest.plus(self.max_ahead)
+        {
+            if last.at >= latest {
                 self.is_live = self.is_now(last.at, read.broker_time);
             }
             return false;

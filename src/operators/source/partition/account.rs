@@ -1,12 +1,11 @@
 //! Each record is counted in exactly one outcome.
 
-use super::super::jump::Held;
 use super::super::outcome::{Bounds, Outcome, Read, begins};
 use super::SourcePartition;
 use crate::connectors::input::{Flow, Payload, Record};
 use crate::formats::Decoded;
 use crate::formats::envelope::TOMBSTONE;
-use crate::market::{Observation, SymbolId, SymbolTable, Timestamp};
+use crate::market::{Observation, Pane, SymbolId, SymbolTable, Timestamp};
 use crate::operators::support::board::Standing;
 use crate::operators::support::repeats::Share;
 
@@ -112,7 +111,8 @@ impl SourcePartition {
             let names: Vec<SymbolId> = observations.iter().map(|observation| observation.symbol).collect();
             let read = Read { bounds, ..record.read() };
             self.admit_all(record.used, observations.into_iter(), &read, wild_after, symbols);
-            Held::release(&names, symbols);
+            // Held by who uses them from now on, or by nobody.
+            names.into_iter().for_each(|name| symbols.release(name, Pane::default()));
         }
         true
     }

@@ -95,6 +95,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        symbol_shares: None,
         initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

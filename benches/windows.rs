@@ -137,6 +137,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        symbol_shares: None,
         initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

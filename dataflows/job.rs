@@ -20,7 +20,7 @@ use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
 use crate::delivery::committer::{Committer, Limits, OnCommit};
 use crate::delivery::{Ending, Sink, SinkError, Stop};
-use crate::market::{Pane, Symbol, SymbolTable, Timestamp};
+use crate::market::{Pane, Release, Symbol, SymbolTable, Timestamp};
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::weights::{InitialWeights, Weights};
 use crate::operators::commit::{CommitLinks, Item, commit};
@@ -33,6 +33,7 @@ use crate::operators::support::board::Board;
 use crate::operators::support::stats::Stats;
 use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
+use crate::recovery::Fault;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +68,9 @@ pub struct Job {
     /// Event time to use, `[from, to)`; records outside of it are ignored.
     pub range: (Option<Timestamp>, Option<Timestamp>),
     /// Idle releases that an earlier run decided, to be replayed.
-    pub releases: Vec<crate::market::Release>,
+    pub releases: Vec<Release>,
+    /// How many partitions the symbols that the job may have are divided over; none: as many as it reads.
+    pub symbol_shares: Option<usize>,
     /// The weights that the model starts from: [`super::model::initial_weights`].
     pub initial: Option<Arc<InitialWeights>>,
     /// Ends the job without closing the windows that are open.
@@ -79,7 +82,13 @@ pub struct Job {
 /// Why a job failed. The message names what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct JobError(pub String);
+pub struct JobError(pub Fault);
+
+impl JobError {
+    fn failed(text: impl Into<String>) -> Self {
+        Self(Fault::failed(text))
+    }
+}
 
 /// How long a worker parks when it has nothing to do. Whatever brings work wakes it; only a wish to stop has to be looked for.
 const PARK: Duration = Duration::from_millis(50);
@@ -94,7 +103,7 @@ struct Shared {
     board: Arc<Board>,
     stats: Arc<Stats>,
     stop: Stop,
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Mutex<Option<Fault>>>,
     commit: CommitLinks,
     scores: Arc<Mutex<Total>>,
     standings: Arc<Mutex<BTreeMap<Symbol, SeedStanding>>>,
@@ -107,8 +116,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn fail(&self, message: &str) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| message.to_owned());
+    fn fail(&self, fault: Fault) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
         self.stop.request();
     }
 
@@ -123,7 +132,20 @@ impl Shared {
 /// When the input or a sink cannot go on.
 pub fn run(job: Job) -> Result<Summary, JobError> {
     let started = Instant::now();
-    let Job { config, workers, serialised, input, sinks, bounded, range, releases, initial, stop, stats } = job;
+    let Job {
+        config,
+        workers,
+        serialised,
+        input,
+        sinks,
+        bounded,
+        range,
+        releases,
+        symbol_shares,
+        initial,
+        stop,
+        stats,
+    } = job;
     let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
     let rows_wanted = wants(|sink| sink.wants().rows);
     let source = SourceConfig {
@@ -132,6 +154,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         idle_timeout: config.time.idle_timeout,
         max_ahead: config.time.max_ahead,
         symbols_max: config.source.symbols_max,
+        symbol_shares,
         forget_after: config.source.forget_after,
         late: config.time.late,
         range,
@@ -143,11 +166,11 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         let stats = Arc::clone(&stats);
         Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
     };
-    let trouble = |error: WeightsFileError| JobError(format!("model.weights: {error}"));
+    let trouble = |error: WeightsFileError| JobError::failed(format!("model.weights: {error}"));
     let writer = config.model.weights.as_deref().map(WeightsWriter::spawn).transpose().map_err(trouble)?;
     let limits = Limits::of(&sinks);
     let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
-        .map_err(|error| JobError(format!("cannot start a thread: {error}")))?;
+        .map_err(|error| JobError::failed(format!("cannot start a thread: {error}")))?;
     let board = Arc::new(Board::new(workers));
     let shared = Shared {
         config: Arc::new(config),
@@ -176,13 +199,12 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     };
     let committed = committer.finish(ending);
     let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(trouble);
-    if let Some(message) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(JobError(message));
+    if let Some(fault) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(JobError(fault));
     }
     outcome?;
-    match committed {
-        Err(SinkError::Fatal(message)) => return Err(JobError(message)),
-        Err(SinkError::Stopped) | Ok(()) => {}
+    if let Some(fault) = committed.err().as_ref().and_then(SinkError::fault) {
+        return Err(JobError(fault));
     }
     written?;
     Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started) })
@@ -218,9 +240,9 @@ fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
         let shared = shared.clone();
         timely::execute(config, move |worker| work_guarded(worker, &shared))
     };
-    let workers = workers.map_err(|error| JobError(format!("cannot start the workers: {error}")))?;
+    let workers = workers.map_err(|error| JobError::failed(format!("cannot start the workers: {error}")))?;
     workers.join().into_iter().collect::<Result<Vec<()>, String>>().map_err(|error| {
-        JobError(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
+        JobError::failed(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
     })?;
     Ok(())
 }
@@ -230,7 +252,7 @@ fn work_guarded(worker: &mut Worker, shared: &Shared) {
     let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, shared))) else { return };
     let text = panic.downcast_ref::<&str>().copied();
     let what = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    shared.fail(&format!("a worker panicked: {what}; this is a defect of tickcast, please report it"));
+    shared.fail(Fault::failed(format!("a worker panicked: {what}; this is a defect of tickcast, please report it")));
     for dataflow in worker.installed_dataflows() {
         worker.drop_dataflow(dataflow);
     }
@@ -241,7 +263,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
     let input = match (shared.input)(worker.index(), worker.peers()) {
         Ok(input) => input,
         Err(error) => {
-            shared.fail(&error.to_string());
+            shared.fail(error.into());
             return;
         }
     };
@@ -253,8 +275,8 @@ fn work(worker: &mut Worker, shared: &Shared) {
     while worker.has_dataflows() {
         worker.step_or_park(Some(PARK));
         finished.wake_source();
-        if let Some(message) = shared.commit.sender.progress().failure() {
-            shared.fail(&message);
+        if let Some(fault) = shared.commit.sender.progress().failure() {
+            shared.fail(fault);
         }
         if shared.stop.requested() {
             let closed = match shared.board.least_pane() {
@@ -319,7 +341,7 @@ fn build(
         }
         Preset::Seed => {
             let verdicts = seed(rows.clone(), slide, seed_config(config), forget_after, stats, Rc::clone(standings));
-            (verdicts.map_err(|error| shared.fail(&error.to_string())).ok(), None)
+            (verdicts.map_err(|error| shared.fail(Fault::failed(error.to_string()))).ok(), None)
         }
         Preset::None => (None, None),
     };
@@ -351,7 +373,7 @@ fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks 
         sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),
         congested: Arc::new(move || waiting.is_behind()),
         stopped: Arc::new(move || stop.requested()),
-        failed: Arc::new(move |message| failing.fail(&message)),
+        failed: Arc::new(move |fault| failing.fail(fault)),
     }
 }
 

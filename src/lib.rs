@@ -17,6 +17,7 @@ pub mod formats;
 pub mod market;
 pub mod model;
 pub mod operators;
+pub mod recovery;
 pub mod replay;
 pub mod report;
 pub mod simulation;

@@ -160,6 +160,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        symbol_shares: None,
         initial: None,
         stop,
         stats: Arc::new(Stats::default()),

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, thin. Results go to stdout, everything else to stderr.
 //!
-//! Exit codes: 0 done, 1 the job failed, 2 wrong use or configuration, 130 a second signal.
+//! Exit codes: 0 done, 1 the job failed, 2 wrong use or configuration, 130 a second signal; for supervisors 3 fenced by another
+//! instance, 4 to be started again, 5 a person has to decide.
 
 pub mod args;
 pub mod backfill;
@@ -18,8 +19,13 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod summary;
+pub mod verify;
 
 use crate::config::{ConfigError, Purpose, Settings};
+use crate::connectors::input::InputError;
+use crate::dataflows::job::JobError;
+use crate::delivery::SinkError;
+use crate::recovery::{Cause, Fault, Refusal};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -56,6 +62,8 @@ pub enum Command {
     Collect(collect::CollectArgs),
     /// Judges stored forecasts: a table, and a page with words and pictures.
     Report(report::ReportArgs),
+    /// Compares what two runs published, wherever it lies.
+    Verify(verify::VerifyArgs),
     /// Shows, exports and imports the LSTM's weights.
     Model(model::ModelArgs),
     /// Shows settings: what they are, where they came from, an example file.
@@ -106,6 +114,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             collect::run(args, &settings)
         }
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
+        Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
         Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),
@@ -119,5 +128,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     output::complain(&format!("{error:#}"));
-    ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+    ExitCode::from(if error.is::<Usage>() { 2 } else { cause(error).exit_code() })
+}
+
+/// What a supervisor makes of an error.
+pub(crate) fn cause(error: &anyhow::Error) -> Cause {
+    let job = error.downcast_ref::<JobError>().map(|error| error.0.cause);
+    let input = || error.downcast_ref::<InputError>().map(|error| Fault::from(error.clone()).cause);
+    let sink = || error.downcast_ref::<SinkError>().and_then(SinkError::fault).map(|fault| fault.cause);
+    let refusal = || error.downcast_ref::<Refusal>().map(Refusal::cause);
+    job.or_else(input).or_else(sink).or_else(refusal).unwrap_or_default()
 }

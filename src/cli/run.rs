@@ -17,6 +17,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub workers: Workers,
+    /// Begins anew where the job cannot go on (or should not): what it has published is given up, and published again.
+    #[arg(long)]
+    pub reset: bool,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -27,6 +30,6 @@ pub struct RunArgs {
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
 pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
-    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: false };
+    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: args.reset };
     job::run_shown(&settings.config, &plan, args.json)
 }

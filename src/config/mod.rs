@@ -4,6 +4,7 @@
 
 pub mod check;
 mod collect;
+pub mod computation;
 pub mod example;
 mod file;
 pub mod keys;

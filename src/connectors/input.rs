@@ -2,6 +2,7 @@
 
 use crate::formats::Decoder;
 use crate::market::{Observation, PartitionId, SymbolTable, Timestamp};
+use crate::recovery::{Fault, Refusal};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,9 +62,24 @@ pub enum PartitionState {
 }
 
 /// Why an input cannot go on. Each message names what is wrong and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct InputError(pub String);
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum InputError {
+    /// Something to be mended.
+    #[error("{0}")]
+    Failed(String),
+    /// The source is not what the job was reading.
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl From<InputError> for Fault {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Failed(text) => Self::failed(text),
+            InputError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
 
 /// One worker's share of an input.
 ///

@@ -80,13 +80,14 @@ impl MemoryInput {
         let owned = number % self.workers == self.worker && number < self.partitions.len();
         owned
             .then(|| number / self.workers)
-            .ok_or_else(|| InputError(format!("partition {number} does not belong to this worker")))
+            .ok_or_else(|| InputError::Failed(format!("partition {number} does not belong to this worker")))
     }
 
     /// Numbers the names in this worker's table, once.
     fn intern_names(&mut self, symbols: &mut SymbolTable) -> Result<(), InputError> {
         for name in &self.names[self.ids.len()..] {
-            let id = symbols.intern(name.as_str()).map_err(|why| InputError(format!("the symbol {name} {why}")))?;
+            let id =
+                symbols.intern(name.as_str()).map_err(|why| InputError::Failed(format!("the symbol {name} {why}")))?;
             symbols.hold(id);
             self.ids.push(id);
         }
@@ -124,7 +125,7 @@ impl Input for MemoryInput {
             let (broker_time, key, value) = match record {
                 MemoryRecord::Observed(observation) => {
                     let Some(&symbol) = self.ids.get(observation.symbol.0 as usize) else {
-                        return Err(InputError(format!("there is no name number {}", observation.symbol.0)));
+                        return Err(InputError::Failed(format!("there is no name number {}", observation.symbol.0)));
                     };
                     (None, None, Payload::Observed(Observation { symbol, ..observation.clone() }))
                 }

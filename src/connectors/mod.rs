@@ -7,6 +7,7 @@ pub mod input;
 pub mod kafka;
 pub mod memory;
 pub mod mongodb;
+pub mod outputs;
 pub mod published;
 pub mod store;
 pub mod weights;

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use crate::market::Timestamp;
+use crate::recovery::Fault;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +26,7 @@ pub struct Acknowledged {
     bytes_on_the_way: AtomicUsize,
     /// Merged batches acknowledged.
     commits: AtomicU64,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<Fault>>,
     wakes: Mutex<Vec<Wake>>,
 }
 
@@ -77,7 +78,7 @@ impl Acknowledged {
 
     /// Why the job cannot go on, once it cannot.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<Fault> {
         lock(&self.failure).clone()
     }
 
@@ -109,8 +110,8 @@ impl Acknowledged {
         self.wake();
     }
 
-    pub(super) fn fail(&self, message: &str) {
-        lock(&self.failure).get_or_insert_with(|| message.to_owned());
+    pub(super) fn fail(&self, fault: Fault) {
+        lock(&self.failure).get_or_insert(fault);
         self.wake();
     }
 }

@@ -14,6 +14,7 @@ use super::batch::{BYTES_MAX, Batch, RECORDS_MAX};
 use super::sink::{Ending, Sink, SinkError};
 use super::stop::Stop;
 use crate::market::Timestamp;
+use crate::recovery::Fault;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -143,7 +144,7 @@ impl CommitterHandle {
 
     /// [`Acknowledged::failure`].
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<Fault> {
         self.sender.progress.failure()
     }
 
@@ -193,17 +194,17 @@ impl Committer {
     fn run(mut self) -> Result<(), SinkError> {
         let guard = PanicGuard(Arc::clone(&self.progress));
         let written = self.write_all();
-        if let Err(SinkError::Fatal(message)) = &written {
-            self.progress.fail(message);
+        if let Some(fault) = written.as_ref().err().and_then(SinkError::fault) {
+            self.progress.fail(fault);
         }
         let ending = match &written {
             Ok(()) => self.queue.ending,
             Err(SinkError::Stopped) => Ending::Stopped,
-            Err(SinkError::Fatal(_)) => Ending::Failed,
+            Err(SinkError::Fatal(_) | SinkError::Refused(_)) => Ending::Failed,
         };
         let closed = self.close_sinks(ending);
-        if let Err(SinkError::Fatal(message)) = &closed {
-            self.progress.fail(message);
+        if let Some(fault) = closed.as_ref().err().and_then(SinkError::fault) {
+            self.progress.fail(fault);
         }
         drop(guard);
         written.and(closed)
@@ -245,7 +246,7 @@ struct PanicGuard(Arc<Acknowledged>);
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(PANICKED);
+            self.0.fail(Fault::failed(PANICKED));
         }
     }
 }

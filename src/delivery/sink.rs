@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, RECORDS_MAX};
 use super::stop::Stop;
+use crate::recovery::Fault;
 
 /// What optional streams a sink writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,21 @@ pub enum SinkError {
     /// Nothing that waiting would mend.
     #[error("{0}")]
     Fatal(String),
+    /// Another instance has taken over, or a person has to decide.
+    #[error("{0}")]
+    Refused(Fault),
+}
+
+impl SinkError {
+    /// Why it cannot go on; none where it was asked to stop.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Stopped => None,
+            Self::Fatal(text) => Some(Fault::failed(text.clone())),
+            Self::Refused(fault) => Some(fault.clone()),
+        }
+    }
 }
 
 /// How a run ends.

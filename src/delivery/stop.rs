@@ -22,6 +22,8 @@ struct Inner {
     requested: Arc<AtomicBool>,
     /// When the request was seen first.
     since: OnceLock<Instant>,
+    /// Asks for this one, too.
+    parent: Option<Stop>,
 }
 
 impl Stop {
@@ -34,11 +36,17 @@ impl Stop {
     /// Whether somebody asked.
     #[must_use]
     pub fn requested(&self) -> bool {
-        let requested = self.0.requested.load(Ordering::SeqCst);
+        let requested = self.0.requested.load(Ordering::SeqCst) || self.0.parent.as_ref().is_some_and(Self::requested);
         if requested {
             self.0.since.get_or_init(Instant::now);
         }
         requested
+    }
+
+    /// A wish of its own, for a part of the work that may end by itself: who asks here asks there, not the other way round.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
     }
 
     /// The flag itself, for a signal handler.
@@ -113,5 +121,15 @@ mod tests {
         stop.request();
         assert!(stop.elapsed().unwrap() >= first, "a second request does not start the clock anew");
         assert!(!stop.sleep(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_part_may_end_by_itself_and_ends_with_the_whole() {
+        let whole = Stop::default();
+        let (one, other) = (whole.child(), whole.child());
+        one.request();
+        assert!(one.requested() && !whole.requested() && !other.requested());
+        whole.request();
+        assert!(other.requested() && other.elapsed().is_some());
     }
 }

@@ -79,6 +79,12 @@ impl Slide {
         Timestamp::from_millis((i64::try_from(pane.0).unwrap_or(i64::MAX - 1) + 1).saturating_mul(self.0))
     }
 
+    /// The first stamp of pane `pane`.
+    #[must_use]
+    pub fn start_of(self, pane: Pane) -> Timestamp {
+        self.end_of(pane).minus(self.span())
+    }
+
     /// The pane that ends at `end`, where one does.
     #[must_use]
     pub fn pane_ending_at(self, end: Timestamp) -> Option<Pane> {

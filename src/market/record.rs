@@ -1,6 +1,6 @@
 //! Where a record stands in its input, and what becomes of one that cannot be used.
 
-use super::{Pane, Timestamp};
+use super::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl DeadLetter {
 /// The most bytes of a record that its dead letter holds.
 pub const DEAD_LETTER_BYTES_MAX: usize = 512 * 1024;
 
-/// A partition that was idle came back: its ticks from `offset` on that lie before `pane` are late.
+/// A partition that was idle came back: its ticks from `offset` on that lie before `before` are late.
 ///
 /// The one decision taken by the wall clock, hence kept in the progress record and replayed by a resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,6 +112,6 @@ pub struct Release {
     pub partition: PartitionId,
     /// The first offset after the quiet.
     pub offset: u64,
-    /// The first pane that was still open then.
-    pub pane: Pane,
+    /// Start of the first pane that was still open then.
+    pub before: Timestamp,
 }

@@ -33,7 +33,7 @@ pub struct FileReport {
 
 impl From<InputError> for ReplayError {
     fn from(error: InputError) -> Self {
-        Self::Fatal(error.0)
+        Self::Fatal(error.to_string())
     }
 }
 

@@ -123,6 +123,7 @@ fn a_quiet_partition(workers: Workers) {
         bounded: false,
         range: (None, None),
         releases: Vec::new(),
+        symbol_shares: None,
         initial: None,
         stop: stop.clone(),
         stats: Arc::clone(&stats),

@@ -35,5 +35,6 @@ mod sources;
 #[path = "../support/mod.rs"]
 mod support;
 mod symbols;
+mod verify;
 mod weights;
 mod windows_oracle;

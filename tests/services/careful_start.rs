@@ -2,14 +2,11 @@
 
 use crate::live::Setup;
 use crate::support::{self, Services, Signal, read_committed, run_to_end, tickcast};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+const RETENTION: &str = "offsets that are gone";
 const BEGIN: i64 = 1_700_000_040;
 
 /// Ticks of a made-up price, one a second, of the seconds `[from, to)`.
@@ -43,18 +40,6 @@ fn generation(setup: &Setup<'_>) -> u64 {
     last["generation"].as_u64().unwrap()
 }
 
-/// The broker forgets what the topic begins with, as after its retention.
-fn delete_records(brokers: &str, topic: &str) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
-    let mut list = TopicPartitionList::new();
-    for (partition, end) in support::end_offsets(brokers, topic) {
-        list.add_partition_offset(topic, partition, Offset::Offset(end.min(10))).unwrap();
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
-}
-
 #[test]
 #[ignore = "needs services: run ./deploy/test"]
 fn a_start_that_fails_does_not_disturb_the_instance_that_runs() {
@@ -69,22 +54,24 @@ fn a_start_that_fails_does_not_disturb_the_instance_that_runs() {
     let mine = generation(&setup);
 
     let a_file = first.display().to_string();
-    delete_records(services.kafka(), &setup.ticks);
-    for (turn, (what, sets, part)) in [
-        ("other weights", vec![format!("model.weights={weights}")], "weights"),
-        ("offsets that are gone", vec![], "no longer there"),
-        ("a topic that is not there", vec![format!("source.kafka.topic={}.other", setup.ticks)], "does not exist"),
-        ("a place that is a file", vec![format!("sink.files.dir={a_file}")], "ticks-0.csv"),
-        ("nobody at the database", vec!["sink.mongodb.uri=mongodb://127.0.0.1:1".to_owned()], "no MongoDB answers"),
+    for (turn, (what, sets, code, part)) in [
+        ("other weights", vec![format!("model.weights={weights}")], 5, "other_computation: "),
+        ("a topic that is not there", vec![format!("source.kafka.topic={}.other", setup.ticks)], 1, "does not exist"),
+        ("a place that is a file", vec![format!("sink.files.dir={a_file}")], 1, "ticks-0.csv"),
+        ("nobody at the database", vec!["sink.mongodb.uri=mongodb://127.0.0.1:1".to_owned()], 1, "no MongoDB answers"),
+        (RETENTION, vec![], 5, "offsets_expired: "),
     ]
     .into_iter()
     .enumerate()
     {
+        if what == RETENTION {
+            support::forget_records(services.kafka(), &setup.ticks, 10);
+        }
         let mut command = tickcast(["run", "-c", setup.config(), "--workers", "1"]);
         sets.iter().for_each(|set| {
             command.args(["--set", set]);
         });
-        let finished = run_to_end(command, Duration::from_secs(60)).expect_code(1);
+        let finished = run_to_end(command, Duration::from_secs(60)).expect_code(code);
         assert!(finished.stderr.contains(part), "{what}: {}", finished.stderr);
         assert_eq!(generation(&setup), mine, "{what}: the running instance was fenced");
         // It goes on as if nothing had been.

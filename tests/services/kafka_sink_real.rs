@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tickcast::config::KafkaSinkConfig;
 use tickcast::connectors::kafka::*;
 use tickcast::delivery::{Sink, SinkError, Stop};
+use tickcast::recovery::{Cause, Fault};
 
 fn real() -> String {
     std::env::var("TICKCAST_TEST_KAFKA").expect("TICKCAST_TEST_KAFKA = host:port")
@@ -72,7 +73,7 @@ fn an_instance_that_was_replaced_says_so_and_writes_no_more() {
     first.write(&minutes(0, 1), &stop).unwrap();
     let mut second = open();
     match first.write(&minutes(1, 2), &stop) {
-        Err(SinkError::Fatal(text)) => {
+        Err(SinkError::Refused(Fault { cause: Cause::Fenced, text })) => {
             assert!(
                 text.starts_with(&format!("another instance of job `{job}` has taken over (generation 2 after 1)")),
                 "{text}"

@@ -7,6 +7,7 @@ mod bad_input;
 mod careful_start;
 mod collect_to_database;
 mod consumers;
+mod decisions;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;
 mod kafka_sink_real;

@@ -15,6 +15,7 @@ use tickcast::market::{
     FeatureRow, Fixed, Forecast, Interval, ModelInfo, Ohlcv, PartitionId, Reasons, Reported, Score, ScoreOutcome, Side,
     Skill, Span, Status, StoredTick, Symbol, Timestamp,
 };
+use tickcast::recovery::Cause;
 
 const MINUTE: Span = Span::from_millis(60_000);
 const WINDOWS: [Span; 2] = [MINUTE, Span::from_millis(300_000)];
@@ -247,7 +248,7 @@ fn an_instance_that_was_replaced_is_refused() {
     let late = batch_of((0..600).map(|at| forecast(START + at * 60_000, 3.0)).collect());
     let error = old.write(&late, &Stop::default()).unwrap_err();
     assert!(
-        matches!(&error, SinkError::Fatal(m) if m.contains("another instance of job `btc` has taken over")),
+        matches!(&error, SinkError::Refused(f) if f.cause == Cause::Fenced && f.text.contains("another instance of job `btc` has taken over")),
         "{error}"
     );
     let documents = fixture.all("predictions");

@@ -65,4 +65,28 @@ fn files_database_and_topic_give_the_same_figures() {
     assert_eq!(chosen.stdout_text(), files);
     let done = run_to_end(tickcast(["report", "-c", config, "--job", "nobody"]), WITHIN).expect_code(1);
     assert!(done.stderr.contains("none fits --job"), "{}", done.stderr);
+
+    let out = dir.path().join("out").display().to_string();
+    let kafka = format!("kafka://{}/{topic}", services.kafka());
+    let (server, options) = services.mongodb().split_once("/?").unwrap();
+    let database = format!("{server}/{job}?{options}");
+    let verify = |a: &str, b: &str| run_to_end(tickcast(["verify", a, b]), WITHIN);
+    for (a, b) in [(&out, &kafka), (&kafka, &database), (&database, &out), (&out, &out)] {
+        let told = verify(a, b).expect_code(0).stdout_text();
+        assert!(told.contains("forecasts: the same, ") && told.contains("scores: the same, "), "{told}");
+    }
+    // A forecast that is there twice, and one whose value was touched.
+    let all = support::read_committed(services.kafka(), &topic);
+    let twice = support::Record { partition: None, key: all[7].key.clone(), value: all[7].value.clone() };
+    support::produce(services.kafka(), &topic, [twice]);
+    let id = serde_json::from_slice::<serde_json::Value>(&all[7].value).unwrap()["id"].as_str().unwrap().to_owned();
+    let told = verify(&out, &kafka).expect_code(1);
+    assert!(
+        told.stderr.contains("forecasts differ; first of ") && told.stderr.contains("B has it once more"),
+        "{}",
+        told.stderr
+    );
+    support::set_number(services.mongodb(), &job, "predictions", &id, "quantiles.0.25", 1.5);
+    let told = verify(&out, &database).expect_code(1).stderr;
+    assert!(told.contains(&id) && told.contains("quantiles.0.25 is ") && told.contains(" in A and 1.5 in B"), "{told}");
 }

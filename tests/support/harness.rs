@@ -91,6 +91,7 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         bounded: true,
         range: (None, None),
         releases,
+        symbol_shares: None,
         initial: tickcast::dataflows::model::initial_weights(config).unwrap(),
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

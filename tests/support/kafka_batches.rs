@@ -16,6 +16,7 @@ use tickcast::market::{
     DeadLetter, Fixed, Forecast, Interval, ModelInfo, PartitionId, Reasons, Release, Score, Skill, Span, Status,
     Symbol, Timestamp, json,
 };
+use tickcast::recovery::Progress;
 
 pub const WAIT: Duration = Duration::from_secs(60);
 
@@ -137,7 +138,7 @@ pub fn check_everything(brokers: &str, topic: &str, dead: &str, mut sink: KafkaS
     let stop = Stop::default();
     sink.set_start(&[(PartitionId(0), 7)].into());
     sink.set_covers(vec!["kafka".to_owned()]);
-    let release = Release { partition: PartitionId(1), offset: 3, pane: tickcast::market::Pane::from_number(4) };
+    let release = Release { partition: PartitionId(1), offset: 3, before: Timestamp::from_millis(20_000) };
     let mut batch = minutes(0, 2);
     batch.dead_letters =
         vec![letter(5, b"{\"cut\":"), DeadLetter { sha256: Some("ab".to_owned()), ..letter(6, b"long") }];

@@ -3,15 +3,17 @@
 // Each test file compiles its own copy and uses a part of it; these are test helpers, so they may panic and print.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod admin;
 mod kafka;
 mod mongodb;
 mod process;
 mod services;
 
+pub use admin::{configure_topic, create_anew, delete_topic, forget_records, grow_topic};
 pub use kafka::{
     Message, Record, console_consumer, create_topic, end_offsets, produce, read_committed, visit_committed,
 };
-pub use mongodb::documents;
+pub use mongodb::{documents, set_number};
 pub use process::{Finished, Process, Signal, example, run_to_end, tickcast};
 pub use services::{Service, Services};
 

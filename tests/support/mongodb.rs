@@ -20,3 +20,16 @@ pub fn documents(uri: &str, database: &str, collection: &str) -> Vec<Document> {
         all
     })
 }
+
+/// Sets one number of a document.
+pub fn set_number(uri: &str, database: &str, collection: &str, id: &str, path: &str, value: f64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(uri).await.expect("a client");
+        let collection = client.database(database).collection::<Document>(collection);
+        let mut document = collection.find_one(doc! { "_id": id }).await.expect("an answer").expect("the document");
+        let (outer, inner) = path.split_once('.').expect("a value within another");
+        document.get_document_mut(outer).expect("that value").insert(inner, value);
+        collection.replace_one(doc! { "_id": id }, document).await.expect("replaced");
+    });
+}

@@ -101,6 +101,7 @@ pub fn job(
         bounded: false,
         range: (None, None),
         releases: Vec::new(),
+        symbol_shares: None,
         initial: initial_weights(config)?,
         stop: stop.clone(),
         stats: Arc::new(Stats::default()),

@@ -13,9 +13,14 @@ use crate::dataflows::job::{self, Summary};
 use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
+use crate::recovery::Cause;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use outputs::check as check_outputs;
+
+/// Before a job begins again: brokers tell one another within this time.
+const AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a job is to run.
 #[derive(Clone, Debug)]
@@ -30,18 +35,28 @@ pub struct Plan {
     pub reset: bool,
 }
 
-/// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end.
+/// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end. Where its topic has grown it
+/// begins again, with the new partitions.
 ///
 /// # Errors
 /// As [`run`]; and when a bounded run was stopped, or used none of the records that it read.
 pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
-    let stats = Arc::new(Stats::default());
-    let shown = progress::JobBar::show(&stats, None);
-    let outcome = run(config, plan, &stop, &stats);
-    drop(shown);
-    let summary = outcome?;
+    let mut plan = plan.clone();
+    let summary = loop {
+        let stats = Arc::new(Stats::default());
+        let shown = progress::JobBar::show(&stats, None);
+        let outcome = run(config, &plan, &stop.child(), &stats);
+        drop(shown);
+        match outcome {
+            Err(error) if super::cause(&error) == Cause::StartAgain && stop.sleep(AGAIN_PAUSE) => {
+                tracing::warn!("{error:#}: starting again");
+                plan.reset = false;
+            }
+            outcome => break outcome?,
+        }
+    };
     summary::print(&summary, json)?;
     if plan.bounded {
         summary::check_done(&summary)?;

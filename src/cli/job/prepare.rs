@@ -1,18 +1,22 @@
 //! The first half of a start: what is there, and whether the job can do with it. Nothing is fenced, created or written.
 
 use super::{Plan, outputs};
-use crate::config::{Config, KafkaSourceConfig, SourceConfig};
+use crate::config::{Config, KafkaSourceConfig, Preset, SourceConfig};
 use crate::connectors::files::input::OpenedFiles;
 use crate::connectors::input::Input;
-use crate::connectors::kafka::{self, KafkaInput, KafkaSink, Offsets, Progress, Reading};
+use crate::connectors::kafka::{self, KafkaInput, KafkaSink, Reading};
 use crate::connectors::mongodb::MongoSink;
 use crate::connectors::mongodb::source::MongoSource;
 use crate::dataflows::job::InputFactory;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::Stop;
 use crate::formats::Decoder;
-use crate::market::{Symbol, Timestamp};
+use crate::market::Symbol;
+use crate::model::numerics;
 use crate::model::weights::InitialWeights;
+use crate::recovery::computation::keys;
+use crate::recovery::plan::Known;
+use crate::recovery::{self, Computation, Offsets, Progress, RunPlan, TopicState};
 use anyhow::Context as _;
 use std::sync::Arc;
 
@@ -20,7 +24,11 @@ use std::sync::Arc;
 pub(super) struct Prepared {
     pub initial: Option<Arc<InitialWeights>>,
     pub source: Source,
-    /// What the job has published; none for one that has never run, or begins anew.
+    /// What the job computes.
+    pub computation: Computation,
+    /// Where it begins.
+    pub plan: RunPlan,
+    /// What the job has published; none for one that has never run.
     pub progress: Option<Progress>,
 }
 
@@ -35,7 +43,13 @@ fn topic_decoder(config: &SourceConfig) -> anyhow::Result<Decoder> {
 
 /// An input whose records are there to be read.
 pub(super) enum Source {
-    Kafka { config: KafkaSourceConfig, decoder: Decoder, starts: Offsets, ends: Option<Offsets> },
+    Kafka {
+        config: KafkaSourceConfig,
+        decoder: Decoder,
+        starts: Offsets,
+        ends: Option<Offsets>,
+        topic_id: Option<String>,
+    },
     Files(OpenedFiles),
     MongoDb(MongoSource),
 }
@@ -52,8 +66,8 @@ impl Source {
     /// For each worker, its share.
     pub(super) fn into_factory(self, config: &Config, stop: &Stop) -> Arc<InputFactory> {
         match self {
-            Self::Kafka { config: source, decoder, starts, ends } => {
-                let (id, reading) = (config.job.id.clone(), Reading::new(starts, ends));
+            Self::Kafka { config: source, decoder, starts, ends, topic_id } => {
+                let (id, reading) = (config.job.id.clone(), Reading { topic_id, ..Reading::new(starts, ends) });
                 Arc::new(move |worker, workers| {
                     Ok(Box::new(KafkaInput::open(&source, &id, &decoder, &reading, worker, workers)?) as Box<dyn Input>)
                 })
@@ -74,44 +88,62 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     let inputs = config.source.files.as_ref().map_or(&[][..], |files| &files.paths);
     outputs::check(config, inputs, plan.bounded)?;
     let initial = initial_weights(config)?;
-    let published = match &config.sink.kafka {
-        // Its source first: without one there is nothing to ask about.
-        Some(sink) => {
-            config.source.kafka.as_ref().map(kafka::partition_count).transpose()?;
-            KafkaSink::published(sink, &config.job.id, stop)?
-        }
+    // The source first: without one there is nothing to ask about.
+    let topic = config.source.kafka.as_ref().map(kafka::topic_state).transpose()?;
+    let progress = match &config.sink.kafka {
+        Some(sink) => KafkaSink::published(sink, &config.job.id, stop)?,
         None => None,
     };
-    if let (true, false, Some(sink), Some(published)) = (plan.bounded, plan.reset, &config.sink.kafka, &published)
-        && published.through > Timestamp::default()
-    {
-        anyhow::bail!(
-            "job `{}` has published to {} before: a backfill would end the live job and publish anew; give --reset to do so, or another job.id",
-            config.job.id,
-            sink.topic
-        );
+    let mut computation = computation(config, initial.as_deref());
+    if let Some(topic) = &topic {
+        computation.set(keys::CLUSTER_ID, topic.cluster_id.clone());
+        computation.set(keys::TOPIC_ID, topic.topic_id.clone());
     }
-    let progress = published.filter(|_| !plan.reset);
-    if let Some(progress) = &progress {
-        let digest = initial.as_ref().map(|initial| initial.digest());
-        progress.check_initial_weights(digest).map_err(anyhow::Error::msg)?;
+    let run_plan = recovery::decide(Known {
+        job: &config.job.id,
+        forecasts: config.sink.kafka.as_ref().map_or("", |sink| &sink.topic),
+        computation: &computation,
+        progress: progress.as_ref(),
+        topic: topic.as_ref(),
+        bounded: plan.bounded,
+        reset: plan.reset,
+        resumes: config.sink.kafka.is_some(),
+    })?;
+    if topic.as_ref().is_some_and(|topic| topic.compacted == Some(true)) {
+        tracing::warn!("the source's topic is compacted: its broker deletes all but the last record of each key");
     }
     if let Some(mongodb) = &config.sink.mongodb {
         MongoSink::check(mongodb, stop)?;
     }
-    let source = source(config, plan, progress.as_ref(), stop)?;
-    Ok(Prepared { initial, source, progress })
+    let source = source(config, plan, &run_plan, topic.as_ref(), stop)?;
+    Ok(Prepared { initial, source, computation, plan: run_plan, progress })
 }
 
-fn source(config: &Config, plan: &Plan, progress: Option<&Progress>, stop: &Stop) -> anyhow::Result<Source> {
-    if let Some(source) = config.source.kafka.clone() {
-        let starts = match progress.filter(|p| !p.start.is_empty()) {
-            Some(progress) => kafka::resume_start(&source, &progress.start)?,
-            None => kafka::resolve_start(&source, &source.start)?,
+/// What decides the results, besides the source's ids.
+fn computation(config: &Config, initial: Option<&InitialWeights>) -> Computation {
+    let mut computation = Computation::new(crate::config::computation::computation(config));
+    computation.set(keys::INITIAL_WEIGHTS, initial.map(|initial| initial.digest().to_owned()));
+    if config.model.preset != Preset::None {
+        computation.set(keys::NUMERICS, Some(numerics()));
+    }
+    computation
+}
+
+fn source(
+    config: &Config,
+    plan: &Plan,
+    run_plan: &RunPlan,
+    topic: Option<&TopicState>,
+    stop: &Stop,
+) -> anyhow::Result<Source> {
+    if let (Some(source), Some(topic)) = (config.source.kafka.clone(), topic) {
+        let starts = match run_plan {
+            RunPlan::Resume { starts, .. } => starts.clone(),
+            RunPlan::Fresh | RunPlan::Anew { .. } => kafka::resolve_start(&source, &source.start)?,
         };
-        let ends = if plan.bounded { Some(kafka::end_offsets(&source)?) } else { None };
-        let decoder = topic_decoder(&config.source)?;
-        return Ok(Source::Kafka { config: source, decoder, starts, ends });
+        let ends = plan.bounded.then(|| topic.ends());
+        let (decoder, topic_id) = (topic_decoder(&config.source)?, topic.topic_id.clone());
+        return Ok(Source::Kafka { config: source, decoder, starts, ends, topic_id });
     }
     if let Some(mongodb) = &config.source.mongodb {
         return Ok(Source::MongoDb(MongoSource::open(mongodb, plan.range, stop)?));

@@ -6,12 +6,12 @@ use crate::config::{Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::FilesSink;
-use crate::connectors::kafka::{DeadLetterSink, KafkaSink, Progress};
+use crate::connectors::kafka::{Begin, DeadLetterSink, KafkaSink};
 use crate::connectors::mongodb::MongoSink;
 use crate::dataflows::job::Job;
 use crate::delivery::{Resumed, Sink, Stop};
-use crate::market::Release;
 use crate::operators::support::stats::Stats;
+use crate::recovery::{Offsets, Progress, RunPlan};
 use anyhow::Context as _;
 use std::sync::Arc;
 
@@ -23,22 +23,14 @@ pub(super) fn take_over(
     stop: &Stop,
     stats: &Arc<Stats>,
 ) -> anyhow::Result<Job> {
-    let Prepared { initial, source, progress: seen } = prepared;
+    let Prepared { initial, source, computation, plan: run_plan, progress: seen } = prepared;
     let partitions = source.partitions();
-    let Opened { sinks, mut kafka_sink, progress, mongodb } = open_sinks(config, plan, partitions, stop)?;
-    if let (true, Some(sink)) = (plan.reset, &mut kafka_sink) {
-        sink.reset();
-    }
-    let progress = progress.filter(|_| !plan.reset);
-    unchanged(seen.as_ref(), progress.as_ref(), &config.job.id)?;
-    if let Some(sink) = &mut kafka_sink {
-        sink.set_initial_weights(initial.as_ref().map(|initial| initial.digest()));
-        if let Source::Kafka { starts, .. } = &source {
-            sink.set_start(starts);
-        }
-    }
-    tell(config, plan, partitions, progress.as_ref());
-    let releases = progress.as_ref().map_or_else(Vec::new, releases);
+    tell(config, plan, &run_plan, partitions);
+    let starts = if let Source::Kafka { starts, .. } = &source { starts.clone() } else { Offsets::new() };
+    let job = &config.job.id;
+    let begin = |found: Option<&Progress>| run_plan.begin(job, &computation, &starts, seen.as_ref(), found);
+    let Opened { sinks, kafka_sink, mongodb } = open_sinks(config, plan, partitions, &begin, stop)?;
+    let progress = kafka_sink.as_ref().map(|sink| sink.progress().clone());
     Ok(Job {
         config: config.clone(),
         workers: plan.workers,
@@ -47,41 +39,51 @@ pub(super) fn take_over(
         sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
         bounded: plan.bounded,
         range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),
-        releases,
+        releases: progress.as_ref().map_or_else(Vec::new, Progress::all_releases),
+        symbol_shares: progress.as_ref().filter(|p| p.partitions > 0).map(|p| p.partitions as usize),
         initial,
         stop: stop.clone(),
         stats: Arc::clone(stats),
     })
 }
 
-/// What the job starts from may have been written between the look and the takeover: by another instance that began.
-fn unchanged(seen: Option<&Progress>, now: Option<&Progress>, job: &str) -> anyhow::Result<()> {
-    let begun = |progress: Option<&Progress>| {
-        progress.filter(|p| !p.start.is_empty()).map(|p| (p.start.clone(), p.initial_weights.clone()))
-    };
-    anyhow::ensure!(
-        begun(seen) == begun(now),
-        "another instance of job `{job}` began while this one started: see that one of them runs, and start again"
-    );
-    Ok(())
-}
-
 /// What begins, in one line of the log.
-fn tell(config: &Config, plan: &Plan, partitions: u32, progress: Option<&Progress>) {
+fn tell(config: &Config, plan: &Plan, run_plan: &RunPlan, partitions: u32) {
     let SourceConfig { kafka, files, mongodb, .. } = &config.source;
     let from = match (kafka, mongodb) {
         (Some(kafka), _) => format!("topic {} of {partitions} partitions", kafka.topic),
         (None, Some(mongodb)) => format!("collection {}.{}", mongodb.database, mongodb.collection),
         (None, None) => format!("{} files", files.as_ref().map_or(0, |files| files.paths.len())),
     };
-    let resumed = progress.filter(|p| !p.start.is_empty()).map_or_else(String::new, |progress| {
-        format!("; published through {} before, recomputing from the start", progress.through)
-    });
-    tracing::info!("job `{}` on {} workers reads {from}{resumed}", config.job.id, plan.workers);
+    let job = &config.job.id;
+    match run_plan {
+        RunPlan::Fresh => tracing::info!("job `{job}` on {} workers reads {from}", plan.workers),
+        RunPlan::Resume { starts, added } => {
+            tracing::info!(
+                "job `{job}` on {} workers reads {from}; resumes: computes again from {}, and publishes what is not published yet",
+                plan.workers,
+                shown(starts)
+            );
+            if !added.is_empty() {
+                tracing::warn!(
+                    "job `{job}` takes in partitions that are new: {}; what they hold of before is late",
+                    shown(added)
+                );
+            }
+        }
+        RunPlan::Anew { given_up } => tracing::warn!(
+            "job `{job}` on {} workers reads {from}; --reset gives up its progress through {given_up}: what is computed from here \
+             on is published again, under the same ids; records in the topics stay as they are",
+            plan.workers
+        ),
+    }
 }
 
-fn releases(progress: &Progress) -> Vec<Release> {
-    progress.releases.iter().chain(progress.idle.values()).copied().collect()
+/// `0:17, 1:4`
+fn shown(offsets: &Offsets) -> String {
+    let each = offsets.iter().map(|(partition, offset)| format!("{}:{offset}", partition.0));
+    let listed = each.collect::<Vec<_>>().join(", ");
+    if listed.is_empty() { "the beginning".to_owned() } else { format!("offsets {listed}") }
 }
 
 /// The sinks of a configuration, opened.
@@ -89,20 +91,16 @@ struct Opened {
     /// Files and dead letters.
     sinks: Vec<Box<dyn Sink>>,
     kafka_sink: Option<KafkaSink>,
-    progress: Option<Progress>,
     mongodb: Option<MongoSink>,
 }
 
-fn open_sinks(config: &Config, plan: &Plan, partitions: u32, stop: &Stop) -> anyhow::Result<Opened> {
+fn open_sinks(config: &Config, plan: &Plan, partitions: u32, begin: Begin<'_>, stop: &Stop) -> anyhow::Result<Opened> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let topic = config.dead_letter.as_ref().and_then(|d| d.topic.as_deref());
     // Kafka first: it fences an instance that still runs, before the database's generation moves on.
-    let (kafka_sink, progress) = match &config.sink.kafka {
-        Some(kafka) => {
-            let (sink, progress) = KafkaSink::open(kafka, &config.job.id, topic, partitions, stop)?;
-            (Some(sink), progress)
-        }
-        None => (None, None),
+    let kafka_sink = match &config.sink.kafka {
+        Some(kafka) => Some(KafkaSink::take_over(kafka, &config.job.id, topic, partitions, begin, stop)?.0),
+        None => None,
     };
     let mongodb = match &config.sink.mongodb {
         Some(mongodb) => Some(MongoSink::open(mongodb, &config.job.id, &config.time.windows, stop)?),
@@ -123,7 +121,7 @@ fn open_sinks(config: &Config, plan: &Plan, partitions: u32, stop: &Stop) -> any
     if let Some(file) = config.dead_letter.as_ref().and_then(|d| d.file.as_deref()) {
         sinks.push(Box::new(DeadLetterFile::open(file, writing)?));
     }
-    Ok(Opened { sinks, kafka_sink, progress, mongodb })
+    Ok(Opened { sinks, kafka_sink, mongodb })
 }
 
 /// Database, Kafka, files: what Kafka's progress says is published is in the database by then.

@@ -52,7 +52,7 @@ impl CsvRows {
         naming: &Naming,
         symbol: Option<&Symbol>,
     ) -> Result<Self, InputError> {
-        let wrong = |error: &HeaderError| InputError(format!("{}: {error}", path.display()));
+        let wrong = |error: &HeaderError| InputError::Failed(format!("{}: {error}", path.display()));
         let decoder_of = |line: &[u8]| Decoder::named_csv(line, naming, symbol.cloned(), None);
         let (mut above, mut first_error, mut shown) = (0, None, String::new());
         let mut two_lines = TwoLines::default();
@@ -164,7 +164,7 @@ impl CsvRows {
             return Ok(None);
         }
         let Some(later) = self.decoder.after_header(line, &self.naming) else { return Ok(Some(Step::Row)) };
-        let later = later.map_err(|error| InputError(format!("{shown}: {error}")))?;
+        let later = later.map_err(|error| InputError::Failed(format!("{shown}: {error}")))?;
         if later.has_columns_of(&self.decoder) {
             if !std::mem::replace(&mut self.said.again, true) {
                 tracing::info!("{shown}: its header comes again, as in files that were joined; passed over");

@@ -111,7 +111,8 @@ fn put_bytes(object: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     };
 }
 
-fn write_dead_letter(letter: &DeadLetter, out: &mut Vec<u8>) {
+/// Appends a dead letter as the file has it, without its line break.
+pub(in crate::connectors) fn write_dead_letter(letter: &DeadLetter, out: &mut Vec<u8>) {
     let DeadLetter { topic, partition, offset, key, value, sha256, error } = letter;
     let mut object = Map::new();
     object.insert("topic".to_owned(), (&**topic).into());

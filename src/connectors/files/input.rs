@@ -84,33 +84,37 @@ fn open_files(
 ) -> Result<Vec<RecordFile>, InputError> {
     let FilesSourceConfig { paths, symbol, interval, columns, timezone } = config;
     if paths.is_empty() {
-        return Err(InputError("source.files.paths is empty: name at least one file".to_owned()));
+        return Err(InputError::Failed("source.files.paths is empty: name at least one file".to_owned()));
     }
     if paths.iter().filter(|path| *path == Path::new("-")).count() > 1 {
-        return Err(InputError("source.files.paths has `-`, the standard input, more than once".to_owned()));
+        return Err(InputError::Failed("source.files.paths has `-`, the standard input, more than once".to_owned()));
     }
     let symbol = symbol.as_deref().map(Symbol::new).transpose();
-    let symbol = symbol.map_err(|why| InputError(format!("source.files.symbol {why}")))?;
+    let symbol = symbol.map_err(|why| InputError::Failed(format!("source.files.symbol {why}")))?;
     if interval.is_some_and(|interval| interval.millis() == 0) {
-        return Err(InputError("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
+        return Err(InputError::Failed("source.files.interval must be longer than 0: write it as in 1m".to_owned()));
     }
     let naming = match columns {
         None => Ok(Naming::default()),
         Some(ColumnsConfig::Words(words)) => Naming::of_words(words.iter().map(|(field, word)| (&**field, &**word))),
         Some(ColumnsConfig::Names(names)) => Naming::of_list(names.iter().map(String::as_str)),
     };
-    let naming = naming.map_err(|why| InputError(format!("source.files.columns: {why}")))?;
+    let naming = naming.map_err(|why| InputError::Failed(format!("source.files.columns: {why}")))?;
     let reading = Reading { format, symbol, interval: *interval, naming, zone: timezone.clone() };
     let mut files = Vec::new();
     for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
-        let id = u32::try_from(number).map_err(|_| InputError("source.files.paths: too many files".to_owned()))?;
+        let id =
+            u32::try_from(number).map_err(|_| InputError::Failed("source.files.paths: too many files".to_owned()))?;
         files.push(RecordFile::open(PartitionId(id), path, &reading)?);
     }
     Ok(files)
 }
 
 fn not_ours(partition: PartitionId) -> InputError {
-    InputError(format!("file number {} does not belong to this worker: this is an error in the program", partition.0))
+    InputError::Failed(format!(
+        "file number {} does not belong to this worker: this is an error in the program",
+        partition.0
+    ))
 }
 
 impl Input for FilesInput {

@@ -79,7 +79,7 @@ impl JsonRows {
         loop {
             match self.next_byte()? {
                 None if in_list(self) => {
-                    return Err(InputError(format!(
+                    return Err(InputError::Failed(format!(
                         "{} ends before its list does: it may be cut; get it again, or end the list with ]",
                         self.path.display()
                     )));

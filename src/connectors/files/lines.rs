@@ -45,7 +45,9 @@ impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self, InputError> {
         match open(path)? {
             Opened::Text(text) => Ok(Self::new(path, text.reader)),
-            Opened::Parquet(_) => Err(InputError(format!("{} is Parquet; JSON lines are needed", path.display()))),
+            Opened::Parquet(_) => {
+                Err(InputError::Failed(format!("{} is Parquet; JSON lines are needed", path.display())))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod lines_file;
 mod look;
 mod open;
+pub(in crate::connectors) mod outputs;
 mod parquet;
 pub mod published;
 mod record_file;

@@ -49,7 +49,7 @@ pub(super) struct Text {
 /// # Errors
 /// When there is no such file, it is a directory, it cannot be read, or there is no room for a temporary file.
 pub(super) fn open(path: &Path) -> Result<Opened, InputError> {
-    let wrong = |error: &dyn std::fmt::Display| InputError(format!("cannot open {}: {error}", path.display()));
+    let wrong = |error: &dyn std::fmt::Display| InputError::Failed(format!("cannot open {}: {error}", path.display()));
     if path == Path::new("-") {
         return decompress(path, Box::new(std::io::stdin()), None);
     }
@@ -106,13 +106,13 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
         return spool(path, reader, "Parquet").map(Opened::Parquet);
     }
     if begins.starts_with(PARQUET_ENCRYPTED_MAGIC) {
-        return Err(InputError(format!("{} is an encrypted Parquet file: decrypt it first", path.display())));
+        return Err(InputError::Failed(format!("{} is an encrypted Parquet file: decrypt it first", path.display())));
     }
     if let Some(what) = unreadable_kind(path, &begins) {
-        return Err(InputError(what));
+        return Err(InputError::Failed(what));
     }
     if name.ends_with(".parquet") {
-        return Err(InputError(format!(
+        return Err(InputError::Failed(format!(
             "{} is named as a Parquet file, but does not begin as one: check what wrote it, or give it its right name",
             path.display()
         )));
@@ -144,7 +144,7 @@ fn spool(path: &Path, mut reader: impl Read, what: &str) -> Result<File, InputEr
     let no_room = |error: &std::io::Error| {
         let name = path.display();
         let folder = folder.display();
-        InputError(format!(
+        InputError::Failed(format!(
             "{name}: {what} has to be sought in, and {folder} does not take a copy: {error}; name a folder with room in \
              the variable TMPDIR, or give the unpacked file itself"
         ))
@@ -159,7 +159,7 @@ fn spool(path: &Path, mut reader: impl Read, what: &str) -> Result<File, InputEr
                 file.write_all(&buffer[..read]).map_err(|error| no_room(&error))?;
                 bytes += read as u64;
                 if bytes > SPOOLED_BYTES_MAX {
-                    return Err(InputError(format!(
+                    return Err(InputError::Failed(format!(
                         "{}: more than {} GiB would be written to {}: give the unpacked file itself",
                         path.display(),
                         SPOOLED_BYTES_MAX >> 30,
@@ -180,11 +180,11 @@ pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> InputErr
     let (error, path) = (error.to_string(), path.display());
     // zstd's own words for a window beyond the limit.
     if error.contains("too much memory") {
-        return InputError(format!(
+        return InputError::Failed(format!(
             "{path} was compressed with a window above {} MiB (zstd --long={} or more): unpack it first: zstd -dk --long=31 {path}",
             1 << (ZSTD_WINDOW_LOG_MAX - 20),
             ZSTD_WINDOW_LOG_MAX + 1
         ));
     }
-    InputError(format!("cannot read {path} to its end: {error}; if it is compressed, it may be cut or damaged"))
+    InputError::Failed(format!("cannot read {path} to its end: {error}; if it is compressed, it may be cut or damaged"))
 }

@@ -91,7 +91,7 @@ fn archives_have_flags_and_times() {
         column::<DoubleType>(group, &[Some(1.0)]);
         column::<Int64Type>(group, &[Some(1)]);
     });
-    assert!(rows_of(&numbers).unwrap_err().0.contains("is_buyer_maker holds numbers"));
+    assert!(rows_of(&numbers).unwrap_err().to_string().contains("is_buyer_maker holds numbers"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl<T> Iterator for Records<T> {
                 Err(error) => Some(Err(error)),
                 Ok(line) if line.trim_ascii().is_empty() => continue,
                 Ok(line) => Some((self.read)(line).map_err(|why| {
-                    InputError(format!("{}:{number}: this is not what tickcast writes: {why}", path.display()))
+                    InputError::Failed(format!("{}:{number}: this is not what tickcast writes: {why}", path.display()))
                 })),
             };
         }

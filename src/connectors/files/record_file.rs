@@ -107,7 +107,7 @@ impl RecordFile {
                 }
             }
         }
-        let wrong = |why: &dyn std::fmt::Display| InputError(format!("{}: {why}", path.display()));
+        let wrong = |why: &dyn std::fmt::Display| InputError::Failed(format!("{}: {why}", path.display()));
         if let Some((before, after)) = look.backwards(whole) {
             let how = self.how_to_turn(path);
             return Err(wrong(&format_args!(
@@ -271,7 +271,7 @@ impl Reading {
 }
 
 fn wrong(path: &Path, why: &dyn std::fmt::Display) -> InputError {
-    InputError(format!("{}: {why}", path.display()))
+    InputError::Failed(format!("{}: {why}", path.display()))
 }
 
 /// Whether a text is JSON. Goes past a byte order mark and blank lines; an empty text is read as JSON, which needs no header.

@@ -52,20 +52,22 @@ impl Members {
         let shown = path.display();
         let table = guard::guarded(|| table(file)).unwrap_or_else(|| Err(Error::other("its table contradicts itself")));
         let (archive, entries) = table.map_err(|error| {
-            InputError(format!("cannot read {shown}: {error}; it should be a zip archive, and may be cut or damaged"))
+            InputError::Failed(format!(
+                "cannot read {shown}: {error}; it should be a zip archive, and may be cut or damaged"
+            ))
         })?;
         if entries.len() > MEMBERS_MAX {
-            return Err(InputError(format!(
+            return Err(InputError::Failed(format!(
                 "{shown} is a zip archive of more than {MEMBERS_MAX} members: unpack it, and give the files in parts"
             )));
         }
         if let Some(what) = office(&entries) {
-            return Err(InputError(format!("{shown} is {what}")));
+            return Err(InputError::Failed(format!("{shown} is {what}")));
         }
         let mut left = VecDeque::new();
         for entry in entries.into_iter().filter(Entry::is_data) {
             let refuse = |why: String| {
-                Err(InputError(format!(
+                Err(InputError::Failed(format!(
                     "{shown}: its member {} {why}: unpack it first, as with 7z x {shown}",
                     entry.name
                 )))
@@ -99,17 +101,17 @@ impl Members {
             let read = self.unpack(member).take(BEGIN_BYTES as u64).read_to_end(&mut begins);
             let name = path.join(&member.name);
             read.map_err(|error| {
-                InputError(format!("cannot read {}: {error}; the archive may be damaged", name.display()))
+                InputError::Failed(format!("cannot read {}: {error}; the archive may be damaged", name.display()))
             })?;
             if begins.starts_with(b"PAR1") {
-                return Err(InputError(format!(
+                return Err(InputError::Failed(format!(
                     "{} is Parquet within a zip archive, which has to be unpacked to be read: unzip {}",
                     name.display(),
                     path.display()
                 )));
             }
             if let Some(what) = unreadable_kind(&name, &begins) {
-                return Err(InputError(what));
+                return Err(InputError::Failed(what));
             }
         }
         Ok(())

@@ -2,8 +2,10 @@
 //! message that says what is wrong.
 
 use super::context::Context;
+use super::describe::Question;
 use super::options::Server;
 use crate::delivery::Stop;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(super) const START_WAIT: Duration = Duration::from_secs(10);
 /// How long one call into librdkafka may block.
 pub(super) const CALL_WAIT: Duration = Duration::from_secs(1);
+/// How long the settings of a topic may take: who does not tell them does not answer.
+const SETTING_WAIT: Duration = Duration::from_secs(3);
 /// How long a topic may take to become known after it was created.
 const TOPIC_WAIT: Duration = Duration::from_secs(3);
 
@@ -93,6 +97,34 @@ impl Inquirer {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// The id of the cluster; none where the broker does not say.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.consumer.client().fetch_cluster_id(CALL_WAIT).filter(|id| !id.is_empty())
+    }
+
+    /// The id that a topic was created with; none where the broker does not say.
+    pub fn topic_id(&self, topic: &str) -> Option<String> {
+        let question = Question::ask(&self.consumer, topic)?;
+        question.answer(START_WAIT)?.ok()?.id
+    }
+
+    /// A setting of a topic; none where the broker does not say, or not to us.
+    pub fn topic_setting(&self, topic: &str, name: &str) -> Option<String> {
+        let admin: AdminClient<Context> = self.server.inquirer().create_with_context(Context::default()).ok()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
+        let options = AdminOptions::new().request_timeout(Some(SETTING_WAIT));
+        let resource = ResourceSpecifier::Topic(topic);
+        let asked = admin.describe_configs([&resource], &options);
+        let answers = runtime.block_on(asked).map_err(|error| error.to_string());
+        let answer = answers.and_then(|mut answers| match answers.pop() {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(code)) => Err(code.to_string()),
+            None => Err("no answer".to_owned()),
+        });
+        let found = answer.map(|answer| answer.get(name).and_then(|entry| entry.value.clone()));
+        found.inspect_err(|why| tracing::debug!(target: "tickcast::kafka", "settings of {topic}: {why}")).ok()?
     }
 
     /// First and next offset of a partition.

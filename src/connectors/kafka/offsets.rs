@@ -6,13 +6,13 @@ use crate::config::KafkaSourceConfig;
 use crate::connectors::input::InputError;
 use crate::delivery::Stop;
 use crate::market::PartitionId;
+use crate::recovery::{Refusal, TopicState};
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// The next offset to read, per partition.
-pub type Offsets = BTreeMap<PartitionId, i64>;
+pub use crate::recovery::Offsets;
 
 struct Topic<'a> {
     inquirer: Inquirer,
@@ -22,14 +22,16 @@ struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     fn open(config: &'a KafkaSourceConfig) -> Result<Self, InputError> {
-        let server = Server::of_source(config).map_err(|error| InputError(error.0))?;
-        let inquirer = Inquirer::new(&server, &server.inquirer(), START_WAIT, &Stop::default()).map_err(InputError)?;
-        let partitions = inquirer.existing(&config.topic).map_err(InputError)?;
+        let server = Server::of_source(config).map_err(|error| InputError::Failed(error.0))?;
+        let inquirer =
+            Inquirer::new(&server, &server.inquirer(), START_WAIT, &Stop::default()).map_err(InputError::Failed)?;
+        let partitions = inquirer.existing(&config.topic).map_err(InputError::Failed)?;
         Ok(Self { inquirer, name: &config.topic, partitions })
     }
 
     fn watermarks(&self) -> Result<BTreeMap<PartitionId, (i64, i64)>, InputError> {
-        let ask = |p| self.inquirer.watermarks(self.name, p).map(|marks| (PartitionId(p), marks)).map_err(InputError);
+        let ask =
+            |p| self.inquirer.watermarks(self.name, p).map(|marks| (PartitionId(p), marks)).map_err(InputError::Failed);
         (0..self.partitions).map(ask).collect()
     }
 
@@ -38,13 +40,13 @@ impl<'a> Topic<'a> {
         for (partition, _) in (0_i32..).zip(0..self.partitions) {
             times
                 .add_partition_offset(self.name, partition, Offset::Offset(at.as_millisecond()))
-                .map_err(|error| InputError(error.to_string()))?;
+                .map_err(|error| InputError::Failed(error.to_string()))?;
         }
         let ask = |times: &TopicPartitionList| {
             let times = times.clone();
             self.inquirer.ask(move |consumer| consumer.offsets_for_times(times.clone(), CALL_WAIT * 2))
         };
-        let found = ask(&times).map_err(InputError)?;
+        let found = ask(&times).map_err(InputError::Failed)?;
         let watermarks = self.watermarks()?;
         let mut offsets = Offsets::new();
         for (partition, (_, end)) in watermarks {
@@ -73,7 +75,7 @@ pub fn resolve_start(config: &KafkaSourceConfig, start: &str) -> Result<Offsets,
     let time = match start {
         "earliest" | "latest" => None,
         text => Some(jiff::Timestamp::from_str(text).map_err(|_| {
-            InputError(format!(
+            InputError::Failed(format!(
                 "`source.kafka.start` = {text:?} is neither `earliest`, `latest` nor an RFC 3339 time such as 2021-01-21T14:34:00Z"
             ))
         })?),
@@ -88,30 +90,20 @@ pub fn resolve_start(config: &KafkaSourceConfig, start: &str) -> Result<Offsets,
     }
 }
 
-/// Checks the offsets that an earlier run began at; a partition that is new since then begins at its beginning.
+/// What the broker says of the topic.
 ///
 /// # Errors
-/// As [`partition_count`]; when records from there on are gone; when the topic is not the one that was read.
-pub fn resume_start(config: &KafkaSourceConfig, recorded: &Offsets) -> Result<Offsets, InputError> {
+/// As [`partition_count`].
+pub fn topic_state(config: &KafkaSourceConfig) -> Result<TopicState, InputError> {
     let topic = Topic::open(config)?;
-    let watermarks = topic.watermarks()?;
-    let name = &config.topic;
-    if let Some(missing) = recorded.keys().find(|partition| !watermarks.contains_key(partition)) {
-        let message = format!(
-            "partition {} of `{name}` was read before and does not exist any more: was the topic created anew? Then give the job a new `job.id`",
-            missing.0
-        );
-        return Err(InputError(message));
-    }
-    let mut offsets = Offsets::new();
-    for (partition, (low, high)) in watermarks {
-        let offset = recorded.get(&partition).copied().unwrap_or(low);
-        if !(low..=high).contains(&offset) {
-            return Err(gone(name, partition, offset, Some((low, high))));
-        }
-        offsets.insert(partition, offset);
-    }
-    Ok(offsets)
+    let policy = topic.inquirer.topic_setting(topic.name, "cleanup.policy");
+    Ok(TopicState {
+        name: topic.name.to_owned(),
+        cluster_id: topic.inquirer.cluster_id(),
+        topic_id: topic.inquirer.topic_id(topic.name),
+        partitions: topic.watermarks()?,
+        compacted: policy.map(|policy| policy.split(',').any(|part| part.trim() == "compact")),
+    })
 }
 
 /// The offsets that the topic ends at now: what a bounded run reads up to.
@@ -123,18 +115,11 @@ pub fn end_offsets(config: &KafkaSourceConfig) -> Result<Offsets, InputError> {
     Ok(watermarks.into_iter().map(|(partition, (_, high))| (partition, high)).collect())
 }
 
-/// The message for an offset that cannot be read.
-pub(super) fn gone(topic: &str, partition: PartitionId, offset: i64, marks: Option<(i64, i64)>) -> InputError {
-    let partition = partition.0;
-    InputError(match marks {
-        Some((_, high)) if offset > high => format!(
-            "offset {offset} of {topic}/{partition} is not there yet: the partition ends at {high}. Was the topic created anew? Then give the job a new `job.id`"
-        ),
-        Some((low, _)) => format!(
-            "offset {offset} of {topic}/{partition} is no longer there: the broker has deleted it (retention), and now begins at {low}; give the topic a longer retention, and the job a new `job.id` to begin anew"
-        ),
-        None => format!(
-            "offset {offset} of {topic}/{partition} is no longer there: the broker has deleted it (retention); give the topic a longer retention, and the job a new `job.id` to begin anew"
-        ),
-    })
+/// What an offset that cannot be read means; `marks`: the first and the next one of the partition, where they are known.
+pub(super) fn gone(topic: &str, partition: PartitionId, needed: i64, marks: Option<(i64, i64)>) -> Refusal {
+    let topic = topic.to_owned();
+    match marks {
+        Some((_, end)) if needed > end => Refusal::OffsetsAhead { topic, partition, needed, end: Some(end) },
+        marks => Refusal::OffsetsExpired { topic, partition, needed, first: marks.map(|(first, _)| first) },
+    }
 }

@@ -1,6 +1,7 @@
 //! What mends an error, and how long to wait for it.
 
 use crate::delivery::{SinkError, Stop};
+use crate::recovery::Fault;
 use std::time::Duration;
 
 /// What mends an error.
@@ -12,6 +13,8 @@ pub(super) enum Trouble {
     Stopped,
     /// Somebody.
     Fatal(String),
+    /// Nothing here: another instance has taken over, or a person has to decide.
+    Refused(Fault),
 }
 
 impl From<Trouble> for SinkError {
@@ -19,6 +22,7 @@ impl From<Trouble> for SinkError {
         match trouble {
             Trouble::Stopped => Self::Stopped,
             Trouble::Renew(text) | Trouble::Fatal(text) => Self::Fatal(text),
+            Trouble::Refused(fault) => Self::Refused(fault),
         }
     }
 }

@@ -43,16 +43,17 @@ struct Part {
 /// # Errors
 /// When no broker answers within 10 seconds, or a topic does not exist.
 pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
-    let server = Server::of_sink(config).map_err(|error| InputError(error.0))?;
+    let server = Server::of_sink(config).map_err(|error| InputError::Failed(error.0))?;
     let topics = Topics::new(&config.topic, None);
-    let inquirer = Inquirer::new(&server, &server.inquirer(), START_WAIT, &Stop::default()).map_err(InputError)?;
+    let inquirer =
+        Inquirer::new(&server, &server.inquirer(), START_WAIT, &Stop::default()).map_err(InputError::Failed)?;
     let mut parts = Vec::new();
     let mut list = TopicPartitionList::new();
     for topic in [&topics.forecasts, &topics.scores] {
-        for partition in 0..inquirer.existing(topic).map_err(InputError)? {
-            let (low, end) = inquirer.watermarks(topic, partition).map_err(InputError)?;
+        for partition in 0..inquirer.existing(topic).map_err(InputError::Failed)? {
+            let (low, end) = inquirer.watermarks(topic, partition).map_err(InputError::Failed)?;
             if low < end {
-                let number = i32::try_from(partition).map_err(|error| InputError(error.to_string()))?;
+                let number = i32::try_from(partition).map_err(|error| InputError::Failed(error.to_string()))?;
                 list.add_partition_offset(topic, number, Offset::Offset(low))
                     .map_err(|error| wrong(&server, &error))?;
                 parts.push(Part { topic: topic.clone(), partition, end });
@@ -61,7 +62,7 @@ pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
     }
     let config = server.consumer("tickcast-report", parts.len());
     let consumer: BaseConsumer<Context> =
-        config.create_with_context(Context::default()).map_err(|error| InputError(server.explain(&error).0))?;
+        config.create_with_context(Context::default()).map_err(|error| InputError::Failed(server.explain(&error).0))?;
     let consumer = Arc::new(consumer);
     // Before, so that no record can take the common queue; and again, since assigning may undo it.
     let early = parts.iter().map(|part| split(&consumer, part)).collect::<Result<Vec<_>, _>>()?;
@@ -80,13 +81,13 @@ pub fn open(config: &KafkaSinkConfig) -> Result<StoredTopics, InputError> {
 
 fn split(consumer: &Arc<BaseConsumer<Context>>, part: &Part) -> Result<PartitionQueue<Context>, InputError> {
     let Part { topic, partition, .. } = part;
-    let number = i32::try_from(*partition).map_err(|error| InputError(error.to_string()))?;
+    let number = i32::try_from(*partition).map_err(|error| InputError::Failed(error.to_string()))?;
     let queue = consumer.split_partition_queue(topic, number);
-    queue.ok_or_else(|| InputError(format!("cannot read {topic}/{partition}")))
+    queue.ok_or_else(|| InputError::Failed(format!("cannot read {topic}/{partition}")))
 }
 
 fn wrong(server: &Server, error: &KafkaError) -> InputError {
-    InputError(server.explain(error).0)
+    InputError::Failed(server.explain(error).0)
 }
 
 struct Records<T> {
@@ -114,7 +115,7 @@ impl<T> Records<T> {
             // Serves the client's own events.
             if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
                 let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-                return Err(InputError(format!("record {offset} of {topic}/{partition} left its queue")));
+                return Err(InputError::Failed(format!("record {offset} of {topic}/{partition} left its queue")));
             }
             match self.queue.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
@@ -126,16 +127,18 @@ impl<T> Records<T> {
                     let Some(value) = message.payload() else { continue };
                     let at = || format!("offset {} of {topic}/{partition}", message.offset());
                     let read = (self.read)(value);
-                    return read
-                        .map(Some)
-                        .map_err(|why| InputError(format!("{}: this is not what tickcast writes: {why}", at())));
+                    return read.map(Some).map_err(|why| {
+                        InputError::Failed(format!("{}: this is not what tickcast writes: {why}", at()))
+                    });
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => self.at_end = true,
-                Some(Err(error)) => return Err(InputError(format!("cannot read {topic}/{partition}: {error}"))),
+                Some(Err(error)) => {
+                    return Err(InputError::Failed(format!("cannot read {topic}/{partition}: {error}")));
+                }
                 None if heard.elapsed() > SILENCE_MAX => {
                     let reason = self.consumer.client().context().last_trouble();
                     let reason = reason.unwrap_or_else(|| format!("no answer within {} s", SILENCE_MAX.as_secs()));
-                    return Err(InputError(format!("cannot read {topic}/{partition} to its end: {reason}")));
+                    return Err(InputError::Failed(format!("cannot read {topic}/{partition} to its end: {reason}")));
                 }
                 None => {}
             }

@@ -28,6 +28,7 @@ impl From<Trouble> for PublishError {
         match trouble {
             Trouble::Stopped => Self::Stopped,
             Trouble::Renew(text) | Trouble::Fatal(text) => Self::Fatal(text),
+            Trouble::Refused(fault) => Self::Fatal(fault.text),
         }
     }
 }

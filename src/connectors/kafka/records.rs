@@ -1,9 +1,9 @@
 //! What is published, as Kafka records: keys, values, headers.
 
-use super::progress::Progress;
 use super::work::Work;
 use crate::market::json::{write_forecast, write_score};
 use crate::market::{DeadLetter, Forecast, Score, Symbol, Timestamp};
+use crate::recovery::Progress;
 use rdkafka::message::{Header, OwnedHeaders};
 
 /// `ce_type` of a forecast.

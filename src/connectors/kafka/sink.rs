@@ -9,19 +9,23 @@ use super::budget::Budget;
 use super::channel::Channel;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Limiter;
-use super::offsets::Offsets;
 use super::options::Server;
 use super::patience::{Backoff, Patience, Trouble};
-use super::progress::{self, Progress, ReadError};
+use super::progress::{self, ReadError};
 use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
 use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
+use crate::market::{Generation, Sequence};
+use crate::recovery::{Fault, Offsets, Progress, Refusal};
 use std::time::{Duration, Instant};
 
 /// How often a start may be fenced by another instance that starts at the same time.
 const START_ATTEMPTS: u32 = 5;
+
+/// Gives the first record of a job's next instance, from the last one of the instance before.
+pub type Begin<'a> = &'a dyn Fn(Option<&Progress>) -> Result<Progress, Refusal>;
 
 /// Writes to Kafka, exactly once unless `delivery` says otherwise.
 pub struct KafkaSink {
@@ -30,7 +34,7 @@ pub struct KafkaSink {
     delivery: Delivery,
     /// `None` after trouble.
     channel: Option<Channel>,
-    /// As committed last; `start`, `covers` and `initial_weights` as the next transaction will write them.
+    /// As committed last; `start` and `covers` as the next transaction will write them.
     progress: Progress,
     /// What a transaction may hold.
     budget: Budget,
@@ -39,16 +43,39 @@ pub struct KafkaSink {
 }
 
 impl KafkaSink {
-    /// Creates missing topics (`partitions` each), fences earlier instances of the job, reads what they published, and
-    /// notes that this one has begun. Returns that progress as it was, `None` for a job that has never run.
+    /// [`KafkaSink::take_over`], going on from what was published.
     ///
     /// # Errors
-    /// When no broker answers within 10 seconds, when topics are missing, when the options cannot be used.
+    /// As there.
     pub fn open(
         config: &KafkaSinkConfig,
         job: &str,
         dead_letters: Option<&str>,
         partitions: u32,
+        stop: &Stop,
+    ) -> Result<(Self, Option<Progress>), SinkError> {
+        let begin = |found: Option<&Progress>| {
+            let mut mine = found.cloned().unwrap_or_else(|| Progress::of(job));
+            mine.generation = mine.generation.following();
+            mine.sequence = mine.sequence.following();
+            Ok(mine)
+        };
+        Self::take_over(config, job, dead_letters, partitions, &begin, stop)
+    }
+
+    /// Creates missing topics (`partitions` each), fences earlier instances of the job, reads what they published, and
+    /// notes that this one has begun, with the record that `begin` makes of it. Returns that progress as it was, `None` for a
+    /// job that has never run.
+    ///
+    /// # Errors
+    /// When no broker answers within 10 seconds, when topics are missing, when the options cannot be used, and when `begin`
+    /// refuses: earlier instances are fenced by then, as one that began meanwhile has fenced them already.
+    pub fn take_over(
+        config: &KafkaSinkConfig,
+        job: &str,
+        dead_letters: Option<&str>,
+        partitions: u32,
+        begin: Begin<'_>,
         stop: &Stop,
     ) -> Result<(Self, Option<Progress>), SinkError> {
         let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
@@ -62,12 +89,12 @@ impl KafkaSink {
         all.extend(topics.dead_letters.as_deref().map(|name| wanted(name, partitions, false)));
         ensure(&server, &all, config.create_topics, stop)
             .map_err(|text| if stop.requested() { SinkError::Stopped } else { SinkError::Fatal(text) })?;
-        let progress = Progress { job: job.to_owned(), ..Progress::default() };
+        let progress = Progress::of(job);
         let delivery = config.delivery;
         let limiter = Limiter::default();
         let (budget, scratch) = (Budget::FULL, Vec::new());
         let mut sink = Self { server, topics, delivery, channel: None, progress, budget, limiter, scratch };
-        let found = sink.begin(&mut Patience::new(stop))?;
+        let found = sink.begin(begin, &mut Patience::new(stop))?;
         Ok((sink, found))
     }
 
@@ -93,20 +120,9 @@ impl KafkaSink {
         }
     }
 
-    /// Forgets what was published before: everything is published once more.
-    pub fn reset(&mut self) {
-        let (job, generation, sequence) = (self.progress.job.clone(), self.progress.generation, self.progress.sequence);
-        self.progress = Progress { job, generation, sequence, ..Progress::default() };
-    }
-
     /// The offsets that `start` was resolved to. To be told before the first batch, which records them.
     pub fn set_start(&mut self, start: &Offsets) {
         self.progress.start.clone_from(start);
-    }
-
-    /// The digest of the weights that the job starts from. To be told before the first batch, which records it.
-    pub fn set_initial_weights(&mut self, digest: Option<&str>) {
-        self.progress.initial_weights = digest.map(str::to_owned);
     }
 
     /// The names of the sinks that `through` holds for.
@@ -121,14 +137,24 @@ impl KafkaSink {
     }
 
     /// Takes the job over: the next generation.
-    fn begin(&mut self, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
+    fn begin(&mut self, begin: Begin<'_>, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
         let mut backoff = Backoff::new();
+        // What the last attempt wrote, if it did, and from what.
+        let mut attempted: Option<(Generation, Sequence, Option<Progress>)> = None;
         for _ in 0..START_ATTEMPTS {
             let channel = self.connect(Some(START_WAIT), patience)?;
-            let found = self.read_progress(START_WAIT, patience)?;
-            let mut mine = found.clone().unwrap_or_else(|| self.progress.clone());
-            mine.generation = mine.generation.following();
-            mine.sequence = mine.sequence.following();
+            let now = self.read_progress(START_WAIT, patience)?;
+            let stands = now.as_ref().map(|now| (now.generation, now.sequence));
+            let found = match attempted {
+                Some((generation, sequence, before)) if stands == Some((generation, sequence)) => before,
+                _ => now,
+            };
+            let mut mine = begin(found.as_ref()).map_err(|refusal| Trouble::Refused(refusal.into()))?;
+            if let Some((generation, sequence)) = stands {
+                mine.generation = mine.generation.max(generation.following());
+                mine.sequence = mine.sequence.max(sequence.following());
+            }
+            attempted = Some((mine.generation, mine.sequence, found.clone()));
             let work = Work::of(mine);
             match self.publish(&channel, &work, patience) {
                 Ok(()) => {
@@ -176,10 +202,10 @@ impl KafkaSink {
         let (job, topic) = (&self.progress.job, &self.topics.progress);
         let mine = self.progress.generation;
         match self.read_progress(CALL_WAIT, patience)? {
-            Some(found) if found.generation > mine => Err(Trouble::Fatal(format!(
+            Some(found) if found.generation > mine => Err(Trouble::Refused(Fault::fenced(format!(
                 "another instance of job `{job}` has taken over (generation {} after {mine}): stop one of them, or give it another `job.id`",
                 found.generation
-            ))),
+            )))),
             Some(found) if found.generation == mine && found.sequence >= self.progress.sequence => Ok(found),
             _ => Err(Trouble::Fatal(format!(
                 "the progress of job `{job}` in topic `{topic}` is gone: was it deleted, or cut by retention? Its cleanup.policy must be `compact`"

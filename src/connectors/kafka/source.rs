@@ -2,13 +2,16 @@
 //! that a partition that runs ahead is paused by not reading its queue.
 
 use super::context::Context;
+use super::describe::Question;
 use super::offsets::{Offsets, gone};
 use super::options::Server;
+use super::watch::TopicWatch;
 use crate::config::KafkaSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
 use crate::formats::Decoder;
 use crate::market::time::TIMESTAMP_MIN;
 use crate::market::{PartitionId, SymbolTable, Timestamp};
+use crate::recovery::Refusal;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -63,6 +66,8 @@ pub struct Reading {
     pub ends: Option<Offsets>,
     /// How far it was read.
     pub positions: Arc<Positions>,
+    /// The id that the topic was created with, where it is known: a topic with another one is not read on.
+    pub topic_id: Option<String>,
 }
 
 impl Reading {
@@ -70,13 +75,15 @@ impl Reading {
     #[must_use]
     pub fn new(starts: Offsets, ends: Option<Offsets>) -> Self {
         let positions = Arc::new(Positions::new(&starts));
-        Self { starts, ends, positions }
+        Self { starts, ends, positions, topic_id: None }
     }
 }
 
 /// One worker's share of a topic.
 pub struct KafkaInput {
     topic: Arc<str>,
+    /// The id that it was created with, where it is known.
+    topic_id: Option<String>,
     decoder: Decoder,
     /// None on a worker that owns no partition.
     consumer: Option<Arc<BaseConsumer<Context>>>,
@@ -84,6 +91,8 @@ pub struct KafkaInput {
     positions: Arc<Positions>,
     /// When the client's events were last served.
     served: Option<Instant>,
+    /// Of the worker that has the first partition.
+    watch: Option<TopicWatch>,
 }
 
 struct TopicPartition {
@@ -125,32 +134,39 @@ impl KafkaInput {
             .collect();
         let mut input = Self {
             topic: config.topic.as_str().into(),
+            topic_id: reading.topic_id.clone(),
             decoder: decoder.clone(),
             consumer: None,
             partitions: BTreeMap::new(),
             positions: Arc::clone(&reading.positions),
             served: None,
+            watch: None,
         };
         if mine.is_empty() {
             return Ok(input);
         }
-        let server = Server::of_source(config).map_err(|error| InputError(error.0))?;
+        let server = Server::of_source(config).map_err(|error| InputError::Failed(error.0))?;
         let consumer: Arc<BaseConsumer<Context>> = server
             .consumer(&format!("tickcast-{job}"), mine.len())
             .create_with_context(Context::watching(&config.topic))
             .map(Arc::new)
-            .map_err(|error| InputError(server.explain(&error).0))?;
+            .map_err(|error| InputError::Failed(server.explain(&error).0))?;
         for (partition, queue) in assign(&consumer, &config.topic, &mine)? {
             let next = reading.starts[&partition];
             let end = reading.ends.as_ref().map(|ends| ends.get(&partition).copied().unwrap_or(next));
             let ended = end.is_some_and(|end| next >= end);
             // Asked before the first poll, and of a broker that has just answered. Where it does not, the partition may hold some.
-            let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
+            let number = i32::try_from(partition.0).map_err(|error| InputError::Failed(error.to_string()))?;
             let bounds = consumer.fetch_watermarks(&config.topic, number, BOUNDS_WAIT);
             let empty = bounds.is_ok_and(|(low, high)| low == high);
             input.partitions.insert(partition, TopicPartition { queue, next, end, empty, ended });
         }
         input.consumer = Some(consumer);
+        // What a bounded run reads has been looked at.
+        if worker == 0 && reading.ends.is_none() {
+            let partitions = u32::try_from(reading.starts.len()).unwrap_or(u32::MAX);
+            input.watch = Some(TopicWatch::new(&config.topic, reading.topic_id.clone(), partitions));
+        }
         Ok(input)
     }
 
@@ -159,24 +175,20 @@ impl KafkaInput {
         use RDKafkaErrorCode as Code;
         let topic = &self.topic;
         let number = partition.0;
-        let failed = |text: String| Event::Failed(InputError(text));
+        let failed = |text: String| Event::Failed(InputError::Failed(text));
         match error {
             KafkaError::PartitionEOF(_) => Event::EndOfPartition,
             KafkaError::MessageConsumptionFatal(code) => failed(format!("Kafka client: {code}")),
             _ => match error.rdkafka_error_code() {
                 Some(Code::PartitionEOF) => Event::EndOfPartition,
                 Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                    let number = i32::try_from(number).unwrap_or(i32::MAX);
-                    let ask = |consumer: &Arc<BaseConsumer<Context>>| {
-                        consumer.fetch_watermarks(topic, number, Duration::from_secs(1)).ok()
-                    };
-                    Event::Failed(gone(topic, partition, next, self.consumer.as_ref().and_then(ask)))
+                    Event::Failed(InputError::Refused(self.gone(partition, next)))
                 }
                 Some(Code::LogTruncation) => failed(format!(
                     "{topic}/{number} was truncated below offset {next}, which had been read: the broker has lost records"
                 )),
                 Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                    failed(format!("{topic}/{number} does not exist any more"))
+                    Event::Failed(InputError::Refused(Refusal::TopicDeleted { topic: topic.to_string() }))
                 }
                 Some(Code::TopicAuthorizationFailed) => {
                     failed(format!("not allowed to read topic `{topic}`: grant Read on it"))
@@ -190,6 +202,25 @@ impl KafkaInput {
     }
 }
 
+impl KafkaInput {
+    /// Why an offset cannot be read. The end of the job, so that the broker may be asked and waited for.
+    fn gone(&self, partition: PartitionId, next: i64) -> Refusal {
+        let marks = self.consumer.as_ref().and_then(|consumer| {
+            let is_another = |id: &String| self.topic_id.as_ref().is_some_and(|known| known != id);
+            let answer = Question::ask(Arc::clone(consumer), &self.topic).and_then(|asked| asked.answer(BOUNDS_WAIT));
+            if answer.and_then(|answer| answer.ok()?.id).is_some_and(|id| is_another(&id)) {
+                return Some(Err(Refusal::TopicCreatedAnew { topic: self.topic.to_string() }));
+            }
+            let number = i32::try_from(partition.0).ok()?;
+            consumer.fetch_watermarks(&self.topic, number, BOUNDS_WAIT).ok().map(Ok)
+        });
+        match marks.transpose() {
+            Ok(marks) => gone(&self.topic, partition, next, marks),
+            Err(another) => another,
+        }
+    }
+}
+
 /// Assigns the partitions and gives each a queue of its own.
 fn assign(
     consumer: &Arc<BaseConsumer<Context>>,
@@ -199,21 +230,26 @@ fn assign(
     let mut list = TopicPartitionList::with_capacity(mine.len());
     let mut numbers = Vec::with_capacity(mine.len());
     for (partition, offset) in mine {
-        let number = i32::try_from(partition.0).map_err(|error| InputError(error.to_string()))?;
-        list.add_partition_offset(topic, number, Offset::Offset(*offset))
-            .map_err(|error| InputError(format!("cannot read {topic}/{number} from offset {offset}: {error}")))?;
+        let number = i32::try_from(partition.0).map_err(|error| InputError::Failed(error.to_string()))?;
+        list.add_partition_offset(topic, number, Offset::Offset(*offset)).map_err(|error| {
+            InputError::Failed(format!("cannot read {topic}/{number} from offset {offset}: {error}"))
+        })?;
         numbers.push((*partition, number));
     }
     let split = || {
         let queue_of = |&(partition, number): &(PartitionId, i32)| {
             let queue = consumer.split_partition_queue(topic, number);
-            queue.map(|queue| (partition, queue)).ok_or_else(|| InputError(format!("cannot split {topic}/{number}")))
+            queue
+                .map(|queue| (partition, queue))
+                .ok_or_else(|| InputError::Failed(format!("cannot split {topic}/{number}")))
         };
         numbers.iter().map(queue_of).collect::<Result<Vec<_>, _>>()
     };
     // Before, so that no record can take the common queue; and again, since assigning may undo it.
     let early = split()?;
-    consumer.assign(&list).map_err(|error| InputError(format!("cannot assign partitions of {topic}: {error}")))?;
+    consumer
+        .assign(&list)
+        .map_err(|error| InputError::Failed(format!("cannot assign partitions of {topic}: {error}")))?;
     drop(early);
     split()
 }
@@ -240,7 +276,7 @@ impl Input for KafkaInput {
     ) -> Result<PartitionState, InputError> {
         let topic = &self.topic;
         let Some(mut state) = self.partitions.remove(&partition) else {
-            return Err(InputError(format!("{topic}/{} is not read by this worker", partition.0)));
+            return Err(InputError::Failed(format!("{topic}/{} is not read by this worker", partition.0)));
         };
         let result = self.read_queue(partition, &mut state, limit, symbols, visit);
         self.partitions.insert(partition, state);
@@ -264,17 +300,20 @@ impl Input for KafkaInput {
             return Ok(());
         }
         self.served = Some(Instant::now());
+        if let Some(watch) = &mut self.watch {
+            watch.look(consumer).map_err(InputError::Refused)?;
+        }
         for _ in 0..EVENTS_MAX {
             match consumer.poll(Duration::ZERO) {
                 None => {}
                 Some(Ok(message)) => {
                     let (partition, offset) = (message.partition(), message.offset());
                     let text = format!("record {offset} of {}/{partition} left its queue", self.topic);
-                    return Err(InputError(text));
+                    return Err(InputError::Failed(text));
                 }
                 // Told by the context; what concerns a partition comes in its own queue.
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    return Err(InputError(format!("Kafka client: {code}")));
+                    return Err(InputError::Failed(format!("Kafka client: {code}")));
                 }
                 Some(Err(_)) => {}
             }
@@ -302,7 +341,7 @@ impl KafkaInput {
                     let offset = message.offset();
                     if offset < partition.next {
                         let text = format!("{}/{}: offset {offset} after {}", self.topic, id.0, partition.next - 1);
-                        return Err(InputError(text));
+                        return Err(InputError::Failed(text));
                     }
                     // The end may have fallen into a hole: control records, compaction.
                     if partition.end.is_some_and(|end| offset >= end) {

@@ -1,10 +1,10 @@
 //! What of a batch goes into the next transaction.
 
 use super::budget::Budget;
-use super::progress::{Progress, Within};
 use crate::delivery::Batch;
 use crate::delivery::batch::RESULT_BYTES;
 use crate::market::{DeadLetter, Forecast, Score, Timestamp};
+use crate::recovery::{Progress, Within};
 
 /// What of a batch is not published yet and fits, and the record that goes with it.
 pub(super) struct Work<'a> {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn releases_are_kept_once_and_idleness_belongs_to_through() {
-        let release = Release { partition: PartitionId(0), offset: 4, pane: crate::market::Pane::from_number(9) };
+        let release = Release { partition: PartitionId(0), offset: 4, before: Timestamp::from_millis(9) };
         let mut some = batch(300, &[], &[]);
         some.releases = vec![release];
         some.idle = [(PartitionId(0), release)].into();
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_batch_is_cut_into_pieces_that_fit() {
         let mut whole = batch(300, &[100, 100, 100, 200, 300, 300], &[3, 5, 8]);
-        let release = Release { partition: PartitionId(1), offset: 4, pane: crate::market::Pane::from_number(9) };
+        let release = Release { partition: PartitionId(1), offset: 4, before: Timestamp::from_millis(9) };
         (whole.releases, whole.idle) = (vec![release], [(PartitionId(1), release)].into());
         for (number, forecast) in whole.forecasts.iter_mut().enumerate() {
             forecast.symbol = Symbol::new(&format!("S{number}")).unwrap();

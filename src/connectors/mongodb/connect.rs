@@ -186,8 +186,14 @@ impl Uri {
         Self::of("source.mongodb", &config.uri, config.uri_file.as_deref(), "read")
     }
 
+    /// One that was given as an argument.
+    pub(super) fn of_text(uri: &str) -> Result<Self, SinkError> {
+        Self::of("the address", uri, None, "read")
+    }
+
     fn of(table: &str, uri: &str, uri_file: Option<&Path>, rights: &'static str) -> Result<Self, SinkError> {
         let (key, text) = match uri_file {
+            None if table.starts_with("the ") => (table.to_owned(), uri.to_owned()),
             None => (format!("{table}.uri"), uri.to_owned()),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {

@@ -7,6 +7,7 @@
 
 mod connect;
 mod documents;
+pub(in crate::connectors) mod outputs;
 pub mod published;
 mod session;
 pub mod source;

@@ -27,7 +27,7 @@ const BATCH: u32 = 2000;
 /// When nobody answers, the server refuses, a document is none of tickcast's, or the judge refuses. No message holds the
 /// password.
 pub fn judge_all(config: &MongoSinkConfig, judge: &mut Judge) -> Result<(), InputError> {
-    let said = |error: SinkError| InputError(error.to_string());
+    let said = |error: SinkError| InputError::Failed(error.to_string());
     let names = Collections::of(config).map_err(said)?;
     let stop = Stop::default();
     let connected = connect(Uri::of_sink(config).map_err(said)?, &config.database, &stop).map_err(said)?;
@@ -60,7 +60,7 @@ impl Store {
 
     fn run<T>(&self, call: impl Future<Output = Result<T, mongodb::error::Error>>) -> Result<T, InputError> {
         let answer = self.session().run(call, ANSWER_WAIT, &self.stop);
-        answer.map_err(|trouble| InputError(self.connected.explain(&trouble).to_string()))
+        answer.map_err(|trouble| InputError::Failed(self.connected.explain(&trouble).to_string()))
     }
 
     /// The texts that a field has, in order.
@@ -103,7 +103,7 @@ impl<T> Iterator for Records<'_, T> {
             Ok(None) => None,
             Ok(Some(document)) => Some((self.read)(&document).map_err(|why| {
                 let id = document.get_str("_id").unwrap_or("without a text as _id");
-                InputError(format!("document {id} of {}: this is not what tickcast writes: {why}", self.name))
+                InputError::Failed(format!("document {id} of {}: this is not what tickcast writes: {why}", self.name))
             })),
         }
     }

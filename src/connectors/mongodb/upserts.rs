@@ -3,6 +3,7 @@
 use super::connect::Opened;
 use super::session::{Session, Trouble, is_transient_code};
 use crate::delivery::{SinkError, Stop};
+use crate::recovery::Fault;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use std::time::{Duration, Instant};
 
@@ -180,11 +181,11 @@ impl Writer {
             Ok(Some(owned)) => {
                 let Self { job, generation, .. } = self;
                 let theirs = owned.get_i64("generation").unwrap_or_default();
-                Err(SinkError::Fatal(format!(
+                Err(SinkError::Refused(Fault::fenced(format!(
                     "another instance of job `{job}` has taken over (MongoDB collection `{}` holds its generation \
                      {theirs}, this is {generation}): stop one of them, or give it another job.id",
                     target.collection
-                )))
+                ))))
             }
             Err(trouble) => match self.judge_trouble(&trouble)? {
                 Reply::Transient(reason) => Ok(Some(reason)),

@@ -58,7 +58,7 @@ pub fn judge_all(
     forecasts: Vec<Stream<'_, Issued>>,
     scores: Vec<Stream<'_, Settled>>,
 ) -> Result<(), InputError> {
-    let refused = |error: crate::evaluation::report::JudgeError| InputError(error.to_string());
+    let refused = |error: crate::evaluation::report::JudgeError| InputError::Failed(error.to_string());
     let mut forecasts = Merged::new(forecasts, |f| f.issued_at)?;
     let mut scores = Merged::new(scores, |s| s.target_at)?;
     loop {

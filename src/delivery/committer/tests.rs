@@ -4,6 +4,7 @@ use super::*;
 use crate::delivery::Wants;
 use crate::delivery::acknowledged::lock;
 use crate::market::{DeadLetter, PartitionId};
+use crate::recovery::Fault;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -239,7 +240,7 @@ fn a_fatal_error_is_kept_and_wakes_the_dataflow() {
     let handle = rig.spawn(vec![rig.sink("database", agree()), rig.sink("kafka", fails), rig.sink("files", agree())]);
     handle.try_send(batch(5, 1)).unwrap();
     until("the failure shows", || handle.failure().is_some());
-    assert_eq!(handle.failure().as_deref(), Some("the disk is full"));
+    assert_eq!(handle.failure(), Some(Fault::failed("the disk is full")));
     until("somebody is woken", || rig.wakes.load(Ordering::SeqCst) > 0);
     assert_eq!(handle.acknowledged(), Timestamp::default());
     until("batches are refused", || handle.try_send(batch(6, 1)).is_err());

@@ -55,7 +55,7 @@ pub(super) fn read(config: &KafkaSourceConfig, seen: &mut Seen, stop: &Stop) -> 
             return Ok(records);
         }
         if Instant::now() >= deadline {
-            return Err(InputError(format!("its end was not read within {} s", WAIT.as_secs())));
+            return Err(InputError::Failed(format!("its end was not read within {} s", WAIT.as_secs())));
         }
         std::thread::sleep(PAUSE);
     }

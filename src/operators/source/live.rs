@@ -24,9 +24,10 @@ pub(super) struct SymbolLimits {
 }
 
 impl SymbolLimits {
-    /// Keyed symbols are spread over the partitions by hash: each gets its share, and five standard deviations.
-    pub fn new(symbols_max: usize, partitions: usize) -> Self {
-        let share = symbols_max.div_ceil(partitions.max(1));
+    /// Keyed symbols are spread over the partitions by hash: each gets its share, and five standard deviations. `shares`: the
+    /// number of partitions when the job began, since a share that became smaller would decide otherwise than before.
+    pub fn new(symbols_max: usize, shares: usize, partitions: usize) -> Self {
+        let share = symbols_max.div_ceil(shares.max(1));
         let keyed = symbols_max.min(share + 5 * (share.isqrt() + 1));
         Self { keyed, unkeyed: symbols_max, partitions }
     }
@@ -171,16 +172,16 @@ mod tests {
 
     #[test]
     fn shares_leave_room_for_uneven_hashes_and_stay_below_the_whole() {
-        assert_eq!(SymbolLimits::new(10_000, 1), SymbolLimits { keyed: 10_000, unkeyed: 10_000, partitions: 1 });
-        let four = SymbolLimits::new(10_000, 4);
+        assert_eq!(SymbolLimits::new(10_000, 1, 1), SymbolLimits { keyed: 10_000, unkeyed: 10_000, partitions: 1 });
+        let four = SymbolLimits::new(10_000, 4, 4);
         assert!((2_700..2_800).contains(&four.keyed), "{four:?}");
-        assert_eq!(SymbolLimits::new(3, 12).keyed, 3);
+        assert_eq!(SymbolLimits::new(3, 12, 12).keyed, 3);
         // Ten thousand names, hashed: none is refused.
         let mut counts = [0; 12];
         for number in 0..10_000 {
             let route = crate::market::Symbol::new(&format!("S{number}")).unwrap().route();
             counts[(route % 12) as usize] += 1;
         }
-        assert!(counts.iter().all(|count| *count <= SymbolLimits::new(10_000, 12).keyed), "{counts:?}");
+        assert!(counts.iter().all(|count| *count <= SymbolLimits::new(10_000, 12, 12).keyed), "{counts:?}");
     }
 }

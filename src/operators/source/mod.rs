@@ -30,6 +30,7 @@ use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Pane, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use crate::recovery::Fault;
 use live::SymbolLimits;
 use partition::SourcePartition;
 use quiet::Past;
@@ -69,6 +70,8 @@ pub struct SourceConfig {
     pub max_ahead: Span,
     /// The most symbols with a tick in the last `forget_after`.
     pub symbols_max: usize,
+    /// How many partitions they are divided over; none: as many as there are.
+    pub symbol_shares: Option<usize>,
     /// A symbol without a tick for longer is given up.
     pub forget_after: Span,
     /// What becomes of late ticks.
@@ -123,7 +126,7 @@ pub struct SourceLinks {
     /// Whether to stop reading, with the windows left open.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Told when the input cannot go on.
-    pub failed: Arc<dyn Fn(String) + Send + Sync>,
+    pub failed: Arc<dyn Fn(Fault) + Send + Sync>,
 }
 
 /// Reads a worker's share of the input.
@@ -150,7 +153,7 @@ pub fn source<'scope>(
             Ok(reader) => Some(reader),
             Err((error, kept)) => {
                 // Dropping the capabilities would claim that the input has ended.
-                (links.failed)(error.to_string());
+                (links.failed)(error.into());
                 std::mem::forget(kept);
                 None
             }
@@ -215,7 +218,7 @@ impl Reader {
         schedule: &Schedule,
     ) -> Result<Self, (InputError, Option<Capabilities>)> {
         let Some(initial) = main.zip(side) else {
-            return Err((InputError("the source has no outputs".to_owned()), None));
+            return Err((InputError::Failed("the source has no outputs".to_owned()), None));
         };
         let config = Rc::new(config);
         let mut partitions = Vec::new();
@@ -245,7 +248,7 @@ impl Reader {
         }
         let Some(limits) = self.limits() else { return Next::Within(IDLE_LOOK_MIN) };
         if let Err(error) = self.input.serve_events() {
-            return self.fail(&error);
+            return self.fail(error);
         }
         let finished = self.links.finished.pane();
         let mut next = Next::Within(LOOK_EVERY);
@@ -261,7 +264,7 @@ impl Reader {
                 match partition.read(self.input.as_mut(), finished, symbols, limits, &self.links) {
                     Ok(true) => next = Next::Now,
                     Ok(false) => {}
-                    Err(error) => return self.fail(&error),
+                    Err(error) => return self.fail(error),
                 }
                 found |= partition.next_offset > offset;
                 partition.send(ticks, aside, &self.links);
@@ -289,8 +292,9 @@ impl Reader {
 
     fn limits(&mut self) -> Option<SymbolLimits> {
         if self.limits.is_none() {
-            let symbols_max = self.partitions.first()?.config.symbols_max;
-            self.limits = self.links.board.partitions().map(|count| SymbolLimits::new(symbols_max, count));
+            let config = &self.partitions.first()?.config;
+            let of = |count| SymbolLimits::new(config.symbols_max, config.symbol_shares.unwrap_or(count), count);
+            self.limits = self.links.board.partitions().map(of);
         }
         self.limits
     }
@@ -314,10 +318,10 @@ impl Reader {
         }
     }
 
-    fn fail(&mut self, error: &InputError) -> Next {
+    fn fail(&mut self, error: InputError) -> Next {
         // The capabilities stay: giving them up would claim progress that was not made.
         self.failed = true;
-        (self.links.failed)(error.to_string());
+        (self.links.failed)(error.into());
         Next::Never
     }
 }

@@ -229,7 +229,7 @@ impl SourcePartition {
     #[cold]
     fn spans_panes(&mut self, interval: Span, read: &Read<'_>) -> Outcome {
         if read.broker_time.is_none() {
-            self.failure = Some(InputError(format!(
+            self.failure = Some(InputError::Failed(format!(
                 "{}: its candles are {interval} long, panes only {}: set time.slide to {interval}, or to a multiple of it",
                 self.topic,
                 self.config.slide.span()

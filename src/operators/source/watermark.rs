@@ -48,7 +48,7 @@ impl Watermark {
     /// Before the first tick; `releases` are those of an earlier run, of all partitions.
     pub fn new(partition: PartitionId, slide: Slide, allowed_lateness: Span, releases: &[Release]) -> Self {
         let mut replay: Vec<Release> = releases.iter().filter(|r| r.partition == partition).copied().collect();
-        replay.sort_by_key(|release| (release.offset, release.pane));
+        replay.sort_by_key(|release| (release.offset, release.before));
         let never = Timestamp::from_millis(i64::MIN);
         let replay = replay.into();
         Self {
@@ -80,7 +80,7 @@ impl Watermark {
             && release.offset <= offset
         {
             self.replay.pop_front();
-            let floor = self.start_of(release.pane);
+            let floor = release.before;
             if floor > self.idle_floor {
                 self.idle_floor = floor;
                 // Where it came from the partitions that were idle then, only its effect brings it to the releases that stay.
@@ -91,10 +91,10 @@ impl Watermark {
 
     /// The partition was idle, its capability has followed the others to `pane`, and it has a record at `offset` again.
     pub fn wake_from_idle(&mut self, offset: u64, pane: Pane) {
-        let floor = self.start_of(pane);
+        let floor = self.slide.start_of(pane);
         if floor > self.floor.max(self.idle_floor) {
             self.idle_floor = floor;
-            let release = Release { partition: self.partition, offset, pane };
+            let release = Release { partition: self.partition, offset, before: floor };
             self.release = Some((release, ReleaseState::Candidate));
         }
     }
@@ -127,12 +127,8 @@ impl Watermark {
         // Most ticks do not move the watermark into another pane.
         let within = watermark.millis().saturating_sub(self.floor.millis().max(i64::MIN / 2));
         if within >= self.slide.span().millis() {
-            self.floor = self.start_of(self.slide.pane_of(watermark));
+            self.floor = self.slide.start_of(self.slide.pane_of(watermark));
         }
-    }
-
-    fn start_of(&self, pane: Pane) -> Timestamp {
-        self.slide.end_of(pane).minus(self.slide.span())
     }
 
     #[cold]

@@ -152,9 +152,9 @@ impl Board {
     pub fn releases(&self, through: Timestamp, slide: Slide) -> (Vec<Release>, BTreeMap<PartitionId, Release>) {
         let mut inner = self.inner();
         let effective = std::mem::take(&mut inner.effective);
-        let pane = slide.pane_of(through);
+        let before = slide.start_of(slide.pane_of(through));
         let standing = inner.entries.iter().filter_map(|(&partition, note)| match (note.standing, note.floor) {
-            (Standing::Idle, _) => Some((partition, Release { partition, offset: note.next_offset, pane })),
+            (Standing::Idle, _) => Some((partition, Release { partition, offset: note.next_offset, before })),
             (_, Some(floor)) => Some((partition, floor)),
             _ => None,
         });

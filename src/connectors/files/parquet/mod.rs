@@ -59,7 +59,7 @@ impl ParquetRows {
     /// When it is damaged, a column is missing, or of a type that cannot be read.
     pub(super) fn open(path: &Path, file: File, naming: &Naming) -> Result<Self, InputError> {
         if naming.is_list() {
-            return Err(InputError(format!(
+            return Err(InputError::Failed(format!(
                 "{}: source.files.columns is a list, for files without names, but Parquet has names: give a table, as in \
                  {{ price = \"last\" }}",
                 path.display()
@@ -86,7 +86,7 @@ impl ParquetRows {
                 }
                 error => error.to_string(),
             };
-            InputError(format!("{}: {why}", path.display()))
+            InputError::Failed(format!("{}: {why}", path.display()))
         })?;
         let mut used = Vec::new();
         for (at, (column, field)) in schema.columns().iter().zip(&columns.fields).enumerate() {
@@ -98,7 +98,7 @@ impl ParquetRows {
                 Err(why) if OPTIONAL.contains(field) => {
                     tracing::info!("{}: the column {name} {why}; it is passed over", path.display());
                 }
-                Err(why) => return Err(InputError(format!("{}: the column {name} {why}", path.display()))),
+                Err(why) => return Err(InputError::Failed(format!("{}: the column {name} {why}", path.display()))),
             }
         }
         let path = path.to_owned();
@@ -161,8 +161,9 @@ impl ParquetRows {
 /// Runs what reads the file: the library's words get the file's name, and should it panic over damaged bytes, that is an
 /// error of this file and not the end of the worker.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, InputError> {
-    let wrong =
-        |why: &str| InputError(format!("cannot read {}: {why}; the file may be cut or damaged", path.display()));
+    let wrong = |why: &str| {
+        InputError::Failed(format!("cannot read {}: {why}; the file may be cut or damaged", path.display()))
+    };
     match guard::guarded(read) {
         Some(outcome) => outcome.map_err(|error| wrong(&error.to_string())),
         None => Err(wrong("its pages contradict each other")),

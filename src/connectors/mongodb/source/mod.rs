@@ -12,7 +12,7 @@ use super::connect::{Connected, Uri, connect, source_index};
 use super::session::{Session, Trouble};
 use crate::config::MongoSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
-use crate::delivery::{SinkError, Stop};
+use crate::delivery::Stop;
 use crate::formats::Decoder;
 use crate::market::{PartitionId, Symbol, SymbolTable, Timestamp};
 use mongodb::Collection;
@@ -49,7 +49,7 @@ impl MongoSource {
         stop: &Stop,
     ) -> Result<Self, InputError> {
         let symbol = config.symbol.as_deref().map(Symbol::new).transpose();
-        let symbol = symbol.map_err(|why| InputError(format!("source.mongodb.symbol {why}")))?;
+        let symbol = symbol.map_err(|why| InputError::Failed(format!("source.mongodb.symbol {why}")))?;
         let connected = connect_to(config, stop)?;
         let parts = survey(config, symbol.as_ref(), config.within(range), &connected, stop);
         connected.session.close();
@@ -97,16 +97,16 @@ fn spawn(session: Session, readers: Vec<Reader>) -> Result<(), InputError> {
     };
     let thread = std::thread::Builder::new().name("mongodb-source".to_owned());
     let started = thread.spawn(read_all).map(drop);
-    started.map_err(|error| InputError(format!("cannot start a thread that reads MongoDB: {error}")))
+    started.map_err(|error| InputError::Failed(format!("cannot start a thread that reads MongoDB: {error}")))
 }
 
 fn connect_to(config: &MongoSourceConfig, stop: &Stop) -> Result<Connected, InputError> {
     let connected = Uri::of_source(config).and_then(|uri| connect(uri, &config.database, stop));
-    connected.map_err(|error| InputError(error.to_string()))
+    connected.map_err(|error| InputError::Failed(error.to_string()))
 }
 
 fn too_many(count: usize) -> InputError {
-    InputError(format!(
+    InputError::Failed(format!(
         "the collection holds {count} partitions, at most {PARTITIONS_MAX} can be read: narrow source.mongodb.from and to"
     ))
 }
@@ -120,10 +120,7 @@ fn survey(
     stop: &Stop,
 ) -> Result<Vec<Part>, InputError> {
     let session = &connected.session;
-    let explain = |trouble: Trouble| match connected.explain(&trouble) {
-        SinkError::Fatal(why) => InputError(why),
-        stopped @ SinkError::Stopped => InputError(stopped.to_string()),
-    };
+    let explain = |trouble: Trouble| InputError::Failed(connected.explain(&trouble).to_string());
     let collection = session.database.collection::<Document>(&config.collection);
     // An answer at once, or none: what takes long comes after it.
     let ping = async { session.database.run_command(mongodb::bson::doc! { "ping": 1 }).await };
@@ -161,7 +158,7 @@ fn survey(
         let first = async { collection.find_one(part.filter()).await };
         let Some(first) = session.run(first, SURVEY_TIME_MAX, stop).map_err(explain)? else { continue };
         if symbol.is_none() && !first.contains_key("symbol") {
-            return Err(InputError(format!(
+            return Err(InputError::Failed(format!(
                 "{}.{} holds documents without a symbol: set source.mongodb.symbol",
                 config.database, config.collection
             )));
@@ -169,7 +166,7 @@ fn survey(
         found.push(part);
     }
     match found.len() {
-        0 => Err(InputError(format!(
+        0 => Err(InputError::Failed(format!(
             "{}.{} holds no document{}: check source.mongodb.database and collection",
             config.database,
             config.collection,
@@ -216,12 +213,15 @@ impl CollectionPartition {
                 match self.receiver.try_recv() {
                     Ok(Message::Records(batch)) => (self.batch, self.at) = (batch, 0),
                     Ok(Message::End) => self.ended = true,
-                    Ok(Message::Failed(why)) => return Err(InputError(why)),
+                    Ok(Message::Failed(why)) => return Err(InputError::Failed(why)),
                     // Never caught up: a partition that waits for the server holds the others' windows open, since more
                     // will come.
                     Err(TryRecvError::Empty) => return Ok(PartitionState::Waiting),
                     Err(TryRecvError::Disconnected) => {
-                        return Err(InputError(format!("the reader of {} ended: an error in the program", self.topic)));
+                        return Err(InputError::Failed(format!(
+                            "the reader of {} ended: an error in the program",
+                            self.topic
+                        )));
                     }
                 }
                 continue;
@@ -266,7 +266,10 @@ impl Input for MongoInput {
     ) -> Result<PartitionState, InputError> {
         let own = self.partitions.iter_mut().find(|own| own.id == partition);
         let own = own.ok_or_else(|| {
-            InputError(format!("partition {} does not belong to this worker: an error in the program", partition.0))
+            InputError::Failed(format!(
+                "partition {} does not belong to this worker: an error in the program",
+                partition.0
+            ))
         })?;
         own.read(limit, symbols, visit)
     }

@@ -69,14 +69,20 @@ pub enum InputError {
     Failed(String),
     /// The source is not what the job was reading.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
+}
+
+impl From<Refusal> for InputError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
 }
 
 impl From<InputError> for Fault {
     fn from(error: InputError) -> Self {
         match error {
             InputError::Failed(text) => Self::failed(text),
-            InputError::Refused(refusal) => refusal.into(),
+            InputError::Refused(refusal) => (*refusal).into(),
         }
     }
 }

@@ -61,8 +61,10 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
     if known.reset && has_published {
         return Ok(RunPlan::Anew { given_up: progress.through });
     }
-    let begins_where_it_began = !known.bounded && !known.reset && !progress.start.is_empty();
-    if !has_published && !(begins_where_it_began && progress.computation.difference(known.computation).is_none()) {
+    let differs_from = |progress: &Progress| progress.computation.difference(known.computation);
+    // Where nothing is published, only where reading begins is settled, for the same computation.
+    let is_settled = !known.bounded && !known.reset && !progress.start.is_empty() && differs_from(progress).is_none();
+    if !has_published && !is_settled {
         return Ok(RunPlan::Fresh);
     }
     if known.bounded {
@@ -73,7 +75,7 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
         let (version, known_version) = (progress.version, PROGRESS_VERSION);
         return Err(Refusal::OtherFormat { job: known.job.to_owned(), version, known: known_version });
     }
-    if let Some(difference) = progress.computation.difference(known.computation) {
+    if let Some(difference) = differs_from(progress) {
         return Err(differs(known, progress, difference));
     }
     match known.topic {

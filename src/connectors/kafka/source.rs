@@ -182,13 +182,13 @@ impl KafkaInput {
             _ => match error.rdkafka_error_code() {
                 Some(Code::PartitionEOF) => Event::EndOfPartition,
                 Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                    Event::Failed(InputError::Refused(self.gone(partition, next)))
+                    Event::Failed(self.gone(partition, next).into())
                 }
                 Some(Code::LogTruncation) => failed(format!(
                     "{topic}/{number} was truncated below offset {next}, which had been read: the broker has lost records"
                 )),
                 Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                    Event::Failed(InputError::Refused(Refusal::TopicDeleted { topic: topic.to_string() }))
+                    Event::Failed(Refusal::TopicDeleted { topic: topic.to_string() }.into())
                 }
                 Some(Code::TopicAuthorizationFailed) => {
                     failed(format!("not allowed to read topic `{topic}`: grant Read on it"))
@@ -301,7 +301,7 @@ impl Input for KafkaInput {
         }
         self.served = Some(Instant::now());
         if let Some(watch) = &mut self.watch {
-            watch.look(consumer).map_err(InputError::Refused)?;
+            watch.look(consumer)?;
         }
         for _ in 0..EVENTS_MAX {
             match consumer.poll(Duration::ZERO) {

@@ -33,7 +33,7 @@ fn a_digest_is_that_of_the_records_not_of_their_order() {
     records.reverse();
     assert_eq!(total(&records), before);
     assert_eq!((before.0.records, before.1.records), (2, 1));
-    assert_ne!(total(&records[1..]).0, before.0);
+    assert_ne!(total(&records[..2]).0, before.0);
     // One byte of a number, and one record twice instead of another.
     assert_ne!(total(&[json(FORECAST), json(FORECAST)]).0, before.0);
 }

@@ -96,6 +96,8 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

@@ -138,6 +138,8 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

@@ -10,11 +10,13 @@
 //! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
+mod ending;
+
+use super::checkpoints::Checkpoints;
 use super::model::forecaster_config;
-use super::scoreboard::{Boards, ScoreSummary, Total, scoreboard};
+use super::scoreboard::{Boards, Total, scoreboard};
 use super::seed::seed_config;
 pub use super::summary::Summary;
-use super::summary::peak_memory_bytes;
 use crate::config::{Config, Preset};
 use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
@@ -30,10 +32,15 @@ use crate::operators::panes::{Held, panes};
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{Finished, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
+use crate::operators::support::keeping::Keeping;
 use crate::operators::support::stats::Stats;
 use crate::operators::support::weights::WeightsOut;
-use crate::operators::windows::{PaneRows, WindowsConfig, windows};
+use crate::operators::windows::{WindowsConfig, windows};
 use crate::recovery::Fault;
+use crate::recovery::cuts::{Cuts, Saving};
+use crate::recovery::manifest::Keeper;
+use crate::recovery::restored::{Restored, Unreadable};
+use ending::{better, finish_weights, summary};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +51,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concat, Inspect, Probe};
+use timely::dataflow::operators::{Concat, Probe};
 use timely::worker::Worker;
 use timely::{CommunicationConfig, WorkerConfig};
 
@@ -71,6 +78,10 @@ pub struct Job {
     pub releases: Vec<Release>,
     /// How many partitions the symbols that the job may have are divided over; none: as many as it reads.
     pub symbol_shares: Option<usize>,
+    /// Where its state goes, where it is kept.
+    pub checkpoints: Option<Checkpoints>,
+    /// The state that it goes on from.
+    pub restored: Option<Arc<Restored>>,
     /// The weights that the model starts from: [`super::model::initial_weights`].
     pub initial: Option<Arc<InitialWeights>>,
     /// Ends the job without closing the windows that are open.
@@ -113,9 +124,19 @@ struct Shared {
     weights: Option<WeightsSender>,
     /// The best of what workers say of a network that all symbols share.
     shared_weights: Arc<Mutex<Option<Weights>>>,
+    /// Which checkpoints are wanted, where there are any.
+    cuts: Option<Arc<Cuts>>,
+    /// What the job goes on from.
+    restored: Option<Arc<Restored>>,
 }
 
 impl Shared {
+    /// What a worker has to do with checkpoints.
+    fn keeping(&self, worker: usize) -> Keeping {
+        let (cuts, restored) = (self.cuts.clone(), self.restored.clone());
+        Keeping { cuts, restored, worker, workers: self.workers }
+    }
+
     fn fail(&self, fault: Fault) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
         self.stop.request();
@@ -142,6 +163,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         range,
         releases,
         symbol_shares,
+        checkpoints,
+        restored,
         initial,
         stop,
         stats,
@@ -172,6 +195,9 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
         .map_err(|error| JobError::failed(format!("cannot start a thread: {error}")))?;
     let board = Arc::new(Board::new(workers));
+    let progress = Arc::clone(committer.sender().progress());
+    let saver = checkpoints.map(|checkpoints| checkpoints.start(&config, workers, Arc::clone(&board), progress));
+    let (saver, cuts) = saver.transpose()?.unzip();
     let shared = Shared {
         config: Arc::new(config),
         input,
@@ -188,6 +214,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         initial,
         weights: writer.as_ref().map(WeightsWriter::sender),
         shared_weights: Arc::default(),
+        cuts,
+        restored,
     };
     let outcome = execute(&shared, serialised);
     let ending = if shared.failed() || bounded && shared.stats.records().used_none() {
@@ -198,6 +226,9 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         Ending::Complete
     };
     let committed = committer.finish(ending);
+    if let Some(saver) = saver {
+        saver.finish();
+    }
     let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(trouble);
     if let Some(fault) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(JobError(fault));
@@ -208,25 +239,6 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     }
     written?;
     Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started) })
-}
-
-/// Writes what workers have left: weights that all symbols share.
-fn finish_weights(writer: WeightsWriter, shared: &Shared) -> Result<(), WeightsFileError> {
-    let weights = shared.shared_weights.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(weights) = weights {
-        writer.sender().send(None, weights.to_bytes());
-    }
-    writer.finish()
-}
-
-/// Which worker's word on shared weights counts, the same for any number of workers: the one that has learnt most, then the one
-/// of the first symbol that has an example.
-fn better(one: Weights, other: Weights) -> Weights {
-    let rank = |weights: &Weights| {
-        let symbol = weights.example.as_ref().map(|example| example.symbol.clone());
-        (std::cmp::Reverse(weights.about.model.version), symbol.is_none(), symbol)
-    };
-    if rank(&other) < rank(&one) { other } else { one }
 }
 
 fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
@@ -270,7 +282,15 @@ fn work(worker: &mut Worker, shared: &Shared) {
     let (boards, standings) = (Boards::new(shared.config.source.forget_after), Standings::default());
     let dataflow = worker.next_dataflow_index();
     let finished = Finished::default();
-    let (published, learnt) = worker.dataflow(|scope| build(scope, input, shared, &finished, &boards, &standings));
+    let built = worker.dataflow(|scope| build(scope, input, shared, &finished, &boards, &standings));
+    let (published, learnt) = match built {
+        Ok(built) => built,
+        Err(error) => {
+            shared.fail(Fault::failed(error.to_string()));
+            worker.drop_dataflow(dataflow);
+            return;
+        }
+    };
     // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
     while worker.has_dataflows() {
         worker.step_or_park(Some(PARK));
@@ -308,7 +328,7 @@ fn build(
     finished: &Finished,
     boards: &Boards,
     standings: &Standings,
-) -> (ProbeHandle<Pane>, Option<Learnt>) {
+) -> Result<(ProbeHandle<Pane>, Option<Learnt>), Unreadable> {
     let config = &shared.config;
     let (slide, forget_after) = (config.time.slide(), config.source.forget_after);
     let symbols = Rc::new(RefCell::new(SymbolTable::default()));
@@ -318,10 +338,8 @@ fn build(
     let parts = panes(ticks, slide, symbols, shared.workers, held);
     let step = (config.model.preset != Preset::None).then_some(config.model.step);
     let windows_config = WindowsConfig { slide, windows: config.time.windows.clone(), step };
-    let rows = windows(parts, windows_config, Arc::clone(&shared.stats));
-    let stats = Arc::clone(&shared.stats);
-    let rows = rows.inspect(move |rows: &PaneRows| stats.add_rows(rows.len() as u64));
-
+    let keeping = shared.keeping(scope.index());
+    let rows = windows(parts, windows_config, Arc::clone(&shared.stats), &keeping)?;
     let mut items = aside.map(Item::Aside);
     if shared.rows_wanted {
         items = items.concat(rows.clone().flat_map(Item::rows));
@@ -331,12 +349,12 @@ fn build(
         Preset::Default => {
             let model = forecaster_config(config, shared.initial.clone());
             let market = if model.parts.market {
-                market(rows.clone(), slide, model.step, forget_after, shared.workers)
+                market(rows.clone(), slide, model.step, forget_after, &keeping)?
             } else {
                 empty(scope)
             };
             let out = shared.weights.clone().map(WeightsOut::new);
-            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, forget_after, stats, out);
+            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, forget_after, stats, out, &keeping)?;
             (Some(verdicts), Some(learnt))
         }
         Preset::Seed => {
@@ -348,7 +366,7 @@ fn build(
     match verdicts {
         Some(verdicts) => {
             let verdicts = verdicts.probe_with(finished.probe());
-            scoreboard(verdicts.clone(), boards);
+            scoreboard(verdicts.clone(), boards, slide, &keeping)?;
             items = items.concat(verdicts.map(|(pane, verdict)| Item::Verdict(pane, verdict)));
         }
         None => {
@@ -357,7 +375,7 @@ fn build(
     }
     let published = ProbeHandle::new();
     commit(items, slide, shared.commit.clone()).probe_with(&published);
-    (published, learnt)
+    Ok((published, learnt))
 }
 
 fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks {
@@ -370,31 +388,11 @@ fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks 
         finished,
         held,
         workers: shared.workers,
+        saving: shared.cuts.as_ref().map(|cuts| Saving::new(cuts, Keeper::Windows, 0)),
+        restored: shared.restored.clone(),
         sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),
         congested: Arc::new(move || waiting.is_behind()),
         stopped: Arc::new(move || stop.requested()),
         failed: Arc::new(move |fault| failing.fail(fault)),
-    }
-}
-
-fn summary(shared: &Shared, started: Instant) -> Summary {
-    let mut scores: BTreeMap<String, BTreeMap<String, ScoreSummary>> = BTreeMap::new();
-    let board = shared.scores.lock().unwrap_or_else(PoisonError::into_inner).board(shared.config.source.forget_after);
-    for ((symbol, horizon), sums) in &board {
-        scores.entry(symbol.to_string()).or_default().insert(horizon.to_string(), sums.summary());
-    }
-    let standings = std::mem::take(&mut *shared.standings.lock().unwrap_or_else(PoisonError::into_inner));
-    let standings = standings.into_iter().map(|(symbol, standing)| (symbol.to_string(), standing)).collect();
-    Summary {
-        seed: (shared.config.model.preset == Preset::Seed).then_some(standings),
-        records: shared.stats.records(),
-        unused: shared.stats.unused(),
-        refusals: shared.stats.refusals(),
-        rows: shared.stats.rows(),
-        forecasts: shared.stats.forecasts(),
-        scores,
-        interrupted: false,
-        seconds: started.elapsed().as_secs_f64(),
-        peak_memory_bytes: peak_memory_bytes(),
     }
 }

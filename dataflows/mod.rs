@@ -1,5 +1,6 @@
 //! The graphs: who feeds whom, with which exchange. Start reading at [`job`].
 
+pub mod checkpoints;
 pub mod job;
 pub mod model;
 pub mod scoreboard;

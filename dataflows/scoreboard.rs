@@ -9,9 +9,13 @@
 //! correction of a score would be a negative one. Sums are integers of 1e-15, so any order of adding gives the same bits.
 
 use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
-use crate::market::{Pane, Score, Span, Symbol, Timestamp};
+use crate::market::{Pane, Score, Slide, Span, Symbol, Timestamp};
 use crate::operators::learn::Verdict;
+use crate::operators::support::keeping::Keeping;
 use crate::operators::support::last_seen::LastSeen;
+use crate::recovery::cuts::Saving;
+use crate::recovery::manifest::Keeper;
+use crate::recovery::restored::{Unreadable, encode_parts};
 use differential_dataflow::AsCollection;
 use differential_dataflow::difference::{IsZero, Monoid, Semigroup};
 use differential_dataflow::operators::CountTotal;
@@ -186,9 +190,24 @@ impl Boards {
 }
 
 /// Keeps this worker's part of the scoreboard up to date in `boards`.
-pub fn scoreboard(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: &Boards) {
+///
+/// # Errors
+/// When the state to go on from was written by something else.
+pub fn scoreboard(
+    verdicts: StreamVec<'_, Pane, (Pane, Verdict)>,
+    boards: &Boards,
+    slide: Slide,
+    keeping: &Keeping,
+) -> Result<(), Unreadable> {
     let board = Rc::clone(&boards.counted);
-    tally(verdicts, boards.clone()).as_collection().count_total_core::<isize>().inspect(
+    for (symbol, horizon, sums, last) in keeping.symbols::<(Symbol, Span, ScoreSums, Timestamp)>(Keeper::Scores)? {
+        let key = (symbol, horizon);
+        boards.last.borrow_mut().see(&key, last);
+        // Differential is told of them with the next that come.
+        boards.tallied.borrow_mut().insert(key, sums);
+    }
+    let saving = keeping.saving(Keeper::Scores);
+    tally(verdicts, boards.clone(), slide, saving).as_collection().count_total_core::<isize>().inspect(
         move |((key, sums), _, diff)| {
             let mut board = board.borrow_mut();
             if *diff > 0 {
@@ -198,12 +217,18 @@ pub fn scoreboard(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: &Board
             }
         },
     );
+    Ok(())
 }
 
 type Difference = (Key, Pane, ScoreSums);
 
 /// Adds up scores for some panes before differential sees them: it does much for each time that it meets.
-fn tally(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: Boards) -> StreamVec<'_, Pane, Difference> {
+fn tally(
+    verdicts: StreamVec<'_, Pane, (Pane, Verdict)>,
+    boards: Boards,
+    slide: Slide,
+    mut saving: Option<Saving>,
+) -> StreamVec<'_, Pane, Difference> {
     verdicts.unary_frontier::<CapacityContainerBuilder<Vec<Difference>>, _, _, _>(
         Pipeline,
         "Tally",
@@ -215,8 +240,17 @@ fn tally(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: Boards) -> Stre
             move |(input, frontier), output| {
                 let mut sums = boards.tallied.borrow_mut();
                 let mut last = boards.last.borrow_mut();
+                // Verdicts come in the order of panes: all before `next` are added up.
+                let mut save = |told: &Scoreboard, tallied: &Scoreboard, last: &LastSeen<Key>, next: Option<Pane>| {
+                    let Some(saving) = &mut saving else { return };
+                    let is_past = |cut: &Timestamp| next.is_none_or(|next| next >= slide.pane_of(*cut));
+                    if let Some(cut) = saving.open().filter(is_past) {
+                        saving.give(cut, None, sums_of(told, tallied, last));
+                    }
+                };
                 input.for_each_stamp(|_, data| {
-                    for (_, verdict) in data.flat_map(std::mem::take) {
+                    for (pane, verdict) in data.flat_map(std::mem::take) {
+                        save(&told, &sums, &last, Some(pane));
                         if let Verdict::Score(score) = verdict
                             && let Some(more) = ScoreSums::of(&score)
                         {
@@ -232,6 +266,7 @@ fn tally(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: Boards) -> Stre
                 });
                 let Some(held) = capability.as_mut() else { return };
                 let frontier = frontier.frontier().first().copied();
+                save(&told, &sums, &last, frontier);
                 let time = *held.time();
                 if frontier.is_none_or(|frontier| frontier >= time.plus(PANES_PER_TALLY)) {
                     let new = std::mem::take(&mut *sums);
@@ -248,6 +283,18 @@ fn tally(verdicts: StreamVec<'_, Pane, (Pane, Verdict)>, boards: Boards) -> Stre
             }
         },
     )
+}
+
+/// All sums, whether or not differential was told, for a checkpoint.
+fn sums_of(told: &Scoreboard, tallied: &Scoreboard, last: &LastSeen<Key>) -> Vec<(Option<u32>, Vec<u8>)> {
+    let state = |((symbol, horizon), at): (&Key, Timestamp)| {
+        let key = (symbol.clone(), *horizon);
+        let mut sums = told.get(&key).copied().unwrap_or_default();
+        tallied.get(&key).into_iter().for_each(|more| sums.plus_equals(more));
+        (key.0, key.1, sums, at)
+    };
+    let states: Vec<(Symbol, Span, ScoreSums, Timestamp)> = last.iter().map(state).collect();
+    encode_parts(states.iter().map(|state| (&state.0, state)))
 }
 
 #[cfg(test)]

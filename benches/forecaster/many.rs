@@ -161,6 +161,8 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: None,
         stop,
         stats: Arc::new(Stats::default()),

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod backfill;
+pub mod checkpoint;
 pub mod collect;
 pub mod completions;
 pub mod config;
@@ -62,6 +63,8 @@ pub enum Command {
     Collect(collect::CollectArgs),
     /// Judges stored forecasts: a table, and a page with words and pictures.
     Report(report::ReportArgs),
+    /// Shows what is kept of a live job, and what a start would do.
+    Checkpoint(checkpoint::CheckpointArgs),
     /// Compares what two runs published, wherever it lies.
     Verify(verify::VerifyArgs),
     /// Shows, exports and imports the LSTM's weights.
@@ -114,6 +117,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             collect::run(args, &settings)
         }
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
+        Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
         Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),

@@ -53,6 +53,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     check_exclusive(config, &mut found);
     check_mongodb_source(config, &mut found);
     check_collect(config, &mut found);
+    check_checkpoint(config, &mut found);
     found
 }
 
@@ -121,6 +122,24 @@ fn check_time(config: &Config, found: &mut Vec<Problem>) {
         check_multiple(found, ("time.slide", time.slide), ("time.windows", window), WINDOW_PANES_MAX);
     }
     check_multiple(found, ("time.slide", time.slide), ("model.step", config.model.step), WINDOW_PANES_MAX);
+}
+
+fn check_checkpoint(config: &Config, found: &mut Vec<Problem>) {
+    let Some(checkpoint) = &config.checkpoint else { return };
+    if checkpoint.url.starts_with("s3://") {
+        found.push(problem(
+            &["checkpoint.url"],
+            "checkpoint.url: s3:// is planned, but not there yet: write file:///DIRECTORY",
+        ));
+    } else if let Err(why) = checkpoint.directory() {
+        found.push(problem(&["checkpoint.url"], why));
+    }
+    let slide = ("time.slide", config.time.slide);
+    check_multiple(found, slide, ("checkpoint.interval", checkpoint.interval), WINDOW_PANES_MAX);
+    if config.model.preset == Preset::Seed {
+        let message = "model.preset = \"seed\" has no checkpoints yet: leave the table checkpoint out";
+        found.push(problem(&["model.preset", "checkpoint.url"], message));
+    }
 }
 
 fn check_model(config: &Config, found: &mut Vec<Problem>) {

@@ -68,7 +68,7 @@ Defaults < file (`-c FILE`) < environment < `--set KEY=VALUE`. `tickcast config 
   `TICKCAST_SOURCE__KAFKA__OPTIONS__SSL_CA_LOCATION` is `ssl.ca.location`.
 - Secrets: `source.mongodb.uri_file`, `sink.mongodb.uri_file`, `collect.key_file` and options that end in `_file` (`\"sasl.password_file\" = \"/run/secrets/kafka\"`, in the
   environment `…__OPTIONS__SASL_PASSWORD__FILE`) read the value from a file. Passwords never show in `config show`, logs or errors.
-- A table that is absent is off (`source.kafka`, `source.files`, `source.mongodb`, `sink.*`, `dead_letter`); setting one of its keys turns it on.
+- A table that is absent is off (`source.kafka`, `source.files`, `source.mongodb`, `sink.*`, `dead_letter`, `checkpoint`); setting one of its keys turns it on.
 - `source.symbols_max` is counted partition by partition, and keyed topics divide it: [formats.md](formats.md#what-becomes-of-a-record).
 - Durations: a whole number and a unit, `250ms`, `5s`, `1m`, `1h`, `1d`; at most ten years.
 ";

@@ -83,6 +83,11 @@ pub const TABLES: &[Table] = &[
         false,
         "Where records go that cannot be used: a topic or a file. Without it they are counted only.",
     ),
+    table(
+        "checkpoint",
+        false,
+        "Where a live job keeps its state, so that a start computes little again; read from Kafka.",
+    ),
     table("collect", true, "Where `collect` gets prices from, to publish them to source.kafka.topic."),
 ];
 
@@ -257,6 +262,19 @@ pub const KEYS: &[Key] = &[
     key("sink.files.format", Choice(&["jsonl"]), "\"jsonl\"", "JSON, one object a line"),
     optional("dead_letter.topic", Topic, "\"btc.dead\"", "Kafka topic, at the Kafka sink's brokers, else the source's"),
     optional("dead_letter.file", Path, "\"dead.jsonl\"", "file of JSON lines"),
+    optional(
+        "checkpoint.url",
+        Text,
+        "\"file:///var/lib/tickcast\"",
+        "directory, as file:///DIRECTORY; created when missing",
+    ),
+    key(
+        "checkpoint.interval",
+        Span,
+        "\"1m\"",
+        "of event time between two, a multiple of time.slide; of wall time, where event time runs faster",
+    ),
+    key("checkpoint.keep", Whole(1, 1000), "3", "how many are kept"),
     key("collect.url", HttpUrl, "\"https://data.messari.io\"", "where Messari's market-data API is"),
     key("collect.assets", Assets, "[\"bitcoin\"]", "assets to ask for, by the API's names"),
     key("collect.every", Span, "\"10s\"", "how often each asset is asked for, spread evenly; at least 100ms"),

@@ -3,6 +3,7 @@
 //! Structs hold checked values in the types of [`crate::market`]. Where a value came from is [`layers`]' business.
 
 pub mod check;
+mod checkpoint;
 mod collect;
 pub mod computation;
 pub mod example;
@@ -17,6 +18,7 @@ mod sinks;
 mod text;
 
 pub use check::Purpose;
+pub use checkpoint::CheckpointConfig;
 pub use collect::CollectConfig;
 pub use layers::{ConfigError, Settings};
 pub use mongodb_source::MongoSourceConfig;
@@ -45,6 +47,8 @@ pub struct Config {
     pub sink: SinkConfig,
     /// Where records go that cannot be used.
     pub dead_letter: Option<DeadLetterConfig>,
+    /// Where a live job keeps its state.
+    pub checkpoint: Option<CheckpointConfig>,
     /// What `collect` asks for.
     pub collect: CollectConfig,
 }

@@ -4,6 +4,7 @@ use super::input::{Flow, Input, InputError, PartitionState, Payload, Record};
 use crate::config::Format;
 use crate::formats::Decoder;
 use crate::market::{Observation, PartitionId, Symbol, SymbolId, SymbolTable, Timestamp};
+use crate::recovery::Offsets;
 use std::sync::Arc;
 
 /// One record; its place in its partition is its offset.
@@ -65,6 +66,16 @@ impl MemoryInput {
     #[must_use]
     pub fn with_names(mut self, names: Arc<[Symbol]>) -> Self {
         self.names = names;
+        self
+    }
+
+    /// Begins at these offsets, as a resume does; at the beginning of what has none.
+    #[must_use]
+    pub fn with_starts(mut self, starts: &Offsets) -> Self {
+        for (at, next) in self.next.iter_mut().enumerate() {
+            let partition = PartitionId((self.worker + at * self.workers) as u32);
+            *next = starts.get(&partition).map_or(0, |start| usize::try_from(*start).unwrap_or(0));
+        }
         self
     }
 

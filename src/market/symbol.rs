@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// The longest symbol, in bytes.
 pub const SYMBOL_BYTES_MAX: usize = 64;
+/// Into so many parts symbols are divided, by [`Symbol::part`]: more workers have no symbols.
+pub const PARTS: u32 = 64;
 /// The most symbols that one worker has at a time, whatever the configuration says.
 pub const SYMBOLS_MAX: usize = 1 << 20;
 
@@ -54,8 +56,14 @@ impl Symbol {
         &self.0
     }
 
+    /// The part that it belongs to, below [`PARTS`]. A part is one worker's: worker `part % workers`.
+    #[must_use]
+    pub fn part(&self) -> u32 {
+        (self.route() % u64::from(PARTS)) as u32
+    }
+
     /// A hash that never changes between versions, machines or runs: FNV-1a, finished with the mixer of
-    /// `SplitMix64` since timely routes by the low bits. Decides which worker owns the symbol.
+    /// `SplitMix64` since timely routes by the low bits.
     #[must_use]
     pub fn route(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -110,7 +118,7 @@ pub struct SymbolTable {
 #[derive(Debug)]
 struct Entry {
     symbol: Symbol,
-    route: u64,
+    part: u32,
     holders: u32,
     /// Of those that held it, the last pane with a tick.
     last_pane: Pane,
@@ -135,8 +143,8 @@ impl SymbolTable {
     }
 
     fn insert(&mut self, symbol: Symbol) -> Result<SymbolId, SymbolError> {
-        let route = symbol.route();
-        let entry = Entry { symbol: symbol.clone(), route, holders: 0, last_pane: Pane::default(), leaving: false };
+        let part = symbol.part();
+        let entry = Entry { symbol: symbol.clone(), part, holders: 0, last_pane: Pane::default(), leaving: false };
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id.0 as usize] = entry;
@@ -167,10 +175,10 @@ impl SymbolTable {
         &self.entries[id.0 as usize].symbol
     }
 
-    /// [`Symbol::route`] of a number that this table gave.
+    /// [`Symbol::part`] of a number that this table gave.
     #[must_use]
-    pub fn route(&self, id: SymbolId) -> u64 {
-        self.entries[id.0 as usize].route
+    pub fn part(&self, id: SymbolId) -> u32 {
+        self.entries[id.0 as usize].part
     }
 
     /// The number is kept until it is released as often as it was held.
@@ -300,7 +308,7 @@ mod tests {
         assert_eq!(table.len(), 2);
         table.close_before(Pane::from_number(13));
         assert_eq!((table.len(), table.intern("XRP")), (1, Ok(eth)));
-        assert_eq!((table.name(btc).as_str(), table.route(eth)), ("BTC", Symbol::new("XRP").unwrap().route()));
+        assert_eq!((table.name(btc).as_str(), table.part(eth)), ("BTC", Symbol::new("XRP").unwrap().part()));
     }
 
     #[test]

@@ -26,6 +26,11 @@ pub enum TimeError {
 }
 
 impl Timestamp {
+    /// Before every other.
+    pub const MIN: Self = Self(i64::MIN);
+    /// After every other.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// From milliseconds since the epoch.
     #[must_use]
     pub const fn from_millis(ms: i64) -> Self {

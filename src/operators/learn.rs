@@ -14,6 +14,7 @@
 
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
+use super::support::keeping::Keeping;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::support::weights::WeightsOut;
@@ -24,6 +25,7 @@ use crate::model::forecaster::{Forecaster, StepResults};
 use crate::model::pool::Pool;
 use crate::model::scratch::LearnerScratch;
 use crate::model::settings::ForecasterConfig;
+use crate::recovery::restored::Unreadable;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -37,7 +39,9 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 mod hand_out;
+mod keep;
 pub use hand_out::Learnt;
+use keep::LearnSaving;
 
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
@@ -51,10 +55,16 @@ pub enum Verdict {
     Forecast(Forecast),
 }
 
+/// Verdicts, each with the pane that its step ends with.
+pub type Verdicts<'scope> = StreamVec<'scope, Pane, (Pane, Verdict)>;
+
 /// Learns and forecasts. Where `market` is empty, the market's inputs are zeros. A symbol without a bar for longer than
 /// `forget_after` is given up; if it comes back, it begins anew. `out` is where weights are handed out to now
 /// and then, and at the end by [`Learnt`].
-#[must_use]
+///
+/// # Errors
+/// When the state to go on from was written by something else.
+#[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
 pub fn learn<'scope>(
     rows: StreamVec<'scope, Pane, PaneRows>,
     market: StreamVec<'scope, Pane, MarketStep>,
@@ -63,7 +73,8 @@ pub fn learn<'scope>(
     forget_after: Span,
     stats: Arc<Stats>,
     out: Option<WeightsOut>,
-) -> (StreamVec<'scope, Pane, (Pane, Verdict)>, Learnt) {
+    keeping: &Keeping,
+) -> Result<(Verdicts<'scope>, Learnt), Unreadable> {
     let scope = rows.scope();
     let mut builder = OperatorBuilder::new("Learn".to_owned(), scope);
     let address = builder.operator_info().address;
@@ -79,7 +90,10 @@ pub fn learn<'scope>(
     let totals = network.is_some().then(|| Rc::new(RefCell::new(Totals::default())));
     let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
     let is_pooled = pooled.is_some();
-    let state = Rc::new(RefCell::new(LearnState { out, ..LearnState::new(slide, config, forget_after, pooled) }));
+    let saving = LearnSaving::new(keeping, is_pooled);
+    let mut state = LearnState { out, saving, ..LearnState::new(slide, config, forget_after, pooled) };
+    state.restore(keeping, &stats)?;
+    let state = Rc::new(RefCell::new(state));
     let learnt = Learnt::new(Rc::clone(&state));
     builder.build(move |mut capabilities| {
         let mut for_shares = capabilities.pop().filter(|_| is_pooled);
@@ -126,7 +140,7 @@ pub fn learn<'scope>(
     if let Some(totals) = totals {
         pool(share_stream, totals, waker);
     }
-    (verdict_stream, learnt)
+    Ok((verdict_stream, learnt))
 }
 
 /// Moves a capability on to `time`, or drops it where there is none.
@@ -186,6 +200,10 @@ struct LearnState {
     out: Option<WeightsOut>,
     /// Whether it was said that initial weights know the future.
     has_warned: bool,
+    /// Forecasts so far.
+    issued: u64,
+    /// Its part in checkpoints, where there are any.
+    saving: Option<LearnSaving>,
 }
 
 impl LearnState {
@@ -202,6 +220,8 @@ impl LearnState {
             shares: Vec::new(),
             out: None,
             has_warned: false,
+            issued: 0,
+            saving: None,
         }
     }
 
@@ -227,7 +247,11 @@ impl LearnState {
             if worked >= STEPS_PER_ACTIVATION {
                 return Pause::Busy;
             }
+            if let Some(pause) = self.save(None) {
+                return pause;
+            }
             let done = if self.pooled.is_some() { self.step_pooled(results) } else { Some(self.step(results)) };
+            self.issued += results.forecasts.len() as u64;
             emit(self.steps.next_pane(), results);
             let Some(done) = done else { return Pause::Waiting };
             worked += done.max(1);
@@ -240,7 +264,7 @@ impl LearnState {
         if let Some(pooled) = &mut self.pooled {
             pooled.catch_up(next_pane, &mut self.scratch);
         }
-        Pause::Done
+        self.save(Some(frontiers)).unwrap_or(Pause::Done)
     }
 
     /// One step of every symbol that has a row or waits for a score. Gives how many.

@@ -77,7 +77,7 @@ impl TickKind {
 pub struct PanePart {
     /// Which pane.
     pub pane: Pane,
-    /// Where to: a symbol's route, or a worker's index.
+    /// Where to: a symbol's part, or a worker's index.
     pub route: u64,
     /// The part, or none: a mark that the pane holds a tick.
     pub part: Option<(Symbol, Part)>,
@@ -129,7 +129,7 @@ pub fn panes<'scope>(
                     }
                     for (symbol, part) in slots.parts.drain(..) {
                         slots.index[symbol.0 as usize] = EMPTY;
-                        let (name, route) = (table.name(symbol).clone(), table.route(symbol));
+                        let (name, route) = (table.name(symbol).clone(), u64::from(table.part(symbol)));
                         session.give(PanePart { pane, route, part: Some((name, part)) });
                     }
                     open.give_back(slots);

@@ -92,6 +92,11 @@ impl Pooled {
         Self { pool, totals, slide, workers: workers as u64, joined: None }
     }
 
+    /// The network has learnt all epochs up to then.
+    pub fn has_learnt(&mut self, through: Option<Timestamp>) {
+        self.joined = through;
+    }
+
     /// What this worker's symbols have contributed to the epoch that ends with `pane`, once for every worker.
     pub fn shares(&mut self, pane: Pane) -> impl Iterator<Item = Share> + use<> {
         let sum = self.pool.take_sum();

@@ -11,10 +11,15 @@
 
 use super::panes::PanePart;
 use super::panes::part::Part;
+use super::support::keeping::Keeping;
 use super::support::repeats::Repeat;
 use super::support::sliding::SlidingWindow;
-use super::support::stats::Stats;
+use super::support::stats::{Stats, TakenBack};
 use crate::market::{FeatureRow, Fixed, Ohlcv, Pane, Slide, Span, Symbol, Timestamp};
+use crate::recovery::cuts::Saving;
+use crate::recovery::manifest::Keeper;
+use crate::recovery::restored::{Unreadable, encode, encode_parts};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
@@ -85,21 +90,26 @@ pub struct WindowsConfig {
 }
 
 /// Slides the windows over the panes. Records that turn out to repeat another partition's are counted so.
-#[must_use]
-pub fn windows(
-    parts: StreamVec<'_, Pane, PanePart>,
+///
+/// # Errors
+/// When the state to go on from was written by something else.
+pub fn windows<'scope>(
+    parts: StreamVec<'scope, Pane, PanePart>,
     config: WindowsConfig,
     stats: Arc<Stats>,
-) -> StreamVec<'_, Pane, PaneRows> {
+    keeping: &Keeping,
+) -> Result<StreamVec<'scope, Pane, PaneRows>, Unreadable> {
     let exchange = Exchange::new(|part: &PanePart| part.route);
     let scope = parts.scope();
-    parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
+    let mut saving = keeping.saving(Keeper::Windows);
+    let mut state = WindowsState::new(config);
+    state.restore(keeping, &stats)?;
+    Ok(parts.unary_frontier::<CapacityContainerBuilder<Vec<PaneRows>>, _, _, _>(
         exchange,
         "Windows",
         move |capability, info| {
             let activator = scope.activator_for(info.address);
             let mut capability = Some(capability);
-            let mut state = WindowsState::new(config);
             move |(input, frontier), output| {
                 input.for_each_stamp(|_, data| {
                     for batch in data {
@@ -112,9 +122,12 @@ pub fn windows(
                 let frontier = frontier.frontier().first().copied();
                 let done = {
                     let mut session = output.session(&*held);
-                    state.advance(frontier, |rows| session.give(rows))
+                    state.advance(frontier, saving.as_mut(), &stats, |rows| {
+                        stats.add_rows(rows.len() as u64);
+                        session.give(rows);
+                    })
                 };
-                stats.take_back(&mut state.repeats);
+                state.take_back(&stats);
                 match (done, frontier) {
                     (true, None) => capability = None,
                     (true, Some(time)) => held.downgrade(&time),
@@ -125,7 +138,7 @@ pub fn windows(
                 }
             }
         },
-    )
+    ))
 }
 
 /// All windows of one symbol.
@@ -165,6 +178,18 @@ struct WindowsState {
     next: Pane,
     /// Whether any window may hold a tick.
     awake: bool,
+    /// Rows so far.
+    rows: u64,
+    /// Records that were counted as used and turned out to be repeats.
+    taken_back: TakenBack,
+}
+
+/// What a worker's windows have counted, for a checkpoint.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Counted {
+    rows: u64,
+    /// Sources count it by their partitions.
+    pub taken_back: TakenBack,
 }
 
 impl WindowsState {
@@ -193,7 +218,43 @@ impl WindowsState {
             repeats: Vec::new(),
             next: Pane::default(),
             awake: false,
+            rows: 0,
+            taken_back: TakenBack::new(),
         }
+    }
+
+    /// Goes on from a checkpoint's state, where there is one.
+    fn restore(&mut self, keeping: &Keeping, stats: &Stats) -> Result<(), Unreadable> {
+        let Some(cut) = keeping.restored_cut() else { return Ok(()) };
+        self.next = self.config.slide.pane_of(cut);
+        for (symbol, windows) in keeping.symbols::<(Symbol, Vec<SlidingWindow>)>(Keeper::Windows)? {
+            let at = self.add(symbol);
+            self.symbols[at].windows = windows;
+        }
+        self.awake = !self.order.is_empty();
+        for Counted { rows, taken_back } in keeping.of_all::<Counted>(Keeper::Windows)? {
+            self.rows += rows;
+            for (of, count) in taken_back {
+                *self.taken_back.entry(of).or_default() += count;
+            }
+        }
+        stats.add_rows(self.rows);
+        Ok(())
+    }
+
+    fn take_back(&mut self, stats: &Stats) {
+        stats.take_back(&mut self.repeats, &mut self.taken_back);
+    }
+
+    /// Gives the state where a cut is wanted and everything before it was worked off: `next` is the first pane that was not.
+    fn save(&mut self, saving: Option<&mut Saving>, stats: &Stats) {
+        let Some(saving) = saving else { return };
+        let Some(cut) = saving.open().filter(|cut| self.next >= self.config.slide.pane_of(*cut)) else { return };
+        self.take_back(stats);
+        let symbols = self.order.iter().map(|&at| &self.symbols[at]);
+        let mut states = encode_parts(symbols.map(|of| (&of.symbol, (&of.symbol, &of.windows))));
+        states.push((None, encode(&Counted { rows: self.rows, taken_back: self.taken_back.clone() })));
+        saving.give(cut, None, states);
     }
 
     fn stash(&mut self, part: PanePart) {
@@ -203,7 +264,13 @@ impl WindowsState {
 
     /// Works off the panes before `frontier`, or up to the last one that held a tick where the input has ended. False when
     /// there is more to do.
-    fn advance(&mut self, frontier: Option<Pane>, mut emit: impl FnMut(PaneRows)) -> bool {
+    fn advance(
+        &mut self,
+        frontier: Option<Pane>,
+        mut saving: Option<&mut Saving>,
+        stats: &Stats,
+        mut emit: impl FnMut(PaneRows),
+    ) -> bool {
         let end = match (frontier, self.pending.last_key_value()) {
             (Some(frontier), _) => frontier,
             (None, Some((&last, _))) => last.following(),
@@ -222,15 +289,18 @@ impl WindowsState {
                     break;
                 }
             }
+            self.save(saving.as_deref_mut(), stats);
             let pane = self.next;
             self.next = pane.following();
             let held_a_tick = self.open(pane);
             let pane_rows = self.slide(pane);
+            self.rows += pane_rows.len() as u64;
             rows += pane_rows.len().max(1);
             if held_a_tick || !pane_rows.is_empty() {
                 emit(pane_rows);
             }
         }
+        self.save(saving, stats);
         true
     }
 
@@ -321,53 +391,4 @@ impl WindowsState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::market::{Order, Partial, PartitionId, Side};
-
-    fn part(pane: u64, size: i64, side: Option<Side>) -> PanePart {
-        let order = Order { at: Timestamp::default(), partition: PartitionId(0), offset: pane, index: 0 };
-        let bar = Ohlcv::of_tick(Fixed::from_raw(1), Fixed::from_raw(size), side);
-        PanePart {
-            pane: Pane::from_number(pane),
-            route: 0,
-            part: Some((Symbol::new("X").unwrap(), Part::Ticks(Partial::new(bar, order)))),
-        }
-    }
-
-    /// What comes and goes leaves nothing behind, and what comes again is as new.
-    #[test]
-    fn a_symbol_without_a_tick_in_any_window_gives_up_its_place() {
-        let slide = Slide::new(Span::from_millis(5000));
-        let windows = vec![Span::from_millis(10_000)];
-        let mut state = WindowsState::new(WindowsConfig { slide, windows, step: None });
-        let mut rows = Vec::new();
-        for number in 0..1000_u64 {
-            let mut one = part(number * 2, 1, None);
-            let name = format!("S{}", number % 100);
-            one.part = one.part.map(|(_, part)| (Symbol::new(&name).unwrap(), part));
-            state.stash(one);
-            state.advance(Some(Pane::from_number(number * 2 + 1)), |pane| rows.extend(pane.into_rows()));
-        }
-        assert_eq!(rows.len(), 1000 + 999, "two panes each");
-        assert!(rows.iter().all(|row| row.windows[0].is_some_and(|bar| bar.count == 1)));
-        assert!(state.symbols.len() <= 2 && state.by_name.len() <= 2, "{} places", state.symbols.len());
-    }
-
-    /// Panes of 5 s: the model's bar of 10 s knows what takers bought and sold in its own two panes, and no more.
-    #[test]
-    fn the_models_bar_carries_the_signed_volume() {
-        let slide = Slide::new(Span::from_millis(5000));
-        let windows = vec![Span::from_millis(60_000)];
-        let mut state = WindowsState::new(WindowsConfig { slide, windows, step: Some(Span::from_millis(10_000)) });
-        for (pane, size, side) in
-            [(0, 7, None), (2, 300, Some(Side::Buy)), (3, 500, Some(Side::Sell)), (5, 40, Some(Side::Buy))]
-        {
-            state.stash(part(pane, size, side));
-        }
-        let mut bars = Vec::new();
-        state.advance(None, |rows| bars.extend(rows.into_rows().filter_map(|row| row.bar)));
-        let signed: Vec<_> = bars.iter().map(Ohlcv::known_signed_volume_raw).collect();
-        assert_eq!(signed, [None, Some(-200), Some(40)]);
-    }
-}
+mod tests;

@@ -52,10 +52,9 @@ impl Computation {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Whether nothing is known of it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// All names and values, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The first thing, by name, that `later` has otherwise. An id that only one of them knows is no difference: not every

@@ -4,9 +4,14 @@
 pub mod cause;
 pub mod compare;
 pub mod computation;
+pub mod cuts;
+pub mod manifest;
 pub mod plan;
 pub mod progress;
 pub mod refusal;
+pub mod restored;
+pub mod saver;
+pub mod store;
 pub mod topic;
 
 pub use cause::{Cause, Fault};

@@ -1,10 +1,11 @@
 //! The run plan: where a job begins, decided before anything is touched.
 
 use super::computation::{Computation, Difference, keys};
+use super::manifest::{Damage, Manifest};
 use super::progress::{Offsets, PROGRESS_VERSION, Progress};
 use super::refusal::Refusal;
 use super::topic::TopicState;
-use crate::market::{Release, Timestamp};
+use crate::market::{Generation, PartitionId, Release, Timestamp};
 
 /// What is known before a start.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,12 @@ pub struct Known<'a> {
     pub reset: bool,
     /// Whether a restart has to compute again what was published: results go to Kafka.
     pub resumes: bool,
+    /// The job's checkpoints, the newest first: what each is called, and what was found there.
+    pub checkpoints: &'a [Found],
 }
+
+/// A checkpoint's name, and what it holds.
+pub type Found = (String, Result<Manifest, Damage>);
 
 /// Where a job begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +43,16 @@ pub enum RunPlan {
         /// How far it is published.
         given_up: Timestamp,
     },
-    /// At the offsets of the first start; what is published is computed again, and suppressed.
+    /// At the offsets of a checkpoint, or of the first start; what is published is computed again, and suppressed.
     Resume {
         /// The first offset of each partition.
         starts: Offsets,
         /// Of these, partitions that are new. They begin where the others have come to: earlier ticks of theirs are late.
         added: Offsets,
+        /// The checkpoint that it goes on from; none where it computes from the beginning.
+        checkpoint: Option<Box<Manifest>>,
+        /// Newer checkpoints that cannot be used, and why.
+        skipped: Vec<String>,
     },
 }
 
@@ -56,7 +66,7 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
     {
         return Err(Refusal::Compacted { topic: topic.name.clone() });
     }
-    let Some(progress) = known.progress else { return Ok(RunPlan::Fresh) };
+    let Some(progress) = known.progress else { return without_progress(known) };
     let has_published = progress.has_published();
     if known.reset && has_published {
         return Ok(RunPlan::Anew { given_up: progress.through });
@@ -78,10 +88,93 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
     if let Some(difference) = differs_from(progress) {
         return Err(differs(known, progress, difference));
     }
-    match known.topic {
-        Some(topic) => offsets(progress, topic),
-        None => Ok(RunPlan::Resume { starts: Offsets::new(), added: Offsets::new() }),
+    let Some(topic) = known.topic else {
+        let (starts, added) = (Offsets::new(), Offsets::new());
+        return Ok(RunPlan::Resume { starts, added, checkpoint: None, skipped: Vec::new() });
+    };
+    let mut skipped = Vec::new();
+    for (name, found) in known.checkpoints {
+        if let Some(manifest) = found.as_ref().ok().filter(|manifest| manifest.generation > progress.generation) {
+            let (generation, known_generation) = (manifest.generation, progress.generation);
+            let (job, checkpoint) = (known.job.to_owned(), name.clone());
+            return Err(Refusal::CheckpointAhead { job, checkpoint, generation, known: known_generation });
+        }
+        let usable = usable(found, known.computation).and_then(|manifest| {
+            if manifest.generation < progress.history {
+                return Err("of a history that was given up".to_owned());
+            }
+            if manifest.cut > progress.through {
+                return Err(format!("of {}, and published through {}", manifest.cut, progress.through));
+            }
+            let begun = |partition: &PartitionId| progress.start.get(partition).copied();
+            let (starts, added) = offsets(&manifest.offsets, begun, topic).map_err(|refusal| refusal.to_string())?;
+            Ok(RunPlan::Resume { starts, added, checkpoint: Some(Box::new(manifest.clone())), skipped: Vec::new() })
+        });
+        match usable {
+            Ok(RunPlan::Resume { starts, added, checkpoint, .. }) => {
+                return Ok(RunPlan::Resume { starts, added, checkpoint, skipped });
+            }
+            Ok(_) => {}
+            Err(why) => skipped.push(format!("{name}: {why}")),
+        }
     }
+    if !progress.releases_from.is_empty() {
+        return Err(Refusal::CheckpointNeeded { job: known.job.to_owned(), found: skipped });
+    }
+    let read_to = |partition: &PartitionId, needed: i64| {
+        progress.dead_letters.get(partition).map_or(needed, |next| needed.max(*next))
+    };
+    let (starts, added) = offsets(&progress.start, |_| None, topic)?;
+    // A partition that was read has what was read of it.
+    for (partition, needed) in &progress.start {
+        let (read, end) = (read_to(partition, *needed), topic.partitions.get(partition).map(|(_, high)| *high));
+        if end.is_some_and(|end| read > end) {
+            return Err(Refusal::OffsetsAhead { topic: topic.name.clone(), partition: *partition, needed: read, end });
+        }
+    }
+    Ok(RunPlan::Resume { starts, added, checkpoint: None, skipped })
+}
+
+/// The manifest of a checkpoint that was read, and is of this computation.
+fn usable<'a>(found: &'a Result<Manifest, Damage>, computation: &Computation) -> Result<&'a Manifest, String> {
+    let manifest = found.as_ref().map_err(Damage::to_string)?;
+    match manifest.computation.difference(computation) {
+        Some(Difference { key, .. }) => Err(format!("of another computation ({key} differs)")),
+        None => Ok(manifest),
+    }
+}
+
+/// Where a job without a progress record begins: it publishes to no topic, and its checkpoints say how far it is. Or it has
+/// never run.
+fn without_progress(known: Known<'_>) -> Result<RunPlan, Refusal> {
+    let newest = known.checkpoints.iter().find_map(|(name, found)| Some((name, found.as_ref().ok()?)));
+    let (Some((name, newest)), false) = (newest, known.bounded) else { return Ok(RunPlan::Fresh) };
+    if known.reset {
+        return Ok(RunPlan::Anew { given_up: newest.cut });
+    }
+    if known.resumes {
+        let (job, checkpoint, generation) = (known.job.to_owned(), name.clone(), newest.generation);
+        return Err(Refusal::CheckpointAhead { job, checkpoint, generation, known: Generation::default() });
+    }
+    if let Some(difference) = newest.computation.difference(known.computation) {
+        let progress = Progress { through: newest.cut, ..Progress::of(known.job) };
+        return Err(differs(known, &progress, difference));
+    }
+    let Some(topic) = known.topic else { return Ok(RunPlan::Fresh) };
+    let (mut skipped, mut refused) = (Vec::new(), None);
+    for (name, found) in known.checkpoints {
+        match usable(found, known.computation) {
+            Err(why) => skipped.push(format!("{name}: {why}")),
+            Ok(manifest) => match offsets(&manifest.offsets, |_| None, topic) {
+                Ok((starts, added)) => {
+                    let checkpoint = Some(Box::new(manifest.clone()));
+                    return Ok(RunPlan::Resume { starts, added, checkpoint, skipped });
+                }
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            },
+        }
+    }
+    refused.map_or(Ok(RunPlan::Fresh), Err)
 }
 
 fn differs(known: Known<'_>, progress: &Progress, difference: Difference) -> Refusal {
@@ -94,28 +187,31 @@ fn differs(known: Known<'_>, progress: &Progress, difference: Difference) -> Ref
     }
 }
 
-fn offsets(progress: &Progress, topic: &TopicState) -> Result<RunPlan, Refusal> {
+/// Where each partition is read from, and which of them are new. `begun`: where one that is not in `recorded` began, if it did.
+fn offsets(
+    recorded: &Offsets,
+    begun: impl Fn(&PartitionId) -> Option<i64>,
+    topic: &TopicState,
+) -> Result<(Offsets, Offsets), Refusal> {
     let name = || topic.name.clone();
-    if let Some(missing) = progress.start.keys().find(|partition| !topic.partitions.contains_key(partition)) {
+    if let Some(missing) = recorded.keys().find(|partition| !topic.partitions.contains_key(partition)) {
         return Err(Refusal::PartitionGone { topic: name(), partition: *missing });
     }
     let (mut starts, mut added) = (Offsets::new(), Offsets::new());
     for (&partition, &(low, high)) in &topic.partitions {
-        let needed = match progress.start.get(&partition) {
-            Some(needed) => *needed,
+        let needed = match recorded.get(&partition).copied().or_else(|| begun(&partition)) {
+            Some(needed) => needed,
             None => *added.entry(partition).or_insert(low),
         };
         if needed < low {
             return Err(Refusal::OffsetsExpired { topic: name(), partition, needed, first: Some(low) });
         }
-        // A partition that was read has what was read of it.
-        let read = progress.dead_letters.get(&partition).map_or(needed, |next| needed.max(*next));
-        if read > high {
-            return Err(Refusal::OffsetsAhead { topic: name(), partition, needed: read, end: Some(high) });
+        if needed > high {
+            return Err(Refusal::OffsetsAhead { topic: name(), partition, needed, end: Some(high) });
         }
         starts.insert(partition, needed);
     }
-    Ok(RunPlan::Resume { starts, added })
+    Ok((starts, added))
 }
 
 impl RunPlan {
@@ -145,9 +241,12 @@ impl RunPlan {
             }
         }
         mine.generation = now.following();
+        if !matches!(self, Self::Resume { .. }) {
+            mine.history = mine.generation;
+            mine.start.clone_from(starts);
+        }
         mine.sequence = mine.sequence.following();
         mine.computation = computation.clone().completed_by(&mine.computation);
-        mine.start.clone_from(starts);
         if mine.partitions == 0 {
             mine.partitions = u32::try_from(starts.len()).unwrap_or(u32::MAX);
         }
@@ -158,8 +257,28 @@ impl RunPlan {
                 Release { partition: *partition, offset, before: through }
             });
             mine.releases.extend(first);
+            mine.start.extend(added);
         }
         Ok(mine)
+    }
+
+    /// What partitions that are new bring of the time before the checkpoint is late, where no progress record says so.
+    #[must_use]
+    pub fn releases_of_added(&self) -> Vec<Release> {
+        let Self::Resume { added, checkpoint: Some(manifest), .. } = self else { return Vec::new() };
+        let release = |(partition, offset): (&PartitionId, &i64)| Release {
+            partition: *partition,
+            offset: u64::try_from(*offset).unwrap_or(0),
+            before: manifest.cut,
+        };
+        added.iter().map(release).collect()
+    }
+
+    /// The generation of a job that has no progress record.
+    #[must_use]
+    pub fn generation(job: &str, checkpoints: &[Found]) -> Generation {
+        let of = |(name, _): &Found| Manifest::parse_name(job, &format!("{name}/")).map(|(_, generation)| generation);
+        checkpoints.iter().filter_map(of).max().unwrap_or_default().following()
     }
 }
 

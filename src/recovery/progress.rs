@@ -34,6 +34,12 @@ pub struct Progress {
     pub computation: Computation,
     /// The offsets that `start` was resolved to, and the first ones of partitions that came later.
     pub start: Offsets,
+    /// The generation that this history began with: what an earlier one has kept is of another.
+    #[serde(default)]
+    pub history: Generation,
+    /// Releases of lower offsets are no longer on record, since a checkpoint goes on from there; nothing where all are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub releases_from: Offsets,
     /// How many partitions there were at first: the symbols that the job may have are divided over so many.
     #[serde(default)]
     pub partitions: u32,

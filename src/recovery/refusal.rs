@@ -96,6 +96,24 @@ pub enum Refusal {
         /// The one that is there now.
         now: Generation,
     },
+    /// A checkpoint was written by an instance that the progress record knows nothing of.
+    CheckpointAhead {
+        /// The job.
+        job: String,
+        /// The checkpoint.
+        checkpoint: String,
+        /// Its generation.
+        generation: Generation,
+        /// That of the progress record.
+        known: Generation,
+    },
+    /// What is on record does not reach back to the start, and no checkpoint can be used.
+    CheckpointNeeded {
+        /// The job.
+        job: String,
+        /// Why the checkpoints that there are cannot be used.
+        found: Vec<String>,
+    },
     /// The topic has more partitions than the job reads.
     PartitionsAdded {
         /// The topic.
@@ -123,6 +141,8 @@ impl Refusal {
             Self::PublishedBefore { .. } => "published_before",
             Self::OtherFormat { .. } => "other_format",
             Self::AnotherBegan { .. } => "another_began",
+            Self::CheckpointAhead { .. } => "checkpoint_ahead",
+            Self::CheckpointNeeded { .. } => "checkpoint_needed",
             Self::PartitionsAdded { .. } => "partitions_added",
         }
     }
@@ -210,6 +230,20 @@ impl std::fmt::Display for Refusal {
                 "another instance of job `{job}` began while this one started (generation {now} after {seen}): see that one \
                  of them runs, and start again"
             ),
+            Self::CheckpointAhead { job, checkpoint, generation, known } => write!(
+                f,
+                "checkpoint {checkpoint} was written by generation {generation} of job `{job}`, and its progress record knows of \
+                 {known} only: was the progress topic deleted, or does another job of this id write to checkpoint.url? Lead \
+                 both to where they belong, or {ANEW}"
+            ),
+            Self::CheckpointNeeded { job, found } => {
+                let found = if found.is_empty() { "there is none".to_owned() } else { found.join("; ") };
+                write!(
+                    f,
+                    "job `{job}` can go on from a checkpoint only, since what it decided before is no longer on record, and \
+                     none can be used ({found}). Lead checkpoint.url to its checkpoints, or {ANEW}"
+                )
+            }
             Self::PartitionsAdded { topic, was, is } => {
                 write!(f, "topic {topic} has grown from {was} to {is} partitions: the job has to be started again")
             }

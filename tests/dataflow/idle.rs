@@ -124,6 +124,8 @@ fn a_quiet_partition(workers: Workers) {
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: None,
         stop: stop.clone(),
         stats: Arc::clone(&stats),

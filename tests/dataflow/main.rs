@@ -8,6 +8,7 @@ mod archives;
 mod careful_start;
 mod cases;
 mod cases_records;
+mod checkpoints;
 mod cli;
 mod collect;
 mod determinism;

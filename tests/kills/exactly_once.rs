@@ -29,7 +29,7 @@ fn killed_ten_times_at_random_moments() {
     let setup = Setup::new(&services, false, "");
     let Some((whole, _)) = live::trades(setup.dir.path(), &[300_000]) else { return };
     setup.replay(&whole, SYMBOL);
-    kill_ten_times(&setup, &setup.backfill(&whole, SYMBOL));
+    kill_again_and_again(&setup, &setup.backfill(&whole, SYMBOL), 10, 300..3300);
 }
 
 /// Three symbols in partitions of their own, and a database that has no part in the transactions.
@@ -41,24 +41,47 @@ fn killed_ten_times_with_several_partitions_and_a_database() {
     let setup = Setup::new(&services, true, "[time]\nallowed_lateness = \"0s\"\n");
     let (whole, _) = simulated::files(setup.dir.path(), 10);
     setup.replay(&whole, None);
-    kill_ten_times(&setup, &setup.backfill(&whole, None));
+    kill_again_and_again(&setup, &setup.backfill(&whole, None), 10, 300..3300);
 }
 
-fn kill_ten_times(setup: &Setup<'_>, backfilled: &live::Backfilled) {
+/// The same with checkpoints, each start with another number of workers.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn killed_with_checkpoints_and_other_workers() {
+    let services = Services::shared();
+    let store = crate::support::temp_dir();
+    let checkpoint = format!("[checkpoint]\nurl = \"file://{}\"\ninterval = \"1s\"\n", store.path().display());
+    let setup =
+        Setup::new(&services, true, &format!("[time]\nallowed_lateness = \"0s\"\nslide = \"1s\"\n{checkpoint}"));
+    let (whole, _) = simulated::files(setup.dir.path(), 10);
+    setup.replay(&whole, None);
+    let told = kill_again_and_again(&setup, &setup.backfill(&whole, None), 8, 2_000..6_000);
+    let gone_on = told.matches("goes on from the checkpoint of ").count();
+    println!("went on from a checkpoint {gone_on} times");
+    assert!(gone_on >= 2, "{told}");
+}
+
+/// Kills it so often, each time within so many milliseconds after its start. Gives what all of its instances said.
+fn kill_again_and_again(
+    setup: &Setup<'_>,
+    backfilled: &live::Backfilled,
+    times: usize,
+    within: std::ops::Range<u64>,
+) -> String {
     let seed =
         std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
     println!("TICKCAST_TEST_SEED={seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut reached = Vec::new();
-    for _ in 0..10 {
-        let mut job = setup.start();
-        let pause = Duration::from_millis(300 + rng.next_u64() % 3000);
+    let (mut reached, mut told) = (Vec::new(), String::new());
+    for turn in 0..times {
+        let mut job = setup.start_with(1 + turn % 3);
+        let pause = Duration::from_millis(within.start + rng.next_u64() % (within.end - within.start));
         eventually("the moment", Duration::from_secs(10), {
             let begun = std::time::Instant::now();
             move || (begun.elapsed() >= pause).then_some(())
         });
         job.signal(Signal::Kill);
-        let _ = job.wait(Duration::from_secs(10));
+        told += &job.wait(Duration::from_secs(10)).stderr;
         reached.push(setup.through());
     }
     assert!(reached.is_sorted(), "progress never goes back: {reached:?}");
@@ -66,8 +89,9 @@ fn kill_ten_times(setup: &Setup<'_>, backfilled: &live::Backfilled) {
     let mut job = setup.start();
     setup.await_through(backfilled.last_but_one(), WITHIN);
     job.signal(Signal::Term);
-    job.wait(Duration::from_secs(10)).expect_code(0);
+    told += &job.wait(Duration::from_secs(10)).expect_code(0).stderr;
     assert_exact(setup, backfilled);
+    told
 }
 
 /// Takes a service away for 30 s while the job works, and brings it back.

@@ -5,6 +5,7 @@
 mod api;
 mod bad_input;
 mod careful_start;
+mod checkpoints;
 mod collect_to_database;
 mod consumers;
 mod decisions;
@@ -21,6 +22,8 @@ mod mongodb_sink;
 mod proxy;
 mod quiet_partitions;
 mod report_sources;
+#[path = "../support/simulated.rs"]
+mod simulated;
 mod slow_broker;
 mod sources_services;
 mod start_errors;

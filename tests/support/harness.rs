@@ -92,6 +92,8 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         range: (None, None),
         releases,
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: tickcast::dataflows::model::initial_weights(config).unwrap(),
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),

@@ -60,7 +60,12 @@ impl<'a> Setup<'a> {
 
     /// The live job.
     pub fn start(&self) -> Process {
-        Process::spawn(tickcast(["run", "-c", self.config(), "--workers", "2", "--json"]))
+        self.start_with(2)
+    }
+
+    /// The live job, on so many workers.
+    pub fn start_with(&self, workers: usize) -> Process {
+        Process::spawn(tickcast(["run", "-c", self.config(), "--workers", &workers.to_string(), "--json"]))
     }
 
     /// The forecasts and scores of a backfill over the file.

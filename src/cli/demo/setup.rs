@@ -102,6 +102,8 @@ pub fn job(
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
+        checkpoints: None,
+        restored: None,
         initial: initial_weights(config)?,
         stop: stop.clone(),
         stats: Arc::new(Stats::default()),

@@ -13,7 +13,7 @@ use crate::dataflows::job::{self, Summary};
 use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
-use crate::recovery::Cause;
+use crate::recovery::{Cause, RunPlan};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,26 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
     let prepared = prepare::prepare(config, plan, stop)?;
     let job = takeover::take_over(config, plan, prepared, stop, stats)?;
     Ok(job::run(job)?)
+}
+
+/// What a live start would do now, in a few words; nothing is changed.
+///
+/// # Errors
+/// Why it would fail, or refuse.
+pub fn would_do(config: &Config) -> anyhow::Result<String> {
+    check_options(config)?;
+    let plan = Plan { workers: 1, bounded: false, range: (None, None), reset: false };
+    let prepared = prepare::prepare(config, &plan, &Stop::default())?;
+    Ok(match prepared.plan {
+        RunPlan::Fresh => "begin at source.kafka.start: nothing is published".to_owned(),
+        RunPlan::Anew { given_up } => format!("give up what is published through {given_up}, and begin anew"),
+        RunPlan::Resume { checkpoint: Some(manifest), .. } => {
+            format!("go on from the checkpoint of {}, and publish what is not published yet", manifest.cut)
+        }
+        RunPlan::Resume { checkpoint: None, .. } => {
+            "compute again from the beginning, and publish what is not published yet".to_owned()
+        }
+    })
 }
 
 /// Options of librdkafka that are unknown or not to be set are mistakes of the configuration, found without a broker.

@@ -27,15 +27,26 @@ pub fn check(config: &Config, inputs: &[PathBuf], bounded: bool) -> anyhow::Resu
     Ok(())
 }
 
-/// No file may be written that is read, or written twice.
-fn check_apart(config: &Config, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    let mut outputs: Vec<(&str, PathBuf)> = Vec::new();
+/// The files that a job writes.
+pub fn written(config: &Config) -> Vec<PathBuf> {
+    named(config).into_iter().map(|(_, path)| path).collect()
+}
+
+/// The same, with the settings that name them.
+fn named(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let mut outputs: Vec<(&'static str, PathBuf)> = Vec::new();
     if let Some(files) = &config.sink.files {
         outputs.extend(sink::paths(files).map(|path| ("sink.files.dir", path)));
     }
     if let Some(file) = config.dead_letter.as_ref().and_then(|dead| dead.file.clone()) {
         outputs.push(("dead_letter.file", file));
     }
+    outputs
+}
+
+/// No file may be written that is read, or written twice.
+fn check_apart(config: &Config, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let outputs = named(config);
     for (at, (key, output)) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| are_same(input, output)) {
             anyhow::bail!(

@@ -11,11 +11,14 @@ use crate::dataflows::job::InputFactory;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::Stop;
 use crate::formats::Decoder;
-use crate::market::Symbol;
+use crate::market::{Generation, Symbol};
 use crate::model::numerics;
 use crate::model::weights::InitialWeights;
 use crate::recovery::computation::keys;
-use crate::recovery::plan::Known;
+use crate::recovery::plan::{Found, Known};
+use crate::recovery::restored::Restored;
+use crate::recovery::saver;
+use crate::recovery::store::{Directory, Store};
 use crate::recovery::{self, Computation, Offsets, Progress, RunPlan, TopicState};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -30,6 +33,12 @@ pub(super) struct Prepared {
     pub plan: RunPlan,
     /// What the job has published; none for one that has never run.
     pub progress: Option<Progress>,
+    /// Where its state is kept, if it is.
+    pub store: Option<Arc<dyn Store>>,
+    /// The state that it goes on from.
+    pub restored: Option<Restored>,
+    /// Its generation, where no progress record says one.
+    pub generation: Generation,
 }
 
 /// How a topic's values are read. Where a symbol is configured, keys are ids and say none.
@@ -99,16 +108,38 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
         computation.set(keys::CLUSTER_ID, topic.cluster_id.clone());
         computation.set(keys::TOPIC_ID, topic.topic_id.clone());
     }
-    let run_plan = recovery::decide(Known {
-        job: &config.job.id,
-        forecasts: config.sink.kafka.as_ref().map_or("", |sink| &sink.topic),
-        computation: &computation,
-        progress: progress.as_ref(),
-        topic: topic.as_ref(),
-        bounded: plan.bounded,
-        reset: plan.reset,
-        resumes: config.sink.kafka.is_some(),
-    })?;
+    let store = open_store(config, plan)?;
+    let mut checkpoints = match &store {
+        Some(store) => saver::found(store.as_ref(), &config.job.id)?,
+        None => Vec::new(),
+    };
+    let generation = RunPlan::generation(&config.job.id, &checkpoints);
+    let decide = |checkpoints: &[Found]| {
+        recovery::decide(Known {
+            job: &config.job.id,
+            forecasts: config.sink.kafka.as_ref().map_or("", |sink| &sink.topic),
+            computation: &computation,
+            progress: progress.as_ref(),
+            topic: topic.as_ref(),
+            bounded: plan.bounded,
+            reset: plan.reset,
+            resumes: config.sink.kafka.is_some(),
+            checkpoints,
+        })
+    };
+    // A checkpoint shows what it is worth when all of it is read: the plan is made anew without one that is damaged.
+    let (run_plan, restored) = loop {
+        let run_plan = decide(&checkpoints)?;
+        let RunPlan::Resume { checkpoint: Some(manifest), .. } = &run_plan else { break (run_plan, None) };
+        let Some(store) = &store else { break (run_plan, None) };
+        match Restored::read(store.as_ref(), (**manifest).clone()) {
+            Ok(restored) => break (run_plan, Some(restored)),
+            Err(damage) => {
+                let is_it = |found: &&mut Found| found.1.as_ref().is_ok_and(|found| *found == **manifest);
+                checkpoints.iter_mut().filter(is_it).for_each(|found| found.1 = Err(damage.clone()));
+            }
+        }
+    };
     if topic.as_ref().is_some_and(|topic| topic.compacted == Some(true)) {
         tracing::warn!("the source's topic is compacted: its broker deletes all but the last record of each key");
     }
@@ -116,7 +147,17 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
         MongoSink::check(mongodb, stop)?;
     }
     let source = source(config, plan, &run_plan, topic.as_ref(), stop)?;
-    Ok(Prepared { initial, source, computation, plan: run_plan, progress })
+    Ok(Prepared { initial, source, computation, plan: run_plan, progress, store, restored, generation })
+}
+
+/// Where a live job's state is kept. A bounded run keeps none: it begins at its beginning, and its files appear whole.
+fn open_store(config: &Config, plan: &Plan) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    let Some(checkpoint) = config.checkpoint.as_ref().filter(|_| !plan.bounded && config.source.kafka.is_some()) else {
+        return Ok(None);
+    };
+    let store = Directory::new(checkpoint.directory().map_err(anyhow::Error::msg)?);
+    store.check()?;
+    Ok(Some(Arc::new(store)))
 }
 
 /// What decides the results, besides the source's ids.

@@ -1,16 +1,18 @@
 //! The second half of a start: what was checked is opened for writing, and earlier instances of the job end.
 
 use super::prepare::{Prepared, Source};
-use super::{Plan, hooks};
-use crate::config::{Config, KafkaSourceConfig, SourceConfig};
+use super::{Plan, hooks, outputs};
+use crate::config::{CheckpointConfig, Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::kafka::{Begin, DeadLetterSink, KafkaSink};
 use crate::connectors::mongodb::MongoSink;
+use crate::dataflows::checkpoints::{Checkpoints, KeptFrom};
 use crate::dataflows::job::Job;
 use crate::delivery::{Resumed, Sink, Stop};
 use crate::operators::support::stats::Stats;
+use crate::recovery::saver::{self, Pace};
 use crate::recovery::{Offsets, Progress, RunPlan};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -23,14 +25,40 @@ pub(super) fn take_over(
     stop: &Stop,
     stats: &Arc<Stats>,
 ) -> anyhow::Result<Job> {
-    let Prepared { initial, source, computation, plan: run_plan, progress: seen } = prepared;
+    let Prepared { initial, source, computation, plan: run_plan, progress: seen, store, restored, generation } =
+        prepared;
     let partitions = source.partitions();
     tell(config, plan, &run_plan, partitions);
     let starts = if let Source::Kafka { starts, .. } = &source { starts.clone() } else { Offsets::new() };
     let job = &config.job.id;
     let begin = |found: Option<&Progress>| run_plan.begin(job, &computation, &starts, seen.as_ref(), found);
-    let Opened { sinks, kafka_sink, mongodb } = open_sinks(config, plan, partitions, &begin, stop)?;
+    let Opened { sinks, mut kafka_sink, mongodb } = open_sinks(config, plan, partitions, &begin, stop)?;
     let progress = kafka_sink.as_ref().map(|sink| sink.progress().clone());
+    if let (Some(store), RunPlan::Fresh | RunPlan::Anew { .. }) = (&store, &run_plan) {
+        // Of a history that is over. The progress record says so, too, should this not get to its end.
+        saver::forget_all(store.as_ref(), job)?;
+    }
+    let kept_from = KeptFrom::default();
+    if let Some(sink) = &mut kafka_sink {
+        sink.set_kept_from(Arc::clone(&kept_from));
+    }
+    let restored = restored.map(Arc::new);
+    let at_first = progress.as_ref().map(|progress| progress.partitions).filter(|partitions| *partitions > 0);
+    let at_first = at_first.or_else(|| Some(restored.as_ref()?.manifest.partitions));
+    let checkpoints = match (store, &config.checkpoint) {
+        (Some(store), Some(CheckpointConfig { interval, keep, .. })) => Some(Checkpoints {
+            store,
+            pace: Pace::new(*interval, *keep),
+            generation: progress.as_ref().map_or(generation, |progress| progress.generation),
+            computation: progress.as_ref().map_or(computation.clone(), |progress| progress.computation.clone()),
+            sources: starts.keys().copied().collect(),
+            partitions: at_first.unwrap_or(partitions),
+            kept_from,
+            files: outputs::written(config),
+        }),
+        _ => None,
+    };
+    let releases = progress.as_ref().map_or_else(|| run_plan.releases_of_added(), Progress::all_releases);
     Ok(Job {
         config: config.clone(),
         workers: plan.workers,
@@ -39,8 +67,10 @@ pub(super) fn take_over(
         sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
         bounded: plan.bounded,
         range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),
-        releases: progress.as_ref().map_or_else(Vec::new, Progress::all_releases),
-        symbol_shares: progress.as_ref().filter(|p| p.partitions > 0).map(|p| p.partitions as usize),
+        releases,
+        symbol_shares: at_first.map(|partitions| partitions as usize),
+        checkpoints,
+        restored,
         initial,
         stop: stop.clone(),
         stats: Arc::clone(stats),
@@ -58,9 +88,14 @@ fn tell(config: &Config, plan: &Plan, run_plan: &RunPlan, partitions: u32) {
     let job = &config.job.id;
     match run_plan {
         RunPlan::Fresh => tracing::info!("job `{job}` on {} workers reads {from}", plan.workers),
-        RunPlan::Resume { starts, added } => {
+        RunPlan::Resume { starts, added, checkpoint, skipped } => {
+            skipped.iter().for_each(|why| tracing::warn!("checkpoint {why}: not used"));
+            let state = checkpoint.as_ref().map_or_else(
+                || "computes again from the beginning".to_owned(),
+                |manifest| format!("goes on from the checkpoint of {}", manifest.cut),
+            );
             tracing::info!(
-                "job `{job}` on {} workers reads {from}; resumes: computes again from {}, and publishes what is not published yet",
+                "job `{job}` on {} workers reads {from}; resumes: {state}, {}, and publishes what is not published yet",
                 plan.workers,
                 shown(starts)
             );

@@ -118,9 +118,9 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     ("[tim]\nslide = \"5s\"", &[], "config.toml:1: unknown key tim, did you mean time?"),
     ("slide = \"5s\"", &[], "config.toml:1: unknown key slide, did you mean time.slide?"),
     (
-        "[checkpoint]\nurl = \"file:///x\"",
+        "[chickenpox]\nurl = \"file:///x\"",
         &[],
-        "config.toml:1: unknown key checkpoint; there are job, source, time, model, sink, dead_letter, collect",
+        "config.toml:1: unknown key chickenpox; there are job, source, time, model, sink, dead_letter, checkpoint, collect",
     ),
     ("[http]\nlisten = \"x\"", &[], "unknown key http"),
     ("[collect]\nurl = \"x\"", &[], "collect.url = \"***\": no address: write http:// or https://"),

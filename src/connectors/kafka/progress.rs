@@ -138,6 +138,8 @@ mod tests {
             within: None,
             computation,
             start: [(PartitionId(0), 12)].into(),
+            history: Generation(2),
+            releases_from: Default::default(),
             partitions: 1,
             dead_letters: [(PartitionId(0), 13)].into(),
             releases: vec![release],
@@ -147,7 +149,7 @@ mod tests {
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(
             json,
-            r#"{"version":1,"job":"btc","generation":3,"sequence":17,"through":1611239640000,"computation":{"time.slide":"5s"},"start":{"0":12},"partitions":1,"dead_letters":{"0":13},"releases":[{"partition":0,"offset":4,"before":45000}],"idle":{"0":{"partition":0,"offset":4,"before":45000}},"covers":["kafka"]}"#
+            r#"{"version":1,"job":"btc","generation":3,"sequence":17,"through":1611239640000,"computation":{"time.slide":"5s"},"start":{"0":12},"history":2,"partitions":1,"dead_letters":{"0":13},"releases":[{"partition":0,"offset":4,"before":45000}],"idle":{"0":{"partition":0,"offset":4,"before":45000}},"covers":["kafka"]}"#
         );
         assert_eq!(parse("t", "btc", json.as_bytes()).unwrap(), progress);
         assert!(parse("t", "eth", json.as_bytes()).is_err());

@@ -17,8 +17,9 @@ use super::topics::{Wanted, ensure};
 use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
-use crate::market::{Generation, Sequence};
+use crate::market::{Generation, Release, Sequence};
 use crate::recovery::{Fault, Offsets, Progress, Refusal};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a start may be fenced by another instance that starts at the same time.
@@ -40,7 +41,12 @@ pub struct KafkaSink {
     budget: Budget,
     limiter: Limiter,
     scratch: Vec<u8>,
+    /// From which offsets the oldest checkpoint goes on: what was decided before them need not stay on record.
+    kept_from: Arc<Mutex<Offsets>>,
 }
+
+/// So many releases stay on record, whatever checkpoints there are: a job with fewer can always be computed from its start.
+const RELEASES_KEPT: usize = 64;
 
 impl KafkaSink {
     /// [`KafkaSink::take_over`], going on from what was published.
@@ -93,7 +99,8 @@ impl KafkaSink {
         let delivery = config.delivery;
         let limiter = Limiter::default();
         let (budget, scratch) = (Budget::FULL, Vec::new());
-        let mut sink = Self { server, topics, delivery, channel: None, progress, budget, limiter, scratch };
+        let kept_from = Arc::default();
+        let mut sink = Self { server, topics, delivery, channel: None, progress, budget, limiter, scratch, kept_from };
         let found = sink.begin(begin, &mut Patience::new(stop))?;
         Ok((sink, found))
     }
@@ -123,6 +130,28 @@ impl KafkaSink {
     /// The offsets that `start` was resolved to. To be told before the first batch, which records them.
     pub fn set_start(&mut self, start: &Offsets) {
         self.progress.start.clone_from(start);
+    }
+
+    /// Where the offsets stand that the oldest checkpoint goes on from.
+    pub fn set_kept_from(&mut self, kept_from: Arc<Mutex<Offsets>>) {
+        self.kept_from = kept_from;
+    }
+
+    /// Leaves out releases that no checkpoint needs, where there are many.
+    fn prune(&self, progress: &mut Progress) {
+        if progress.releases.len() <= RELEASES_KEPT {
+            return;
+        }
+        let kept_from = self.kept_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let needed = |release: &Release| {
+            let from = kept_from.get(&release.partition).copied().unwrap_or(0);
+            i64::try_from(release.offset).is_ok_and(|offset| offset >= from)
+        };
+        let before = progress.releases.len();
+        progress.releases.retain(needed);
+        if progress.releases.len() < before {
+            progress.releases_from.clone_from(&kept_from);
+        }
     }
 
     /// The names of the sinks that `through` holds for.
@@ -232,10 +261,11 @@ impl KafkaSink {
             Some(channel) => channel,
             None => self.renew(patience)?,
         };
-        let Some(work) = self.progress.work(batch, self.topics.dead_letters.is_some(), self.budget) else {
+        let Some(mut work) = self.progress.work(batch, self.topics.dead_letters.is_some(), self.budget) else {
             self.channel = Some(channel);
             return Ok(false);
         };
+        self.prune(&mut work.progress);
         let begin = Instant::now();
         let published = self.publish(&channel, &work, patience);
         match &published {

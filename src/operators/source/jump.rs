@@ -56,6 +56,16 @@ impl Jumps {
         Self { max_ahead, held: Vec::new(), held_bytes: 0, is_live: false }
     }
 
+    /// Whether its latest record was as old as its broker said.
+    pub const fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// Puts back what [`Jumps::is_live`] gave.
+    pub const fn set_live(&mut self, is_live: bool) {
+        self.is_live = is_live;
+    }
+
     /// Whether something is in hand.
     #[inline]
     pub fn waits(&self) -> bool {

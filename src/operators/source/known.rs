@@ -5,6 +5,7 @@
 
 use crate::market::{Observation, Quote, Slide, Span, SymbolId, Timestamp};
 use crate::operators::support::seen::Seen;
+use serde::{Deserialize, Serialize};
 
 /// Trades of a symbol that are remembered at least: what two collectors or a snapshot after a reconnect repeat lies far nearer.
 /// Ids that follow one another take 5 kB, any others up to 130 kB.
@@ -58,8 +59,8 @@ pub(super) struct Known {
 }
 
 /// How many observations of a pane are held one by one.
-#[derive(Debug)]
-struct Listed {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Listed {
     /// Of the latest pane, and what came of earlier ones meanwhile.
     count: u32,
     /// Where that pane ends.
@@ -75,8 +76,9 @@ impl Default for Listed {
     }
 }
 
-#[derive(Debug, Default)]
-struct OfSymbol {
+/// What was used of one symbol.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct OfSymbol {
     trades: Seen,
     candles: Option<Box<Seen>>,
 }
@@ -149,6 +151,26 @@ impl Known {
         if let Some(known) = self.symbols.get_mut(symbol.0 as usize) {
             *known = OfSymbol::default();
         }
+    }
+
+    /// What was used of a symbol.
+    pub fn of_symbol(&self, symbol: SymbolId) -> OfSymbol {
+        self.symbols.get(symbol.0 as usize).cloned().unwrap_or_default()
+    }
+
+    /// Puts back what [`Known::of_symbol`] gave.
+    pub fn restore(&mut self, symbol: SymbolId, known: OfSymbol) {
+        *self.of(symbol.0 as usize) = known;
+    }
+
+    /// How many are held one by one.
+    pub const fn listed(&self) -> Listed {
+        self.listed
+    }
+
+    /// Puts back what [`Known::listed`] gave.
+    pub const fn set_listed(&mut self, listed: Listed) {
+        self.listed = listed;
     }
 
     /// Blocks and numbers that are held.

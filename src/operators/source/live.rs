@@ -4,7 +4,7 @@
 //! Whether a symbol is admitted follows from its partition's sequence alone, hence is the same in a replay and with any number
 //! of workers. It has to be decided where the record is, since the dead letter needs its bytes.
 
-use super::known::Known;
+use super::known::{Known, OfSymbol};
 use crate::market::{Slide, Span, SymbolId, SymbolTable, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -77,6 +77,18 @@ impl LiveSymbols {
                 true
             }
         }
+    }
+
+    /// Each symbol that is here, and when it had its last tick.
+    pub fn iter(&self) -> impl Iterator<Item = (SymbolId, Timestamp)> {
+        let all = self.last.iter().enumerate().filter(|(_, last)| **last != NEVER);
+        all.map(|(number, last)| (SymbolId(number as u32), *last))
+    }
+
+    /// Puts back what [`LiveSymbols::iter`] gave, and what was used of it.
+    pub fn restore(&mut self, symbol: SymbolId, last: Timestamp, known: OfSymbol, symbols: &mut SymbolTable) {
+        self.add(symbol, last, symbols);
+        self.known.restore(symbol, known);
     }
 
     #[cold]

@@ -19,6 +19,7 @@ mod live;
 mod outcome;
 mod partition;
 mod quiet;
+mod state;
 mod stored;
 mod wake;
 mod watermark;
@@ -31,6 +32,8 @@ use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Pane, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use crate::recovery::Fault;
+use crate::recovery::cuts::Saving;
+use crate::recovery::restored::Restored;
 use live::SymbolLimits;
 use partition::SourcePartition;
 use quiet::Past;
@@ -125,6 +128,10 @@ pub struct SourceLinks {
     pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Whether to stop reading, with the windows left open.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Its part in checkpoints, where there are any.
+    pub saving: Option<Saving>,
+    /// What it goes on from.
+    pub restored: Option<Arc<Restored>>,
     /// Told when the input cannot go on.
     pub failed: Arc<dyn Fn(Fault) + Send + Sync>,
 }
@@ -149,7 +156,8 @@ pub fn source<'scope>(
     builder.build(move |mut capabilities| {
         let side = capabilities.pop();
         let main = capabilities.pop();
-        let mut reader = match Reader::new(input, config, links.clone(), main, side, &schedule) {
+        let reader = Reader::new(input, config, links.clone(), main, side, &schedule, &mut symbols.borrow_mut());
+        let mut reader = match reader {
             Ok(reader) => Some(reader),
             Err((error, kept)) => {
                 // Dropping the capabilities would claim that the input has ended.
@@ -216,6 +224,7 @@ impl Reader {
         main: Option<Capability<Pane>>,
         side: Option<Capability<Pane>>,
         schedule: &Schedule,
+        symbols: &mut SymbolTable,
     ) -> Result<Self, (InputError, Option<Capabilities>)> {
         let Some(initial) = main.zip(side) else {
             return Err((InputError::Failed("the source has no outputs".to_owned()), None));
@@ -227,7 +236,12 @@ impl Reader {
                 Ok(decoder) => {
                     let topic = input.topic(id);
                     links.stats.name_partition(id, &topic);
-                    partitions.push(SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone()));
+                    let mut partition = SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone());
+                    partition.saving = links.saving.as_ref().map(|saving| saving.of_partition(id));
+                    if let Err(error) = partition.go_on(&links, symbols) {
+                        return Err((InputError::Failed(error.to_string()), Some(initial)));
+                    }
+                    partitions.push(partition);
                 }
                 Err(error) => return Err((error, Some(initial))),
             }
@@ -279,10 +293,13 @@ impl Reader {
                 next = next.min(Next::Within(pause.max(IDLE_LOOK_MIN)));
             }
         }
+        self.partitions.iter_mut().for_each(SourcePartition::look_for_cut);
         if all_read {
             // Not while nothing is read: a partition that is not looked at may hold more.
             self.follow();
         }
+        // Before anybody sees how far they have come.
+        self.partitions.iter_mut().for_each(|partition| partition.save_where_quiet(symbols));
         match next {
             Next::Within(_) if found => Next::Soon,
             Next::Within(_) if all_read && waits => Next::Finished,

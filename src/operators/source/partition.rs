@@ -19,7 +19,8 @@ use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Qu
 use crate::operators::panes::{Tick, TickKind};
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::repeats::Share;
-use crate::operators::support::stats::{Records, Tally};
+use crate::operators::support::stats::{Records, Tally, UnusedCounts};
+use crate::recovery::cuts::Saving;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,10 +31,10 @@ pub(super) struct SourcePartition {
     pub standing: Standing,
     pub capabilities: Option<Capabilities>,
     pub config: Rc<SourceConfig>,
-    topic: Arc<str>,
+    pub topic: Arc<str>,
     decoder: Decoder,
-    watermark: Watermark,
-    live: LiveSymbols,
+    pub watermark: Watermark,
+    pub live: LiveSymbols,
     /// As the input last said.
     state: PartitionState,
     /// Whether it has held no record so far.
@@ -42,19 +43,28 @@ pub(super) struct SourcePartition {
     /// A tick that lies too far ahead.
     in_hand: Option<Tick>,
     /// Records whose stamps jump.
-    jumps: Jumps,
+    pub jumps: Jumps,
     quiet: Quiet,
     ticks: Vec<Tick>,
     aside: Vec<Aside>,
     /// Bytes that this read may still take.
     bytes_left: usize,
-    counted: Records,
-    unused: Tally,
+    pub counted: Records,
+    pub unused: Tally,
     decoded: Vec<Observation>,
     /// Of the trades of one record; empty between records.
     outcomes: Vec<Outcome>,
     /// Why it cannot go on.
     failure: Option<InputError>,
+    /// Its part in checkpoints, where there are any.
+    pub saving: Option<Saving>,
+    /// The cut that its state is wanted for: it is given before the first record of a pane after it.
+    pub cut: Timestamp,
+    /// What lies before this is in the state that the job goes on from.
+    pub state_before: Timestamp,
+    /// All that was counted, but for this read.
+    pub all_counted: Records,
+    pub all_unused: UnusedCounts,
 }
 
 impl SourcePartition {
@@ -89,6 +99,11 @@ impl SourcePartition {
             decoded: Vec::new(),
             outcomes: Vec::new(),
             failure: None,
+            saving: None,
+            cut: Timestamp::MAX,
+            state_before: Timestamp::MIN,
+            all_counted: Records::default(),
+            all_unused: UnusedCounts::default(),
         }
     }
 
@@ -122,6 +137,7 @@ impl SourcePartition {
             self.ticks.push(tick);
         }
         self.bytes_left = BYTES_PER_READ;
+        self.look_for_cut();
         let used_before = self.counted.used;
         let id = self.id;
         let bounds = Bounds { limit, symbols: limits };
@@ -129,6 +145,10 @@ impl SourcePartition {
             .read(id, RECORDS_PER_READ, symbols, &mut |record, symbols| self.account_for(record, bounds, symbols))?;
         if state == PartitionState::Ended && self.failure.is_none() {
             self.settle_jumps(None, bounds, symbols);
+        }
+        if self.saving.is_some() {
+            self.all_counted.add(&self.counted);
+            self.unused.add_to(&mut self.all_unused);
         }
         links.stats.add_unused(&self.topic, id.0, &mut self.unused);
         if self.counted.used > used_before {
@@ -159,6 +179,12 @@ impl SourcePartition {
         from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
     }
 
+    /// Whether it begins too far ahead of its broker's stamp.
+    #[inline]
+    fn is_ahead(&self, observation: &Observation, read: &Read<'_>) -> bool {
+        read.broker_time.is_some_and(|broker| begins(observation) > broker.plus(self.config.max_ahead))
+    }
+
     /// Decides what becomes of one observation, from this partition's sequence alone.
     #[inline]
     fn admit(&mut self, observation: Observation, read: &Read<'_>, index: u32, symbols: &mut SymbolTable) -> Outcome {
@@ -179,7 +205,7 @@ impl SourcePartition {
         if is_known && !(is_candle && self.watermark.is_open(at) && self.live.known.has_room(at, slide)) {
             return Outcome::Duplicate;
         }
-        if read.broker_time.is_some_and(|broker| begins(&observation) > broker.plus(self.config.max_ahead)) {
+        if self.is_ahead(&observation, read) {
             return Outcome::Quarantined;
         }
         match self.watermark.judge(at) {
@@ -213,7 +239,9 @@ impl SourcePartition {
             Quote::Candle { bar, .. } => (zero, zero, None, TickKind::Bar { bar, id: None }),
         };
         let tick = Tick { symbol, order, price, size, side, share: Share::WHOLE, kind };
-        if at >= read.bounds.limit && self.in_hand.is_none() {
+        if at < self.state_before {
+            // It is in the state that the job goes on from.
+        } else if at >= read.bounds.limit && self.in_hand.is_none() {
             self.in_hand = Some(tick);
         } else {
             self.ticks.push(tick);

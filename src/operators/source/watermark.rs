@@ -2,6 +2,7 @@
 //! releases that are on record.
 
 use crate::market::{Pane, PartitionId, Release, Slide, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Whether a tick came in time.
@@ -16,7 +17,7 @@ pub(super) enum Timeliness {
 }
 
 /// What is known of a partition's last release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum ReleaseState {
     /// It made no tick late so far.
     Candidate,
@@ -24,6 +25,15 @@ enum ReleaseState {
     Effective,
     /// It is on its way there.
     Recorded,
+}
+
+/// What of a watermark is kept in a checkpoint; releases are on record elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WatermarkState {
+    latest: Option<Timestamp>,
+    floor: Timestamp,
+    idle_floor: Timestamp,
+    release: Option<(Release, ReleaseState)>,
 }
 
 /// The watermark of one partition.
@@ -61,6 +71,23 @@ impl Watermark {
             release: None,
             replay,
         }
+    }
+
+    /// What has to be kept of it.
+    pub fn state(&self) -> WatermarkState {
+        let Self { latest, floor, idle_floor, release, .. } = self;
+        WatermarkState { latest: *latest, floor: *floor, idle_floor: *idle_floor, release: *release }
+    }
+
+    /// Goes on from what [`Watermark::state`] gave; the releases to be replayed stay.
+    pub fn restore(&mut self, state: WatermarkState) {
+        let WatermarkState { latest, floor, idle_floor, release } = state;
+        // What was on its way to the record may not have got there.
+        let release = release.map(|(release, state)| match state {
+            ReleaseState::Recorded => (release, ReleaseState::Effective),
+            state => (release, state),
+        });
+        (self.latest, self.floor, self.idle_floor, self.release) = (latest, floor, idle_floor, release);
     }
 
     /// The greatest event time seen less the allowed lateness.

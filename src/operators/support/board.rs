@@ -135,6 +135,12 @@ impl Board {
         least.unwrap_or_else(|| inner.entries.values().filter_map(|n| n.watermark).max())
     }
 
+    /// The greatest watermark of all partitions; none before the first tick.
+    #[must_use]
+    pub fn greatest(&self) -> Option<Timestamp> {
+        self.inner().entries.values().filter_map(|note| note.watermark).max()
+    }
+
     /// The first pane that is not closed by the capabilities of the partitions; none while it is unknown or all have ended.
     #[must_use]
     pub fn least_pane(&self) -> Option<Pane> {

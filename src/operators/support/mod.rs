@@ -3,6 +3,7 @@
 
 pub mod board;
 mod clock;
+pub mod keeping;
 pub mod last_seen;
 pub mod repeats;
 pub mod seen;

@@ -8,6 +8,7 @@
 //! one number would, and that of the last number is at hand, so that most cost a comparison and a bit. Where a generation turns
 //! out to have few numbers in a block, they are kept one by one from then on, which takes less than half the space and time.
 
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -15,14 +16,14 @@ use std::hash::{BuildHasherDefault, Hasher};
 const PER_BLOCK_MIN: usize = 3;
 
 /// Numbers that were seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     kept: Kept,
     /// Numbers that entered the young generation.
     count: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Kept {
     InBlocks(Blocks),
     OneByOne { young: Numbers, old: Numbers },
@@ -93,7 +94,7 @@ impl Seen {
 }
 
 /// Two generations as bits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Blocks {
     /// Which block is at hand.
     hot: u64,
@@ -178,7 +179,7 @@ fn hash(number: u64) -> u64 {
 }
 
 /// A set of numbers in one piece, at most half full; each in the first free place from that of its hash on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Numbers {
     /// A power of two of places, 0 where one is free; 0 itself is kept as 1, which costs nobody anything.
     places: Vec<u64>,

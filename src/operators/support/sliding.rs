@@ -7,10 +7,11 @@
 //! most of what a job touches per pane, so that bytes are time.
 
 use crate::market::{Ohlcv, Pane};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// The aggregate of the panes of the last `size` panes that hold a tick.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlidingWindow {
     size: u64,
     /// Oldest first: `front` aggregates, then panes.

@@ -3,12 +3,13 @@
 use super::repeats::{Found, Repeat, Repeats};
 use crate::market::PartitionId;
 use std::collections::BTreeMap;
+use std::ops::AddAssign as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Records by outcome: every record read is counted in exactly one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Records {
     /// Entered a window.
     pub used: u64,
@@ -23,6 +24,15 @@ pub struct Records {
 }
 
 impl Records {
+    /// Adds others.
+    pub fn add(&mut self, more: &Self) {
+        self.used += more.used;
+        self.late += more.late;
+        self.quarantined += more.quarantined;
+        self.undecodable += more.undecodable;
+        self.ignored += more.ignored;
+    }
+
     /// Whether records were read and none was used.
     #[must_use]
     pub fn used_none(&self) -> bool {
@@ -66,6 +76,9 @@ pub struct Refusal {
 #[derive(Debug, Default)]
 pub struct Tally(Vec<Counted>);
 
+/// Unused records by outcome and reason.
+pub type UnusedCounts = BTreeMap<(String, String), u64>;
+
 #[derive(Debug)]
 struct Counted {
     outcome: &'static str,
@@ -89,6 +102,13 @@ impl Tally {
         counted.refused.get_or_insert_with(|| (offset, words.to_owned()));
     }
 
+    /// Adds what was gathered to counts by outcome and reason.
+    pub fn add_to(&self, counts: &mut UnusedCounts) {
+        for Counted { outcome, reason, count, .. } in &self.0 {
+            *counts.entry(((*outcome).to_owned(), (*reason).to_owned())).or_default() += count;
+        }
+    }
+
     fn counted(&mut self, outcome: &'static str, reason: &'static str) -> &mut Counted {
         let known = self.0.iter().position(|c| c.outcome == outcome && c.reason == reason);
         let at = known.unwrap_or_else(|| {
@@ -98,6 +118,9 @@ impl Tally {
         &mut self.0[at]
     }
 }
+
+/// Records that were counted as used and are repeats, by partition: whole ones, and those of which a part is one.
+pub type TakenBack = BTreeMap<(PartitionId, bool), i64>;
 
 /// Where repeats of a partition's records are counted.
 fn duplicate(outcome: &'static str, repeats: &Repeats, repeat: &Repeat) -> Unused {
@@ -165,6 +188,16 @@ impl Stats {
         }
     }
 
+    /// Adds what an earlier run has counted of a partition.
+    pub fn add_all_unused(&self, source: &Arc<str>, partition: u32, counts: UnusedCounts) {
+        let mut unused = self.lock_unused();
+        for ((outcome, reason), count) in counts {
+            // Words out of closed lists, once per start.
+            let (outcome, reason) = (String::leak(outcome), String::leak(reason));
+            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() += count;
+        }
+    }
+
     /// Keeps the first refusal of a reason, and tells of it now and then.
     fn refuse(&self, (outcome, reason): (&'static str, &'static str), count: u64, refusal: Refusal) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,8 +235,8 @@ impl Stats {
     }
 
     /// What was counted as used, and turned out to repeat what another partition's records have said: records of which nothing
-    /// else is left are ignored.
-    pub fn take_back(&self, found: &mut Vec<Repeat>) {
+    /// else is left are ignored. What was taken back is added to `all`.
+    pub fn take_back(&self, found: &mut Vec<Repeat>, all: &mut TakenBack) {
         if found.is_empty() {
             return;
         }
@@ -212,6 +245,7 @@ impl Stats {
         for repeat in found.drain(..) {
             let partly = match repeats.find(&repeat) {
                 Found::Whole { told } => {
+                    all.entry((repeat.partition, true)).or_default().add_assign(1);
                     self.used.fetch_sub(1, Ordering::Relaxed);
                     self.ignored.fetch_add(1, Ordering::Relaxed);
                     let ignored = duplicate("ignored", &repeats, &repeat);
@@ -222,6 +256,7 @@ impl Stats {
                 Found::More => 0,
             };
             if partly != 0 {
+                all.entry((repeat.partition, false)).or_default().add_assign(partly);
                 let key = duplicate("partly", &repeats, &repeat);
                 let count = unused.entry(key.clone()).or_default();
                 *count = count.saturating_add_signed(partly);
@@ -229,6 +264,20 @@ impl Stats {
                     unused.remove(&key);
                 }
             }
+        }
+    }
+
+    /// Takes back what an earlier run has taken back of a partition.
+    pub fn add_taken_back(&self, source: &Arc<str>, partition: PartitionId, all: &TakenBack) {
+        let mut unused = self.lock_unused();
+        for (&(_, whole), &count) in all.iter().filter(|((of, _), count)| *of == partition && **count > 0) {
+            let (outcome, count) = (if whole { "ignored" } else { "partly" }, count.unsigned_abs());
+            if whole {
+                self.used.fetch_sub(count, Ordering::Relaxed);
+                self.ignored.fetch_add(count, Ordering::Relaxed);
+            }
+            let key = Unused { outcome, reason: "duplicate", source: Arc::clone(source), partition: partition.0 };
+            *unused.entry(key).or_default() += count;
         }
     }
 

@@ -100,6 +100,28 @@ impl Stepper {
         self.next = self.next.following();
     }
 
+    /// When a symbol had its last bar; never, where it had none.
+    pub fn last_bars(&self) -> impl Iterator<Item = (&Symbol, Timestamp)> {
+        self.last_bars.iter()
+    }
+
+    /// All steps that end by `cut` are worked off; `last_pane` held a tick, as any of the workers has seen.
+    pub fn restore(&mut self, cut: Timestamp, last_pane: Pane) {
+        self.next = Step::before(cut, self.length).following();
+        self.last_pane = self.last_pane.max(last_pane);
+    }
+
+    /// Goes on with a symbol that had its last bar then.
+    pub fn see(&mut self, symbol: &Symbol, last_bar: Option<Timestamp>) {
+        last_bar.into_iter().for_each(|at| self.last_bars.see(symbol, at));
+    }
+
+    /// Length of a pane.
+    #[must_use]
+    pub const fn slide(&self) -> Slide {
+        self.slide
+    }
+
     /// Puts rows at a step.
     #[cfg(test)]
     pub fn insert(&mut self, step: Step, rows: Vec<FeatureRow>) {

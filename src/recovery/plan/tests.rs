@@ -49,6 +49,7 @@ struct Setup {
     bounded: bool,
     reset: bool,
     resumes: bool,
+    checkpoints: Vec<Found>,
 }
 
 impl Setup {
@@ -62,6 +63,7 @@ impl Setup {
             bounded: self.bounded,
             reset: self.reset,
             resumes: self.resumes,
+            checkpoints: &self.checkpoints,
         })
     }
 }
@@ -70,12 +72,30 @@ const fn name(plan: &RunPlan) -> &'static str {
     match plan {
         RunPlan::Fresh => "fresh",
         RunPlan::Anew { .. } => "anew",
-        RunPlan::Resume { .. } => "resume",
+        RunPlan::Resume { checkpoint: None, .. } => "resume",
+        RunPlan::Resume { checkpoint: Some(_), .. } => "checkpoint",
     }
 }
 
 fn edit(setup: &mut Setup, edit: impl FnOnce(&mut Progress)) {
     edit(setup.progress.as_mut().unwrap());
+}
+
+/// Adds a checkpoint that can be used, but for what is changed.
+fn add(setup: &mut Setup, change: impl FnOnce(&mut Manifest)) {
+    let mut manifest = Manifest {
+        version: 1,
+        job: "btc".to_owned(),
+        generation: Generation(3),
+        computation: mine(),
+        cut: Timestamp::from_millis(1_699_999_980_000),
+        offsets: [(P0, 15)].into(),
+        partitions: 1,
+        parts: 64,
+        sections: Vec::new(),
+    };
+    change(&mut manifest);
+    setup.checkpoints.push(("btc/1699999980000-3".to_owned(), Ok(manifest)));
 }
 
 fn unpublish(progress: &mut Progress) {
@@ -175,6 +195,109 @@ const CASES: &[Case] = &[
     },
     Case { what: "an older format", change: |s| edit(s, |p| p.version = 0), name: "other_format" },
     Case { what: "a newer one", change: |s| edit(s, |p| p.version = PROGRESS_VERSION + 1), name: "other_format" },
+    Case { what: "a checkpoint before what is published", change: |s| add(s, |_| ()), name: "checkpoint" },
+    Case {
+        what: "retention has passed the start, and not the checkpoint",
+        change: |s| {
+            add(s, |_| ());
+            s.topic = Some(topic(&[(14, 20)]));
+        },
+        name: "checkpoint",
+    },
+    Case {
+        what: "retention has passed both",
+        change: |s| {
+            add(s, |_| ());
+            s.topic = Some(topic(&[(16, 20)]));
+        },
+        name: "offsets_expired",
+    },
+    Case {
+        what: "a checkpoint of what is not published yet",
+        change: |s| add(s, |m| m.cut = m.cut.plus(Span::from_millis(600_000))),
+        name: "resume",
+    },
+    Case {
+        what: "a damaged one, and the one before",
+        change: |s| {
+            s.checkpoints.push(("btc/9-3".to_owned(), Err(Damage::Damaged("btc/9-3/manifest".to_owned()))));
+            add(s, |_| ());
+        },
+        name: "checkpoint",
+    },
+    Case {
+        what: "a newer format, and nothing else",
+        change: |s| s.checkpoints.push(("btc/9-3".to_owned(), Err(Damage::Version("btc/9-3/manifest".to_owned(), 2)))),
+        name: "resume",
+    },
+    Case {
+        what: "the same, and what was decided is no longer on record",
+        change: |s| {
+            s.checkpoints.push(("btc/9-3".to_owned(), Err(Damage::Version("btc/9-3/manifest".to_owned(), 2))));
+            edit(s, |p| p.releases_from = [(P0, 15)].into());
+        },
+        name: "checkpoint_needed",
+    },
+    Case {
+        what: "a checkpoint of a generation that is not on record",
+        change: |s| add(s, |m| m.generation = Generation(4)),
+        name: "checkpoint_ahead",
+    },
+    Case {
+        what: "a checkpoint of a history that was given up",
+        change: |s| {
+            add(s, |m| m.generation = Generation(1));
+            edit(s, |p| p.history = Generation(2));
+        },
+        name: "resume",
+    },
+    Case {
+        what: "a checkpoint of another computation",
+        change: |s| add(s, |m| m.computation.set("time.slide", Some("1s".to_owned()))),
+        name: "resume",
+    },
+    Case {
+        what: "a checkpoint, and the progress is gone",
+        change: |s| {
+            add(s, |_| ());
+            s.progress = None;
+        },
+        name: "checkpoint_ahead",
+    },
+    Case {
+        what: "a job that publishes to no topic goes on from its checkpoint",
+        change: |s| {
+            add(s, |_| ());
+            (s.progress, s.resumes) = (None, false);
+        },
+        name: "checkpoint",
+    },
+    Case {
+        what: "the same, and it is to compute something else",
+        change: |s| {
+            add(s, |_| ());
+            (s.progress, s.resumes) = (None, false);
+            s.computation.set("time.slide", Some("10s".to_owned()));
+        },
+        name: "other_computation",
+    },
+    Case {
+        what: "the same, and it is to begin anew",
+        change: |s| {
+            add(s, |_| ());
+            (s.progress, s.resumes, s.reset) = (None, false, true);
+        },
+        name: "anew",
+    },
+    Case {
+        what: "a partition that came after the checkpoint",
+        change: |s| {
+            add(s, |_| ());
+            edit(s, |p| p.start = [(P0, 10), (P1, 3)].into());
+            s.topic = Some(topic(&[(0, 20), (0, 5)]));
+        },
+        name: "checkpoint",
+    },
     Case {
         what: "the source was files, and is a topic now",
         change: |s| edit(s, |p| p.computation.set("source", Some("files".to_owned()))),
@@ -192,6 +315,7 @@ fn each_start_has_one_outcome() {
             bounded: false,
             reset: false,
             resumes: true,
+            checkpoints: Vec::new(),
         };
         change(&mut setup);
         let outcome = setup.decide();
@@ -210,7 +334,8 @@ fn the_first_record_of_a_start() {
     let mut found = published();
     // The instance that ran until now has got on.
     (found.sequence, found.through) = (Sequence(50), seen.through.plus(Span::from_millis(60_000)));
-    let plan = RunPlan::Resume { starts: [(P0, 10), (P1, 4)].into(), added: [(P1, 4)].into() };
+    let (starts, added) = ([(P0, 10), (P1, 4)].into(), [(P1, 4)].into());
+    let plan = RunPlan::Resume { starts, added, checkpoint: None, skipped: Vec::new() };
     let begin = |plan: &RunPlan, found: Option<&Progress>| {
         plan.begin("btc", &mine(), &[(P0, 10), (P1, 4)].into(), Some(&seen), found)
     };
@@ -230,7 +355,8 @@ fn the_first_record_of_a_start() {
 #[test]
 fn operators_can_look_each_outcome_up() {
     let page = include_str!("../../../docs/operations.md");
-    let named = CASES.iter().map(|case| case.name).filter(|name| !["fresh", "anew", "resume"].contains(name));
+    let plans = ["fresh", "anew", "resume", "checkpoint"];
+    let named = CASES.iter().map(|case| case.name).filter(|name| !plans.contains(name));
     for name in named.chain(["another_began", "partitions_added", "topic_deleted"]) {
         assert!(page.contains(&format!("| `{name}` |")), "docs/operations.md does not say what {name} is");
     }

@@ -35,6 +35,7 @@ impl SourcePartition {
             }
             Payload::Observed(observation) => {
                 let read = Read { offset, broker_time, key, bytes: None, bounds };
+                self.save_before(&observation, &read, symbols);
                 let outcome = self.admit(observation, &read, 0, symbols);
                 self.count(&[outcome], &read);
                 symbols.settle();
@@ -80,7 +81,19 @@ impl SourcePartition {
             self.jumps.hold(used, std::mem::take(decoded), read, symbols);
             return;
         }
+        if let Some(last) = decoded.last() {
+            self.save_before(last, read, symbols);
+        }
         self.admit_all(used, decoded.drain(..), read, None, symbols);
+    }
+
+    /// Gives the state for a checkpoint where this record is the first of a pane after the cut: reading goes on with it. `last`: its
+    /// latest observation.
+    #[inline]
+    fn save_before(&mut self, last: &Observation, read: &Read<'_>, symbols: &SymbolTable) {
+        if last.at >= self.cut && self.is_asked_for(last.at) && !self.is_ahead(last, read) {
+            self.save(read.offset, symbols);
+        }
     }
 
     /// Whether a record waits for the next. What was not asked for need not.
@@ -110,6 +123,10 @@ impl SourcePartition {
             let observations = std::mem::take(&mut record.observations);
             let names: Vec<SymbolId> = observations.iter().map(|observation| observation.symbol).collect();
             let read = Read { bounds, ..record.read() };
+            if let Some(last) = observations.last().filter(|last| wild_after.is_none_or(|reach| begins(last) <= reach))
+            {
+                self.save_before(last, &read, symbols);
+            }
             self.admit_all(record.used, observations.into_iter(), &read, wild_after, symbols);
             // Held by who uses them from now on, or by nobody.
             names.into_iter().for_each(|name| symbols.release(name, Pane::default()));

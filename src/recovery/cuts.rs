@@ -1,0 +1,117 @@
+//! Which cut is wanted, and what operators give for it: what they share with the thread that writes checkpoints.
+//!
+//! A cut is a moment of event time. Its checkpoint holds what every operator remembers of the panes that end by then, and for
+//! each partition where reading goes on. No barrier travels: a cut is announced while every partition is before it, and each
+//! operator gives its part when it comes to the first pane after it. A partition that was past it already says so, and the cut is
+//! given up.
+
+use super::manifest::Keeper;
+use crate::market::{PartitionId, Timestamp};
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Where no cut is wanted.
+const NONE: i64 = i64::MIN;
+
+/// What an operator says of a cut.
+#[derive(Debug)]
+pub enum Note {
+    /// Its part.
+    Given(Piece),
+    /// It was past the cut when it was announced.
+    Missed(Timestamp),
+}
+
+/// An operator's part of a checkpoint.
+#[derive(Debug)]
+pub struct Piece {
+    /// Which cut.
+    pub cut: Timestamp,
+    /// Whose.
+    pub keeper: Keeper,
+    /// On which worker.
+    pub worker: usize,
+    /// Of a partition: where reading goes on.
+    pub offset: Option<u64>,
+    /// Its state, by the part that symbols belong to.
+    pub states: Vec<(Option<u32>, Vec<u8>)>,
+}
+
+/// What the operators of a process share with the thread that writes checkpoints.
+#[derive(Debug)]
+pub struct Cuts {
+    wanted: AtomicI64,
+    notes: Sender<Note>,
+}
+
+impl Cuts {
+    /// Nothing is wanted yet; and where notes come out.
+    #[must_use]
+    pub fn new() -> (Arc<Self>, Receiver<Note>) {
+        // Pieces of one cut at a time: bounded by the state.
+        let (notes, receiver) = crossbeam_channel::unbounded();
+        (Arc::new(Self { wanted: AtomicI64::new(NONE), notes }), receiver)
+    }
+
+    /// The cut that is wanted.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Timestamp> {
+        let wanted = self.wanted.load(Ordering::Acquire);
+        (wanted != NONE).then(|| Timestamp::from_millis(wanted))
+    }
+
+    /// Announces a cut, later than all before.
+    pub fn want(&self, cut: Timestamp) {
+        self.wanted.store(cut.millis(), Ordering::Release);
+    }
+
+    fn send(&self, note: Note) {
+        // Nobody listens any more: the job ends.
+        let _ = self.notes.send(note);
+    }
+}
+
+/// One operator's part in checkpoints.
+#[derive(Clone, Debug)]
+pub struct Saving {
+    cuts: Arc<Cuts>,
+    keeper: Keeper,
+    worker: usize,
+    /// The last cut that was given or given up.
+    done: Timestamp,
+}
+
+impl Saving {
+    /// Of an operator on a worker.
+    #[must_use]
+    pub fn new(cuts: &Arc<Cuts>, keeper: Keeper, worker: usize) -> Self {
+        Self { cuts: Arc::clone(cuts), keeper, worker, done: Timestamp::from_millis(i64::MIN) }
+    }
+
+    /// The same of a partition.
+    #[must_use]
+    pub fn of_partition(&self, partition: PartitionId) -> Self {
+        Self { keeper: Keeper::Source(partition), ..Self::new(&self.cuts, self.keeper, self.worker) }
+    }
+
+    /// The cut that is wanted, and was not given so far.
+    #[inline]
+    #[must_use]
+    pub fn open(&self) -> Option<Timestamp> {
+        self.cuts.wanted().filter(|cut| *cut > self.done)
+    }
+
+    /// Gives what is remembered of everything before the cut.
+    pub fn give(&mut self, cut: Timestamp, offset: Option<u64>, states: Vec<(Option<u32>, Vec<u8>)>) {
+        self.done = cut;
+        let (keeper, worker) = (self.keeper, self.worker);
+        self.cuts.send(Note::Given(Piece { cut, keeper, worker, offset, states }));
+    }
+
+    /// It is too late for the cut.
+    pub fn miss(&mut self, cut: Timestamp) {
+        self.done = cut;
+        self.cuts.send(Note::Missed(cut));
+    }
+}

@@ -4,6 +4,7 @@ use super::job::JobError;
 use crate::config::{Config, Preset, Scope};
 use crate::delivery::committer::Acknowledged;
 use crate::market::{Generation, PartitionId, Span, Timestamp};
+use crate::model::state::STATE_VERSION;
 use crate::operators::support::board::Board;
 use crate::recovery::cuts::Cuts;
 use crate::recovery::manifest::{Keeper, Manifest};
@@ -32,6 +33,10 @@ pub struct Checkpoints {
     pub sources: Vec<PartitionId>,
     /// How many partitions there were at first.
     pub partitions: u32,
+    /// The generation that its history began with.
+    pub history: Generation,
+    /// Where results go, by names that stay.
+    pub sinks: Vec<String>,
     /// Told with each checkpoint.
     pub kept_from: KeptFrom,
     /// Files that results are added to: what a checkpoint takes for written has to outlive a power cut.
@@ -47,9 +52,10 @@ impl Checkpoints {
         board: Arc<Board>,
         progress: Arc<Acknowledged>,
     ) -> Result<(Saver, Arc<Cuts>), JobError> {
-        let Self { store, pace, generation, computation, sources, partitions, kept_from, files } = self;
+        let Self { store, pace, generation, computation, sources, partitions, history, sinks, kept_from, files } = self;
         let keepers = keepers(config, workers, &sources);
-        let subject = Subject { job: config.job.id.clone(), generation, computation, partitions, keepers };
+        let (job, layout) = (config.job.id.clone(), layout());
+        let subject = Subject { job, generation, computation, partitions, history, layout, sinks, keepers };
         let (cuts, notes) = Cuts::new();
         let lateness = config.time.allowed_lateness;
         let watched = Box::new(Running { board, progress, lateness, kept_from, files });
@@ -59,18 +65,29 @@ impl Checkpoints {
     }
 }
 
+/// How states are laid out: raised with each change of what an operator keeps.
+const LAYOUT: u32 = 1;
+
+/// The layout of a checkpoint's states.
+#[must_use]
+pub fn layout() -> String {
+    format!("{LAYOUT}.{STATE_VERSION}")
+}
+
 /// Everybody who remembers something.
 fn keepers(config: &Config, workers: usize, sources: &[PartitionId]) -> BTreeSet<(Keeper, usize)> {
     let mut keepers: BTreeSet<_> = sources.iter().map(|partition| (Keeper::Source(*partition), 0)).collect();
     let mut of_workers = vec![Keeper::Windows];
     let mut of_first = Vec::new();
-    if config.model.preset == Preset::Default {
+    if config.model.preset != Preset::None {
         of_workers.extend([Keeper::Forecasters, Keeper::Scores]);
+    }
+    if config.model.preset == Preset::Default {
         if config.model.experts.market {
             of_workers.push(Keeper::Returns);
             of_first.push(Keeper::Market);
         }
-        if config.model.scope == Scope::Pooled {
+        if config.model.scope == Scope::Pooled && config.model.experts.lstm {
             of_first.push(Keeper::Network);
         }
     }

@@ -358,7 +358,8 @@ fn build(
             (Some(verdicts), Some(learnt))
         }
         Preset::Seed => {
-            let verdicts = seed(rows.clone(), slide, seed_config(config), forget_after, stats, Rc::clone(standings));
+            let verdicts =
+                seed(rows.clone(), slide, seed_config(config), forget_after, stats, Rc::clone(standings), &keeping);
             (verdicts.map_err(|error| shared.fail(Fault::failed(error.to_string()))).ok(), None)
         }
         Preset::None => (None, None),

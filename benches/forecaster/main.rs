@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench forecaster`: a year of minute bars of one symbol through `Forecaster::step` on one core, the time by
 //! part, and the memory of a symbol. `-- --symbols 10000`: so many symbols through the whole dataflow on two workers, for
-//! `--minutes` (1000) of event time, or until `--seconds` (240) of wall time have passed.
+//! `--minutes` (1000) of event time, or until `--seconds` (240) of wall time have passed. With `--checkpoints 60` twice: without
+//! checkpoints, and with one in so many seconds.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::too_many_lines, missing_docs)]
 
 mod many;
@@ -146,7 +147,12 @@ fn main() {
     println!("load average {}", load.trim());
     match given("--symbols") {
         Some(symbols) => {
-            many::run(symbols as usize, given("--minutes").unwrap_or(1000), given("--seconds").unwrap_or(240));
+            let (minutes, seconds) = (given("--minutes").unwrap_or(1000), given("--seconds").unwrap_or(240));
+            let without = many::run(symbols as usize, minutes, seconds, None);
+            if let Some(every) = given("--checkpoints") {
+                let with = many::run(symbols as usize, minutes, seconds, Some(Duration::from_secs(every)));
+                println!("throughput with checkpoints: {:.3} of that without", without / with);
+            }
         }
         None => {
             let kept = [REACH, MEMORY_STEPS].map(memory);

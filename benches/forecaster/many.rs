@@ -7,11 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickcast::config::{Config, Format};
 use tickcast::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record};
+use tickcast::dataflows::checkpoints::{Checkpoints, KeptFrom};
 use tickcast::dataflows::job::{self, Job};
 use tickcast::delivery::{Batch, Sink, SinkError, Stop};
 use tickcast::formats::Decoder;
-use tickcast::market::{Fixed, Observation, PartitionId, Quote, Side, Symbol, SymbolId, SymbolTable, Timestamp};
+use tickcast::market::{
+    Fixed, Generation, Observation, PartitionId, Quote, Side, Span, Symbol, SymbolId, SymbolTable, Timestamp,
+};
 use tickcast::operators::support::stats::Stats;
+use tickcast::recovery::Computation;
+use tickcast::recovery::saver::{self, Pace};
+use tickcast::recovery::store::{Directory, Store};
 
 const WORKERS: usize = 2;
 const TICKS_PER_MINUTE: usize = 4;
@@ -146,11 +152,26 @@ impl Sink for Counter {
     }
 }
 
-pub fn run(symbols: usize, minutes: u64, seconds: u64) {
+/// Runs it, with a checkpoint in each `every`; gives wall seconds per minute of event time.
+pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) -> f64 {
     let (marks, stop) = (Arc::new(Mutex::new(Vec::new())), Stop::default());
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let sink = Counter { marks: Arc::clone(&marks), forecasts: 0, scores: 0, deadline, stop: stop.clone() };
     println!("{symbols} symbols, {TICKS_PER_MINUTE} ticks a minute each, {WORKERS} workers, everything on");
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Directory::new(dir.path()));
+    let checkpoints = every.map(|pause| Checkpoints {
+        store: Arc::clone(&store),
+        pace: Pace { interval: Span::from_millis(MINUTE_MS), pause, keep: 3 },
+        generation: Generation(1),
+        computation: Computation::default(),
+        sources: (0..WORKERS as u32).map(PartitionId).collect(),
+        partitions: WORKERS as u32,
+        history: Generation::default(),
+        sinks: Vec::new(),
+        kept_from: KeptFrom::default(),
+        files: Vec::new(),
+    });
     let summary = job::run(Job {
         config: Config::default(),
         workers: WORKERS,
@@ -161,7 +182,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         range: (None, None),
         releases: Vec::new(),
         symbol_shares: None,
-        checkpoints: None,
+        checkpoints,
         restored: None,
         initial: None,
         stop,
@@ -199,4 +220,9 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64) {
         summary.peak_memory_bytes as f64 / 1e6,
         summary.seconds,
     );
+    for (name, found) in saver::found(store.as_ref(), "btc").unwrap() {
+        println!("checkpoint {name}: {:.0} MB", found.unwrap().bytes() as f64 / 1e6);
+    }
+    let (first, last) = (marks.first().unwrap(), marks.last().unwrap());
+    (last.at - first.at).as_secs_f64() / (last.minute - first.minute) as f64
 }

@@ -136,10 +136,6 @@ fn check_checkpoint(config: &Config, found: &mut Vec<Problem>) {
     }
     let slide = ("time.slide", config.time.slide);
     check_multiple(found, slide, ("checkpoint.interval", checkpoint.interval), WINDOW_PANES_MAX);
-    if config.model.preset == Preset::Seed {
-        let message = "model.preset = \"seed\" has no checkpoints yet: leave the table checkpoint out";
-        found.push(problem(&["model.preset", "checkpoint.url"], message));
-    }
 }
 
 fn check_model(config: &Config, found: &mut Vec<Problem>) {

@@ -9,17 +9,21 @@
 //! train where an epoch ends, forecast. Where the rows end, each symbol's model is trained once more on its last 400 rows: for
 //! the standings alone, nothing is published of it.
 
-use super::learn::Verdict;
+use super::learn::{Verdict, Verdicts};
+use super::support::keeping::Keeping;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
 use super::windows::PaneRows;
 use crate::market::{Pane, Slide, Span, Symbol, Timestamp};
 use crate::model::forecaster::StepResults;
-use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding};
+use crate::model::seed::forecaster::{SeedConfig, SeedForecaster, SeedScratch, SeedStanding, SeedState};
 use crate::model::seed::report::SeedReport;
 use crate::model::shape::ModelError;
+use crate::recovery::cuts::Saving;
+use crate::recovery::manifest::Keeper;
+use crate::recovery::restored::{Unreadable, encode, encode_parts};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
@@ -38,7 +42,8 @@ pub type Standings = Rc<RefCell<BTreeMap<Symbol, SeedStanding>>>;
 /// Learns and forecasts; `standings` says how far each symbol is.
 ///
 /// # Errors
-/// When the model's initial weights cannot be made: a fault in this program.
+/// When the model's initial weights cannot be made, a fault in this program, or the state to go on from was written by something
+/// else.
 pub fn seed<'scope>(
     rows: StreamVec<'scope, Pane, PaneRows>,
     slide: Slide,
@@ -46,9 +51,11 @@ pub fn seed<'scope>(
     forget_after: Span,
     stats: Arc<Stats>,
     standings: Standings,
-) -> Result<StreamVec<'scope, Pane, (Pane, Verdict)>, ModelError> {
+    keeping: &Keeping,
+) -> Result<Verdicts<'scope>, SeedError> {
     let scope = rows.scope();
-    let mut state = SeedState::new(slide, config, forget_after, standings)?;
+    let mut state = SeedLearning::new(slide, config, forget_after, standings)?;
+    state.restore(keeping, &stats)?;
     Ok(rows.unary_frontier::<CapacityContainerBuilder<Vec<(Pane, Verdict)>>, _, _, _>(
         Pipeline,
         "Seed",
@@ -85,7 +92,18 @@ pub fn seed<'scope>(
     ))
 }
 
-struct SeedState {
+/// Why the operator cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// Initial weights.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The state to go on from.
+    #[error(transparent)]
+    State(#[from] Unreadable),
+}
+
+struct SeedLearning {
     config: Rc<SeedConfig>,
     /// By symbol, so that results leave in its order.
     forecasters: BTreeMap<Symbol, SeedForecaster>,
@@ -94,9 +112,16 @@ struct SeedState {
     standings: Standings,
     /// Symbols whose last model is not trained yet, when the rows have ended.
     unfinished: Option<Vec<Symbol>>,
+    /// Forecasts so far.
+    issued: u64,
+    /// Its part in checkpoints, where there are any.
+    saving: Option<Saving>,
 }
 
-impl SeedState {
+/// One symbol, for a checkpoint: its forecaster, when it had its last bar, and how far it was told to be.
+type Kept = (SeedState, Option<Timestamp>, Option<(usize, Option<String>, Option<SeedReport>)>);
+
+impl SeedLearning {
     fn new(slide: Slide, config: SeedConfig, forget_after: Span, standings: Standings) -> Result<Self, ModelError> {
         Ok(Self {
             steps: Stepper::new(slide, config.step, forget_after),
@@ -105,7 +130,58 @@ impl SeedState {
             forecasters: BTreeMap::new(),
             standings,
             unfinished: None,
+            issued: 0,
+            saving: None,
         })
+    }
+
+    /// Goes on from a checkpoint's state, where there is one.
+    fn restore(&mut self, keeping: &Keeping, stats: &Stats) -> Result<(), Unreadable> {
+        self.saving = keeping.saving(Keeper::Forecasters);
+        let Some(cut) = keeping.restored_cut() else { return Ok(()) };
+        for (last_pane, forecasts) in keeping.each::<(Pane, u64)>(Keeper::Forecasters)? {
+            self.steps.restore(cut, last_pane);
+            // The sum of all workers', kept by the first from now on.
+            self.issued += if keeping.worker == 0 { forecasts } else { 0 };
+        }
+        stats.add_forecasts(self.issued);
+        for (state, last_bar, standing) in keeping.symbols::<Kept>(Keeper::Forecasters)? {
+            let symbol = state.symbol.clone();
+            self.steps.see(&symbol, last_bar);
+            if let Some((rows, trained_through, report)) = standing {
+                let standing = SeedStanding { rows, trained_through, report };
+                self.standings.borrow_mut().insert(symbol.clone(), standing);
+            }
+            self.forecasters.insert(symbol, SeedForecaster::from_state(Rc::clone(&self.config), state));
+        }
+        self.steps.awake = self.forecasters.values().any(SeedForecaster::awaits_scores);
+        Ok(())
+    }
+
+    /// Gives the state where a cut is wanted, and all steps that end by then are worked off: the next one ends after it, or
+    /// the rows have passed it.
+    fn save(&mut self, passed: Option<Option<Pane>>) {
+        let Some(cut) = self.saving.as_ref().and_then(Saving::open) else { return };
+        let is_past = match passed {
+            None => self.steps.end_of(self.steps.next()) > cut,
+            Some(frontier) => frontier.is_none_or(|pane| pane >= self.steps.slide().pane_of(cut)),
+        };
+        if !is_past {
+            return;
+        }
+        let last_bars: HashMap<&Symbol, Timestamp> = self.steps.last_bars().collect();
+        let standings = self.standings.borrow();
+        let kept = |(symbol, forecaster): (&Symbol, &SeedForecaster)| -> Kept {
+            let standing = standings.get(symbol).cloned();
+            let standing = standing.map(|of| (of.rows, of.trained_through, of.report));
+            (forecaster.state(), last_bars.get(symbol).copied(), standing)
+        };
+        let kept: Vec<Kept> = self.forecasters.iter().map(kept).collect();
+        let mut states = encode_parts(kept.iter().map(|kept| (&kept.0.symbol, kept)));
+        states.push((None, encode(&(self.steps.last_pane(), self.issued))));
+        if let Some(saving) = &mut self.saving {
+            saving.give(cut, None, states);
+        }
     }
 
     /// Works off the steps that end before the frontier, or with the last pane that held a tick where the rows have ended. False
@@ -125,11 +201,14 @@ impl SeedState {
             if worked >= WORK_PER_ACTIVATION {
                 return false;
             }
+            self.save(None);
             worked += self.step(results).max(1);
+            self.issued += results.forecasts.len() as u64;
             emit(self.steps.next_pane(), results);
             self.steps.advance();
         }
         self.forget(self.steps.end_of(last));
+        self.save(Some(frontier));
         frontier.is_some() || self.finish()
     }
 

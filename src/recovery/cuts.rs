@@ -66,6 +66,11 @@ impl Cuts {
         self.wanted.store(cut.millis(), Ordering::Release);
     }
 
+    /// No cut is wanted any more.
+    pub fn want_none(&self) {
+        self.wanted.store(NONE, Ordering::Release);
+    }
+
     fn send(&self, note: Note) {
         // Nobody listens any more: the job ends.
         let _ = self.notes.send(note);

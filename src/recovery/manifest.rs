@@ -76,6 +76,10 @@ pub struct Manifest {
     pub partitions: u32,
     /// How many parts symbols are divided into.
     pub parts: u32,
+    /// How states are laid out: others cannot be read.
+    pub layout: String,
+    /// The sinks that have everything before the cut.
+    pub sinks: Vec<String>,
     /// What there is of it.
     pub sections: Vec<Section>,
 }
@@ -233,6 +237,8 @@ mod tests {
             offsets: [(PartitionId(0), 17)].into(),
             partitions: 1,
             parts: 64,
+            layout: "1".to_owned(),
+            sinks: vec!["kafka".to_owned()],
             sections: vec![
                 section(Keeper::Source(PartitionId(0)), None, 0, b"abc"),
                 section(Keeper::Windows, Some(7), 3, b"defgh"),

@@ -5,6 +5,7 @@ use super::manifest::{Damage, Manifest};
 use super::progress::{Offsets, PROGRESS_VERSION, Progress};
 use super::refusal::Refusal;
 use super::topic::TopicState;
+use crate::market::symbol::PARTS;
 use crate::market::{Generation, PartitionId, Release, Timestamp};
 
 /// What is known before a start.
@@ -28,6 +29,10 @@ pub struct Known<'a> {
     pub resumes: bool,
     /// The job's checkpoints, the newest first: what each is called, and what was found there.
     pub checkpoints: &'a [Found],
+    /// Where results go, by names that stay.
+    pub sinks: &'a [String],
+    /// How states are laid out.
+    pub layout: &'a str,
 }
 
 /// A checkpoint's name, and what it holds.
@@ -99,46 +104,75 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
             let (job, checkpoint) = (known.job.to_owned(), name.clone());
             return Err(Refusal::CheckpointAhead { job, checkpoint, generation, known: known_generation });
         }
-        let usable = usable(found, known.computation).and_then(|manifest| {
-            if manifest.generation < progress.history {
-                return Err("of a history that was given up".to_owned());
+        let manifest = match usable(found, known).and_then(|manifest| of_history(manifest, progress)) {
+            Ok(manifest) => manifest,
+            Err(why) => {
+                skipped.push(format!("{name}: {why}"));
+                continue;
             }
-            if manifest.cut > progress.through {
-                return Err(format!("of {}, and published through {}", manifest.cut, progress.through));
-            }
-            let begun = |partition: &PartitionId| progress.start.get(partition).copied();
-            let (starts, added) = offsets(&manifest.offsets, begun, topic).map_err(|refusal| refusal.to_string())?;
-            Ok(RunPlan::Resume { starts, added, checkpoint: Some(Box::new(manifest.clone())), skipped: Vec::new() })
-        });
-        match usable {
-            Ok(RunPlan::Resume { starts, added, checkpoint, .. }) => {
+        };
+        match offsets(&manifest.offsets, |partition| progress.start.get(partition).copied(), topic) {
+            Ok((starts, added)) => {
+                holds_what_was_read(progress, topic)?;
+                let checkpoint = Some(Box::new(manifest.clone()));
                 return Ok(RunPlan::Resume { starts, added, checkpoint, skipped });
             }
-            Ok(_) => {}
-            Err(why) => skipped.push(format!("{name}: {why}")),
+            // Another one may need less; anything else is wrong with the topic.
+            Err(refusal @ Refusal::OffsetsExpired { .. }) => skipped.push(format!("{name}: {refusal}")),
+            Err(refusal) => return Err(refusal),
         }
     }
     if !progress.releases_from.is_empty() {
         return Err(Refusal::CheckpointNeeded { job: known.job.to_owned(), found: skipped });
     }
-    let read_to = |partition: &PartitionId, needed: i64| {
-        progress.dead_letters.get(partition).map_or(needed, |next| needed.max(*next))
-    };
     let (starts, added) = offsets(&progress.start, |_| None, topic)?;
-    // A partition that was read has what was read of it.
-    for (partition, needed) in &progress.start {
-        let (read, end) = (read_to(partition, *needed), topic.partitions.get(partition).map(|(_, high)| *high));
-        if end.is_some_and(|end| read > end) {
-            return Err(Refusal::OffsetsAhead { topic: topic.name.clone(), partition: *partition, needed: read, end });
-        }
-    }
+    holds_what_was_read(progress, topic)?;
     Ok(RunPlan::Resume { starts, added, checkpoint: None, skipped })
 }
 
+/// A partition that was read has what was read of it.
+fn holds_what_was_read(progress: &Progress, topic: &TopicState) -> Result<(), Refusal> {
+    for (&partition, &next) in &progress.dead_letters {
+        let end = topic.partitions.get(&partition).map(|(_, high)| *high);
+        if end.is_some_and(|end| next > end) {
+            return Err(Refusal::OffsetsAhead { topic: topic.name.clone(), partition, needed: next, end });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a checkpoint belongs to what the progress record tells of, and what was decided since then is on record.
+fn of_history<'a>(manifest: &'a Manifest, progress: &Progress) -> Result<&'a Manifest, String> {
+    if manifest.generation < progress.history {
+        return Err("of a history that was given up".to_owned());
+    }
+    if manifest.cut > progress.through {
+        return Err(format!("of {}, and published through {}", manifest.cut, progress.through));
+    }
+    if is_older(manifest, progress) {
+        return Err("what was decided after it is no longer on record".to_owned());
+    }
+    Ok(manifest)
+}
+
+/// Whether releases that a resume from it needs are no longer on record.
+fn is_older(manifest: &Manifest, progress: &Progress) -> bool {
+    let from = |partition: &PartitionId| {
+        manifest.offsets.get(partition).or_else(|| progress.start.get(partition)).copied().unwrap_or(0)
+    };
+    progress.releases_from.iter().any(|(partition, complete)| from(partition) < *complete)
+}
+
 /// The manifest of a checkpoint that was read, and is of this computation.
-fn usable<'a>(found: &'a Result<Manifest, Damage>, computation: &Computation) -> Result<&'a Manifest, String> {
+fn usable<'a>(found: &'a Result<Manifest, Damage>, known: Known<'_>) -> Result<&'a Manifest, String> {
     let manifest = found.as_ref().map_err(Damage::to_string)?;
-    match manifest.computation.difference(computation) {
+    if manifest.layout != known.layout || manifest.parts != PARTS {
+        return Err(format!("layout {}, this tickcast reads {}", manifest.layout, known.layout));
+    }
+    if let Some(sink) = known.sinks.iter().find(|sink| !manifest.sinks.contains(*sink)) {
+        return Err(format!("{sink} was no sink then, and would have nothing of the time before"));
+    }
+    match manifest.computation.difference(known.computation) {
         Some(Difference { key, .. }) => Err(format!("of another computation ({key} differs)")),
         None => Ok(manifest),
     }
@@ -147,11 +181,19 @@ fn usable<'a>(found: &'a Result<Manifest, Damage>, computation: &Computation) ->
 /// Where a job without a progress record begins: it publishes to no topic, and its checkpoints say how far it is. Or it has
 /// never run.
 fn without_progress(known: Known<'_>) -> Result<RunPlan, Refusal> {
-    let newest = known.checkpoints.iter().find_map(|(name, found)| Some((name, found.as_ref().ok()?)));
-    let (Some((name, newest)), false) = (newest, known.bounded) else { return Ok(RunPlan::Fresh) };
-    if known.reset {
-        return Ok(RunPlan::Anew { given_up: newest.cut });
+    if known.checkpoints.is_empty() || known.bounded {
+        return Ok(RunPlan::Fresh);
     }
+    let newest = known.checkpoints.iter().find_map(|(name, found)| Some((name, found.as_ref().ok()?)));
+    if known.reset {
+        return Ok(RunPlan::Anew { given_up: newest.map(|(_, newest)| newest.cut).unwrap_or_default() });
+    }
+    let Some((name, newest)) = newest else {
+        // What is there may be all that is known of the job.
+        let found =
+            known.checkpoints.iter().filter_map(|(name, found)| Some(format!("{name}: {}", found.as_ref().err()?)));
+        return Err(Refusal::CheckpointNeeded { job: known.job.to_owned(), found: found.collect() });
+    };
     if known.resumes {
         let (job, checkpoint, generation) = (known.job.to_owned(), name.clone(), newest.generation);
         return Err(Refusal::CheckpointAhead { job, checkpoint, generation, known: Generation::default() });
@@ -163,7 +205,7 @@ fn without_progress(known: Known<'_>) -> Result<RunPlan, Refusal> {
     let Some(topic) = known.topic else { return Ok(RunPlan::Fresh) };
     let (mut skipped, mut refused) = (Vec::new(), None);
     for (name, found) in known.checkpoints {
-        match usable(found, known.computation) {
+        match usable(found, known) {
             Err(why) => skipped.push(format!("{name}: {why}")),
             Ok(manifest) => match offsets(&manifest.offsets, |_| None, topic) {
                 Ok((starts, added)) => {
@@ -174,7 +216,7 @@ fn without_progress(known: Known<'_>) -> Result<RunPlan, Refusal> {
             },
         }
     }
-    refused.map_or(Ok(RunPlan::Fresh), Err)
+    Err(refused.unwrap_or_else(|| Refusal::CheckpointNeeded { job: known.job.to_owned(), found: skipped }))
 }
 
 fn differs(known: Known<'_>, progress: &Progress, difference: Difference) -> Refusal {
@@ -250,8 +292,15 @@ impl RunPlan {
         if mine.partitions == 0 {
             mine.partitions = u32::try_from(starts.len()).unwrap_or(u32::MAX);
         }
+        if let Self::Resume { checkpoint: Some(manifest), skipped, .. } = self
+            && is_older(manifest, &mine)
+        {
+            // The instance that ran until now has gone on since the look.
+            return Err(Refusal::CheckpointNeeded { job: job.to_owned(), found: skipped.clone() });
+        }
         if let Self::Resume { added, .. } = self {
-            let through = mine.through;
+            // Of a pane that is published in part, all is settled.
+            let through = mine.within.map_or(mine.through, |within| within.end);
             let first = added.iter().map(|(partition, offset)| {
                 let offset = u64::try_from(*offset).unwrap_or(0);
                 Release { partition: *partition, offset, before: through }

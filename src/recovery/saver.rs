@@ -13,6 +13,7 @@ use crate::market::symbol::PARTS;
 use crate::market::{Generation, Span, Timestamp};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,10 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const AHEAD_MIN: Span = Span::from_millis(1_000);
 /// And at most: a backfill goes through months in a second.
 const AHEAD_MAX: Span = Span::from_millis(400 * 86_400_000);
+/// What does not stand on the road to the sinks, the scoreboard, may give its part a little later than they have everything.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 /// How long a cut may be away before a nearer one is looked for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a store that does not answer is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Without a checkpoint for so long, though time goes on, it is warned.
+const OVERDUE: Duration = Duration::from_secs(600);
 /// At most one warning of a kind in this time.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -41,6 +46,12 @@ pub struct Subject {
     pub computation: Computation,
     /// [`super::Progress::partitions`].
     pub partitions: u32,
+    /// [`super::Progress::history`].
+    pub history: Generation,
+    /// [`Manifest::layout`].
+    pub layout: String,
+    /// [`Manifest::sinks`].
+    pub sinks: Vec<String>,
     /// Who gives a part of each: an operator and its worker.
     pub keepers: BTreeSet<(Keeper, usize)>,
 }
@@ -134,6 +145,8 @@ struct Gathering {
     cut: Timestamp,
     pieces: BTreeMap<(Keeper, usize), Piece>,
     begun: Instant,
+    /// When everything before the cut was seen to be published.
+    published: Option<Instant>,
 }
 
 struct Work {
@@ -149,6 +162,8 @@ struct Work {
     ahead: Span,
     rest_until: Option<Instant>,
     warned: Option<Instant>,
+    /// When there was a checkpoint last, or the job began.
+    done: Instant,
 }
 
 impl Work {
@@ -165,6 +180,7 @@ impl Work {
             ahead: AHEAD_MIN,
             rest_until: None,
             warned: None,
+            done: Instant::now(),
         }
     }
 
@@ -175,6 +191,8 @@ impl Work {
             }
             (Note::Missed(cut), Some(gathering)) if cut == gathering.cut => {
                 self.gathering = None;
+                // Nobody else need give anything.
+                self.cuts.want_none();
                 self.ahead = Span::from_millis(self.ahead.millis().saturating_mul(2)).min(AHEAD_MAX);
             }
             // Of a cut that was given up.
@@ -183,6 +201,9 @@ impl Work {
     }
 
     fn look(&mut self) {
+        if self.done.elapsed() >= OVERDUE.max(10 * self.pace.pause) && self.watched.latest() > self.last {
+            self.warn("there was no checkpoint for a while");
+        }
         match &self.gathering {
             None if self.is_due() => self.announce(),
             None => {}
@@ -221,12 +242,17 @@ impl Work {
     fn begin(&mut self, cut: Timestamp) {
         self.last = Some(cut);
         self.announced = Some(Instant::now());
-        self.gathering = Some(Gathering { cut, pieces: BTreeMap::new(), begun: Instant::now() });
+        self.gathering = Some(Gathering { cut, pieces: BTreeMap::new(), begun: Instant::now(), published: None });
         self.cuts.want(cut);
     }
 
     fn finish_cut(&mut self) {
-        let Some(gathering) = self.gathering.take() else { return };
+        let Some(mut gathering) = self.gathering.take() else { return };
+        let is_whole = self.subject.keepers.iter().all(|keeper| gathering.pieces.contains_key(keeper));
+        if !is_whole && gathering.published.get_or_insert_with(Instant::now).elapsed() < STRAGGLERS {
+            self.gathering = Some(gathering);
+            return;
+        }
         if self.watched.watermark() < Some(gathering.cut) {
             // More of an open pane may come where the input goes on.
             return;
@@ -245,6 +271,7 @@ impl Work {
                     begun.elapsed().as_secs_f64()
                 );
                 self.rest_until = None;
+                self.done = Instant::now();
             }
             Err(why) => {
                 self.rest_until = Some(Instant::now() + RETRY_AFTER);
@@ -263,7 +290,7 @@ impl Work {
 
     fn write(&self, gathering: Gathering) -> Result<u64, String> {
         self.watched.sync()?;
-        let Subject { job, generation, computation, partitions, .. } = &self.subject;
+        let Subject { job, generation, computation, partitions, history, layout, sinks, .. } = &self.subject;
         let name = Manifest::name(job, gathering.cut, *generation);
         let mut objects: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         let (mut sections, mut offsets) = (Vec::new(), Offsets::new());
@@ -287,13 +314,15 @@ impl Work {
             offsets,
             partitions: *partitions,
             parts: PARTS,
+            layout: layout.clone(),
+            sinks: sinks.clone(),
             sections,
         };
         for (worker, bytes) in &objects {
             self.put(&format!("{name}/state-{worker}"), bytes)?;
         }
         self.put(&format!("{name}/manifest"), &manifest.to_bytes())?;
-        let oldest = clean(self.store.as_ref(), job, &name, *generation, self.pace.keep);
+        let oldest = clean(self.store.as_ref(), job, &name, *history..=*generation, self.pace.keep);
         let oldest = oldest.map_err(|error| error.to_string())?;
         self.watched.kept_from(&oldest.unwrap_or_else(|| manifest.clone()));
         Ok(manifest.bytes())
@@ -312,8 +341,8 @@ impl Work {
     }
 }
 
-/// Removes checkpoints but the newest `keep` up to `newest`, and what was never finished; nothing of a later generation, should
-/// another instance have taken over. Gives the oldest that is left.
+/// Removes checkpoints but the newest `keep` up to `newest` of these generations, what was never finished, and what is of a history
+/// that was given up; nothing of a later generation, should another instance have taken over. Gives the oldest that is left.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -321,19 +350,21 @@ fn clean(
     store: &dyn Store,
     job: &str,
     newest: &str,
-    generation: Generation,
+    generations: RangeInclusive<Generation>,
     keep: usize,
 ) -> Result<Option<Manifest>, StoreError> {
     let mut checkpoints: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in store.list(&format!("{job}/"))? {
         if let Some((checkpoint, _)) = name.rsplit_once('/')
-            && Manifest::parse_name(job, &name).is_some_and(|(_, of)| of <= generation)
+            && Manifest::parse_name(job, &name).is_some_and(|(_, of)| of <= *generations.end())
         {
             checkpoints.entry(checkpoint.to_owned()).or_default().push(name.clone());
         }
     }
     let is_current = |checkpoint: &str, objects: &[String]| {
-        checkpoint <= newest && objects.iter().any(|name| name.ends_with("/manifest"))
+        let of_history = objects.first().and_then(|name| Manifest::parse_name(job, name));
+        let of_history = of_history.is_some_and(|(_, generation)| generations.contains(&generation));
+        of_history && checkpoint <= newest && objects.iter().any(|name| name.ends_with("/manifest"))
     };
     let current = checkpoints.iter().rev().filter(|(checkpoint, objects)| is_current(checkpoint, objects));
     let kept: BTreeSet<String> = current.take(keep.max(1)).map(|(checkpoint, _)| checkpoint.clone()).collect();

@@ -116,7 +116,8 @@ impl Store for Directory {
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
-        let mut open = vec![PathBuf::new()];
+        // Not what lies beside: a volume's own directories may be closed to us.
+        let mut open = vec![PathBuf::from(prefix.rsplit_once('/').map_or("", |(dir, _)| dir))];
         while let Some(dir) = open.pop() {
             let path = self.root.join(&dir);
             let entries = match std::fs::read_dir(&path) {

@@ -101,6 +101,10 @@ fn config(preset: Preset, scope: Scope) -> Config {
     config.model.scope = scope;
     config.model.hidden = 4;
     config.model.horizons = vec![Span::from_millis(60_000), Span::from_millis(300_000)];
+    if preset == Preset::Seed {
+        config.model.horizons = vec![config.model.step];
+        config.time.epoch = Span::from_millis(3_600_000);
+    }
     config.time.windows = vec![Span::from_millis(60_000), Span::from_millis(600_000)];
     config
 }
@@ -132,6 +136,8 @@ fn run(
         computation: Computation::default(),
         sources: (0..PARTITIONS as u32).map(PartitionId).collect(),
         partitions: PARTITIONS as u32,
+        history: Generation::default(),
+        sinks: Vec::new(),
         kept_from: KeptFrom::default(),
         files: Vec::new(),
     });
@@ -173,12 +179,17 @@ fn check(preset: Preset, scope: Scope, seed: u64, records: usize) {
     assert!(whole.summary.records.undecodable > 0 && whole.summary.records.ignored > 0);
     let mut checked = 0;
     for (turn, count) in [1, 2, 3].into_iter().enumerate() {
-        let dir = support::temp_dir();
-        let store: Arc<dyn Store> = Arc::new(Directory::new(dir.path()));
-        let same = run(&config, Workers { count, serialised: false }, &partitions, None, Some(Arc::clone(&store)));
-        // To keep a state changes nothing.
-        assert!(same.batch.forecasts == whole.batch.forecasts && same.batch.rows == whole.batch.rows);
-        let found = saver::found(store.as_ref(), &config.job.id).unwrap();
+        // How many cuts come about depends on the machine: again, until there is one.
+        let kept = (0..50).find_map(|_| {
+            let dir = support::temp_dir();
+            let store: Arc<dyn Store> = Arc::new(Directory::new(dir.path()));
+            let same = run(&config, Workers { count, serialised: false }, &partitions, None, Some(Arc::clone(&store)));
+            // To keep a state changes nothing.
+            assert!(same.batch.forecasts == whole.batch.forecasts && same.batch.rows == whole.batch.rows);
+            let found = saver::found(store.as_ref(), &config.job.id).unwrap();
+            (!found.is_empty()).then_some((dir, store, found))
+        });
+        let (_dir, store, found) = kept.expect("a checkpoint");
         let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
         println!("{preset:?} {scope:?} seed {seed}, {count} workers: {} checkpoints", names.len());
         // A few of them, spread over the run; each with other workers than it was written with.
@@ -194,7 +205,8 @@ fn check(preset: Preset, scope: Scope, seed: u64, records: usize) {
             assert_eq!(resumed.batch.scores, expected.scores, "{name}: scores");
             assert_eq!(resumed.batch.forecasts, expected.forecasts, "{name}: forecasts");
             let told = |summary: &Summary| {
-                (summary.records, summary.unused.clone(), summary.rows, summary.forecasts, summary.scores.clone())
+                let seed = format!("{:?}", summary.seed);
+                (summary.records, summary.unused.clone(), summary.rows, summary.forecasts, summary.scores.clone(), seed)
             };
             assert_eq!(told(&resumed.summary), told(&whole.summary), "{name}");
             // What was read after the first record behind the cut comes again, each letter once.
@@ -203,7 +215,7 @@ fn check(preset: Preset, scope: Scope, seed: u64, records: usize) {
             checked += 1;
         }
     }
-    assert!(checked >= 3, "only {checked} checkpoints were there to go on from");
+    assert!(checked >= 3);
 }
 
 #[test]
@@ -216,6 +228,11 @@ fn windows_go_on_as_if_nothing_had_been() {
 #[test]
 fn forecasts_go_on_as_if_nothing_had_been() {
     check(Preset::Default, Scope::Symbol, 7, 12_000);
+}
+
+#[test]
+fn the_student_projects_model_goes_on_as_if_nothing_had_been() {
+    check(Preset::Seed, Scope::Symbol, 9, 8_000);
 }
 
 #[test]

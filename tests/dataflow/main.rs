@@ -11,6 +11,7 @@ mod cases_records;
 mod checkpoints;
 mod cli;
 mod collect;
+mod deploying;
 mod determinism;
 mod file_sources;
 #[path = "../support/harness.rs"]

@@ -54,6 +54,8 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
                 tracing::warn!("{error:#}: starting again");
                 plan.reset = false;
             }
+            // Asked to stop in the pause before it begins again.
+            Err(error) if super::cause(&error) == Cause::StartAgain && stop.requested() => return Ok(()),
             outcome => break outcome?,
         }
     };

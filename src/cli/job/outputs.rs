@@ -1,6 +1,6 @@
 //! Where results go, looked at before anything is written: can it be written, and is it not also what is read?
 
-use crate::config::Config;
+use crate::config::{Config, MongoSinkConfig, SinkConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::{self, FilesSink};
@@ -25,6 +25,19 @@ pub fn check(config: &Config, inputs: &[PathBuf], bounded: bool) -> anyhow::Resu
         weights::check(dir).context("model.weights")?;
     }
     Ok(())
+}
+
+/// The sinks of a job, by names that stay from start to start; addresses and secrets are not in them.
+pub fn sinks(config: &Config) -> Vec<String> {
+    let SinkConfig { kafka, mongodb, files } = &config.sink;
+    let kafka = kafka.as_ref().map(|kafka| format!("topic {}", kafka.topic));
+    let mongodb = mongodb.as_ref().map(|mongodb| {
+        let MongoSinkConfig { database, forecasts, scores, ticks, features, .. } = mongodb;
+        let more = [ticks, features].map(|name| name.as_deref().unwrap_or("-")).join(" ");
+        format!("database {database}: {forecasts} {scores} {more}")
+    });
+    let files = files.as_ref().map(|files| format!("directory {}", files.dir.display()));
+    kafka.into_iter().chain(mongodb).chain(files).collect()
 }
 
 /// The files that a job writes.

@@ -7,6 +7,7 @@ use crate::connectors::input::Input;
 use crate::connectors::kafka::{self, KafkaInput, KafkaSink, Reading};
 use crate::connectors::mongodb::MongoSink;
 use crate::connectors::mongodb::source::MongoSource;
+use crate::dataflows::checkpoints::layout;
 use crate::dataflows::job::InputFactory;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::Stop;
@@ -76,7 +77,10 @@ impl Source {
     pub(super) fn into_factory(self, config: &Config, stop: &Stop) -> Arc<InputFactory> {
         match self {
             Self::Kafka { config: source, decoder, starts, ends, topic_id } => {
-                let (id, reading) = (config.job.id.clone(), Reading { topic_id, ..Reading::new(starts, ends) });
+                // A job that has no record of where it is would begin anew.
+                let ends_when_grown = config.sink.kafka.is_some();
+                let reading = Reading { topic_id, ends_when_grown, ..Reading::new(starts, ends) };
+                let id = config.job.id.clone();
                 Arc::new(move |worker, workers| {
                     Ok(Box::new(KafkaInput::open(&source, &id, &decoder, &reading, worker, workers)?) as Box<dyn Input>)
                 })
@@ -114,6 +118,7 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
         None => Vec::new(),
     };
     let generation = RunPlan::generation(&config.job.id, &checkpoints);
+    let (sinks, layout) = (outputs::sinks(config), layout());
     let decide = |checkpoints: &[Found]| {
         recovery::decide(Known {
             job: &config.job.id,
@@ -125,6 +130,8 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
             reset: plan.reset,
             resumes: config.sink.kafka.is_some(),
             checkpoints,
+            sinks: &sinks,
+            layout: &layout,
         })
     };
     // A checkpoint shows what it is worth when all of it is read: the plan is made anew without one that is damaged.

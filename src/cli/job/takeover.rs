@@ -34,7 +34,7 @@ pub(super) fn take_over(
     let begin = |found: Option<&Progress>| run_plan.begin(job, &computation, &starts, seen.as_ref(), found);
     let Opened { sinks, mut kafka_sink, mongodb } = open_sinks(config, plan, partitions, &begin, stop)?;
     let progress = kafka_sink.as_ref().map(|sink| sink.progress().clone());
-    if let (Some(store), RunPlan::Fresh | RunPlan::Anew { .. }) = (&store, &run_plan) {
+    if let (Some(store), RunPlan::Anew { .. }) = (&store, &run_plan) {
         // Of a history that is over. The progress record says so, too, should this not get to its end.
         saver::forget_all(store.as_ref(), job)?;
     }
@@ -52,6 +52,8 @@ pub(super) fn take_over(
             generation: progress.as_ref().map_or(generation, |progress| progress.generation),
             computation: progress.as_ref().map_or(computation.clone(), |progress| progress.computation.clone()),
             sources: starts.keys().copied().collect(),
+            history: progress.as_ref().map(|progress| progress.history).unwrap_or_default(),
+            sinks: outputs::sinks(config),
             partitions: at_first.unwrap_or(partitions),
             kept_from,
             files: outputs::written(config),

@@ -68,6 +68,8 @@ pub struct Reading {
     pub positions: Arc<Positions>,
     /// The id that the topic was created with, where it is known: a topic with another one is not read on.
     pub topic_id: Option<String>,
+    /// Whether a topic that has grown ends the reading, to be begun again with all partitions; else it is warned of.
+    pub ends_when_grown: bool,
 }
 
 impl Reading {
@@ -75,7 +77,7 @@ impl Reading {
     #[must_use]
     pub fn new(starts: Offsets, ends: Option<Offsets>) -> Self {
         let positions = Arc::new(Positions::new(&starts));
-        Self { starts, ends, positions, topic_id: None }
+        Self { starts, ends, positions, topic_id: None, ends_when_grown: false }
     }
 }
 
@@ -165,7 +167,8 @@ impl KafkaInput {
         // What a bounded run reads has been looked at.
         if worker == 0 && reading.ends.is_none() {
             let partitions = u32::try_from(reading.starts.len()).unwrap_or(u32::MAX);
-            input.watch = Some(TopicWatch::new(&config.topic, reading.topic_id.clone(), partitions));
+            let id = reading.topic_id.clone();
+            input.watch = Some(TopicWatch::new(&config.topic, id, partitions, reading.ends_when_grown));
         }
         Ok(input)
     }
@@ -203,7 +206,7 @@ impl KafkaInput {
 }
 
 impl KafkaInput {
-    /// Why an offset cannot be read. The end of the job, so that the broker may be asked and waited for.
+    /// Why an offset cannot be read: the end of the job, so that the broker may be waited for.
     fn gone(&self, partition: PartitionId, next: i64) -> Refusal {
         let marks = self.consumer.as_ref().and_then(|consumer| {
             let is_another = |id: &String| self.topic_id.as_ref().is_some_and(|known| known != id);

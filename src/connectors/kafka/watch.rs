@@ -20,12 +20,14 @@ pub(super) struct TopicWatch {
     asked: Option<Instant>,
     question: Option<Question<Arc<BaseConsumer<Context>>>>,
     unknown: u32,
+    /// Whether growth is told as a refusal, and not only warned of.
+    ends_when_grown: bool,
 }
 
 impl TopicWatch {
     /// A watch of a topic that was there with this id, and so many partitions.
-    pub fn new(topic: &str, id: Option<String>, partitions: u32) -> Self {
-        Self { topic: topic.to_owned(), id, partitions, asked: None, question: None, unknown: 0 }
+    pub fn new(topic: &str, id: Option<String>, partitions: u32, ends_when_grown: bool) -> Self {
+        Self { topic: topic.to_owned(), id, partitions, asked: None, question: None, unknown: 0, ends_when_grown }
     }
 
     /// Looks for an answer, and asks anew where it is time to.
@@ -50,7 +52,12 @@ impl TopicWatch {
                     return Err(Refusal::TopicCreatedAnew { topic: topic() });
                 }
                 if partitions > self.partitions {
-                    return Err(Refusal::PartitionsAdded { topic: topic(), was: self.partitions, is: partitions });
+                    let was = std::mem::replace(&mut self.partitions, partitions);
+                    let grown = Refusal::PartitionsAdded { topic: topic(), was, is: partitions };
+                    if self.ends_when_grown {
+                        return Err(grown);
+                    }
+                    tracing::warn!("{grown}: new partitions are not read until then");
                 }
                 self.id = id.or_else(|| self.id.take());
             }
@@ -83,19 +90,20 @@ mod tests {
 
     #[test]
     fn what_is_no_longer_the_same_is_told() {
-        let mut watch = TopicWatch::new("t", Some("a".to_owned()), 4);
+        let mut watch = TopicWatch::new("t", Some("a".to_owned()), 4, true);
         assert_eq!(name(watch.judge(says(Some("a"), 4))), "ok");
         assert_eq!(name(watch.judge(says(None, 4))), "ok", "a broker that does not say");
         assert_eq!(name(watch.judge(says(Some("b"), 4))), "topic_created_anew");
         assert_eq!(name(watch.judge(says(Some("a"), 6))), "partitions_added");
-        let mut unknown = TopicWatch::new("t", None, 4);
+        let mut unknown = TopicWatch::new("t", None, 4, false);
+        assert_eq!(name(unknown.judge(says(None, 5))), "ok", "it is warned of");
         assert_eq!(name(unknown.judge(says(Some("a"), 4))), "ok");
         assert_eq!(name(unknown.judge(says(Some("b"), 4))), "topic_created_anew", "known since the first answer");
     }
 
     #[test]
     fn a_topic_is_gone_when_it_is_unknown_again_and_again() {
-        let mut watch = TopicWatch::new("t", None, 1);
+        let mut watch = TopicWatch::new("t", None, 1, false);
         let gone = || Err(Unknown::NoTopic);
         for answer in [gone(), gone(), says(None, 1), gone(), gone(), Err(Unknown::Trouble(RDKafkaErrorCode::Fail))] {
             assert_eq!(name(watch.judge(answer)), "ok");

@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use crate::delivery::Batch;
 use crate::delivery::batch::RESULT_BYTES;
-use crate::market::{DeadLetter, Forecast, Score, Timestamp};
+use crate::market::{DeadLetter, Forecast, Release, Score, Timestamp};
 use crate::recovery::{Progress, Within};
 
 /// What of a batch is not published yet and fits, and the record that goes with it.
@@ -110,7 +110,12 @@ impl Progress {
             takes_dead_letters && i64::try_from(letter.offset).is_ok_and(|offset| offset >= next)
         };
         let mut filling = Filling { work: Work::of(self.clone()), left: budget };
-        let releases = batch.releases.iter().filter(|release| !self.releases.contains(release));
+        let is_left_out = |release: &Release| {
+            let from = self.releases_from.get(&release.partition);
+            from.is_some_and(|from| i64::try_from(release.offset).is_ok_and(|offset| offset < *from))
+        };
+        let releases =
+            batch.releases.iter().filter(|release| !self.releases.contains(release) && !is_left_out(release));
         filling.work.progress.releases.extend(releases.copied());
         if filling.take_letters(batch.dead_letters.iter().filter(unpublished)) && batch.through > self.through {
             // With the first results: a pane that was closed without a partition is closed for it.

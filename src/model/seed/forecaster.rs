@@ -24,6 +24,7 @@ use crate::model::lstm::Lstm;
 use crate::model::pending::{probability_up, to_price};
 use crate::model::shape::ModelError;
 use crate::model::workspace::Workspace;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,14 +77,14 @@ pub struct SeedStanding {
 }
 
 /// The close of a step with a tick.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Row {
     step: i64,
     price: f64,
 }
 
 /// A forecast that waits for its target time, the end of the next step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Pending {
     /// Whether the step of the issue holds a tick.
     present: bool,
@@ -96,12 +97,29 @@ struct Pending {
 }
 
 /// A trained model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Model {
     lstm: Lstm,
     info: ModelInfo,
     /// How many rows there had been.
     rows_seen: u64,
+}
+
+/// What of a forecaster is kept in a checkpoint: all but what its job's configuration says.
+#[derive(Serialize, Deserialize)]
+pub struct SeedState {
+    /// Whose.
+    pub symbol: Symbol,
+    statistics: BarStatistics,
+    rows: VecDeque<Row>,
+    rows_seen: u64,
+    model: Option<Model>,
+    pending: Option<Pending>,
+    skill: SkillWindow,
+    drift: Adwin,
+    drifted_at: Option<Timestamp>,
+    last_step: Option<i64>,
+    last_price: Fixed,
 }
 
 /// One symbol's state.
@@ -143,6 +161,48 @@ impl SeedForecaster {
             drifted_at: None,
             last_step: None,
             last_price: Fixed::ZERO,
+        }
+    }
+
+    /// What has to be kept, between steps.
+    #[must_use]
+    pub fn state(&self) -> SeedState {
+        let Self { config: _, widening: _, symbol, statistics, rows, rows_seen, model, pending, skill, drift, .. } =
+            self;
+        SeedState {
+            symbol: symbol.clone(),
+            statistics: statistics.clone(),
+            rows: rows.clone(),
+            rows_seen: *rows_seen,
+            model: model.clone(),
+            pending: *pending,
+            skill: skill.clone(),
+            drift: drift.clone(),
+            drifted_at: self.drifted_at,
+            last_step: self.last_step,
+            last_price: self.last_price,
+        }
+    }
+
+    /// Goes on from what was kept, under the same configuration.
+    #[must_use]
+    pub fn from_state(config: Rc<SeedConfig>, state: SeedState) -> Self {
+        let SeedState { symbol, statistics, rows, rows_seen, model, pending, skill, drift, .. } = state;
+        let SeedState { drifted_at, last_step, last_price, .. } = state;
+        Self {
+            widening: widening(config.coverage),
+            config,
+            symbol,
+            statistics,
+            rows,
+            rows_seen,
+            model,
+            pending,
+            skill,
+            drift,
+            drifted_at,
+            last_step,
+            last_price,
         }
     }
 

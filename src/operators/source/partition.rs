@@ -65,6 +65,8 @@ pub(super) struct SourcePartition {
     /// All that was counted, but for this read.
     pub all_counted: Records,
     pub all_unused: UnusedCounts,
+    /// Whether records were counted while others waited in hand.
+    passed_in_hold: bool,
 }
 
 impl SourcePartition {
@@ -104,6 +106,7 @@ impl SourcePartition {
             state_before: Timestamp::MIN,
             all_counted: Records::default(),
             all_unused: UnusedCounts::default(),
+            passed_in_hold: false,
         }
     }
 

@@ -5,6 +5,7 @@ use super::known::{Listed, OfSymbol};
 use super::partition::SourcePartition;
 use super::watermark::WatermarkState;
 use crate::market::{Symbol, SymbolTable, Timestamp};
+use crate::operators::support::board::Standing;
 use crate::operators::support::stats::{Records, Stats, UnusedCounts};
 use crate::operators::windows::Counted;
 use crate::recovery::manifest::Keeper;
@@ -36,8 +37,12 @@ impl SourcePartition {
     /// Gives the state for the cut at hand: reading goes on with `offset`.
     #[cold]
     pub(super) fn save(&mut self, offset: u64, symbols: &SymbolTable) {
+        let cut = std::mem::replace(&mut self.cut, Timestamp::MAX);
         let Some(saving) = &mut self.saving else { return };
-        let Some(cut) = saving.open() else { return };
+        // Another may be wanted by now, which this record is past: the next look says so.
+        if saving.open() != Some(cut) {
+            return;
+        }
         let mut records = self.all_counted;
         records.add(&self.counted);
         let mut unused = self.all_unused.clone();
@@ -57,7 +62,6 @@ impl SourcePartition {
             unused,
         };
         saving.give(cut, Some(offset), vec![(None, encode(&state))]);
-        self.cut = Timestamp::MAX;
     }
 
     /// Goes on from a checkpoint's state, where there is one.
@@ -91,6 +95,15 @@ impl SourcePartition {
         stats.add_all_unused(&self.topic, self.id.0, unused);
     }
 
+    /// Gives the cut at hand up, where there is one.
+    #[cold]
+    pub(super) fn miss(&mut self) {
+        let cut = std::mem::replace(&mut self.cut, Timestamp::MAX);
+        if let Some(saving) = self.saving.as_mut().filter(|saving| saving.open() == Some(cut)) {
+            saving.miss(cut);
+        }
+    }
+
     /// Looks whether a cut is wanted. Of one that the partition is past already it says so.
     pub(super) fn look_for_cut(&mut self) {
         let Some(saving) = &mut self.saving else { return };
@@ -114,7 +127,13 @@ impl SourcePartition {
         let pane = self.config.slide.pane_of(self.cut);
         let passed = self.capabilities.as_ref().is_none_or(|(main, _): &(_, _)| *main.time() >= pane);
         if passed && !self.jumps.waits() {
+            let awake = self.watermark.clone();
+            if let (Standing::Idle, Some((main, _))) = (self.standing, &self.capabilities) {
+                // What it still brings for a closed pane is late: as if it came back now.
+                self.watermark.wake_from_idle(self.next_offset, *main.time());
+            }
             self.save(self.next_offset, symbols);
+            self.watermark = awake;
         }
     }
 }

@@ -270,14 +270,19 @@ impl Stats {
     /// Takes back what an earlier run has taken back of a partition.
     pub fn add_taken_back(&self, source: &Arc<str>, partition: PartitionId, all: &TakenBack) {
         let mut unused = self.lock_unused();
-        for (&(_, whole), &count) in all.iter().filter(|((of, _), count)| *of == partition && **count > 0) {
-            let (outcome, count) = (if whole { "ignored" } else { "partly" }, count.unsigned_abs());
+        for (&(_, whole), &count) in all.iter().filter(|((of, _), count)| *of == partition && **count != 0) {
+            let outcome = if whole { "ignored" } else { "partly" };
             if whole {
+                let count = count.unsigned_abs();
                 self.used.fetch_sub(count, Ordering::Relaxed);
                 self.ignored.fetch_add(count, Ordering::Relaxed);
             }
             let key = Unused { outcome, reason: "duplicate", source: Arc::clone(source), partition: partition.0 };
-            *unused.entry(key).or_default() += count;
+            let known = unused.entry(key.clone()).or_default();
+            *known = known.saturating_add_signed(count);
+            if *known == 0 {
+                unused.remove(&key);
+            }
         }
     }
 

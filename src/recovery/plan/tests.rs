@@ -64,6 +64,8 @@ impl Setup {
             reset: self.reset,
             resumes: self.resumes,
             checkpoints: &self.checkpoints,
+            sinks: &["kafka".to_owned()],
+            layout: "1",
         })
     }
 }
@@ -92,6 +94,8 @@ fn add(setup: &mut Setup, change: impl FnOnce(&mut Manifest)) {
         offsets: [(P0, 15)].into(),
         partitions: 1,
         parts: 64,
+        layout: "1".to_owned(),
+        sinks: vec!["kafka".to_owned()],
         sections: Vec::new(),
     };
     change(&mut manifest);
@@ -255,6 +259,32 @@ const CASES: &[Case] = &[
         what: "a checkpoint of another computation",
         change: |s| add(s, |m| m.computation.set("time.slide", Some("1s".to_owned()))),
         name: "resume",
+    },
+    Case { what: "a checkpoint from before there was a sink", change: |s| add(s, |m| m.sinks.clear()), name: "resume" },
+    Case { what: "a checkpoint of another layout", change: |s| add(s, |m| m.layout.clear()), name: "resume" },
+    Case {
+        what: "a checkpoint that is older than what is on record",
+        change: |s| {
+            add(s, |_| ());
+            edit(s, |p| p.releases_from = [(P0, 16)].into());
+        },
+        name: "checkpoint_needed",
+    },
+    Case {
+        what: "the topic ends before a checkpoint",
+        change: |s| {
+            add(s, |_| ());
+            s.topic = Some(topic(&[(0, 14)]));
+        },
+        name: "offsets_ahead",
+    },
+    Case {
+        what: "a job that publishes to no topic, and nothing of its checkpoints can be read",
+        change: |s| {
+            s.checkpoints.push(("btc/9-3".to_owned(), Err(Damage::Version("btc/9-3/manifest".to_owned(), 2))));
+            (s.progress, s.resumes) = (None, false);
+        },
+        name: "checkpoint_needed",
     },
     Case {
         what: "a checkpoint, and the progress is gone",

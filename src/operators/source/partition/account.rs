@@ -18,6 +18,15 @@ impl SourcePartition {
             return Flow::Continue;
         }
         self.next_offset = offset + 1;
+        let counted = self.counted.total();
+        let flow = self.account_for_value(Record { offset, broker_time, key, value }, bounds, symbols);
+        // What did not settle what is in hand, and did not join it.
+        self.passed_in_hold |= self.jumps.waits() && self.counted.total() > counted;
+        flow
+    }
+
+    fn account_for_value(&mut self, record: Record<'_>, bounds: Bounds, symbols: &mut SymbolTable) -> Flow {
+        let Record { offset, broker_time, key, value } = record;
         self.watermark.replay_releases(offset);
         if self.standing == Standing::Idle {
             self.standing = Standing::Active;
@@ -35,7 +44,7 @@ impl SourcePartition {
             }
             Payload::Observed(observation) => {
                 let read = Read { offset, broker_time, key, bytes: None, bounds };
-                self.save_before(&observation, &read, symbols);
+                self.save_before(std::slice::from_ref(&observation), &read, None, symbols);
                 let outcome = self.admit(observation, &read, 0, symbols);
                 self.count(&[outcome], &read);
                 symbols.settle();
@@ -81,17 +90,30 @@ impl SourcePartition {
             self.jumps.hold(used, std::mem::take(decoded), read, symbols);
             return;
         }
-        if let Some(last) = decoded.last() {
-            self.save_before(last, read, symbols);
-        }
+        self.save_before(decoded, read, None, symbols);
         self.admit_all(used, decoded.drain(..), read, None, symbols);
     }
 
-    /// Gives the state for a checkpoint where this record is the first of a pane after the cut: reading goes on with it. `last`: its
-    /// latest observation.
+    /// Gives the state for a checkpoint where this record is the first of a pane after the cut: reading goes on with it. Its
+    /// observations ascend by time; those that begin after `wild_after` are wild.
     #[inline]
-    fn save_before(&mut self, last: &Observation, read: &Read<'_>, symbols: &SymbolTable) {
-        if last.at >= self.cut && self.is_asked_for(last.at) && !self.is_ahead(last, read) {
+    fn save_before(
+        &mut self,
+        observations: &[Observation],
+        read: &Read<'_>,
+        wild_after: Option<Timestamp>,
+        symbols: &SymbolTable,
+    ) {
+        if observations.last().is_none_or(|last| last.at < self.cut) {
+            return;
+        }
+        let moves_time = |observation: &Observation| {
+            observation.at >= self.cut
+                && self.is_asked_for(observation.at)
+                && !self.is_ahead(observation, read)
+                && wild_after.is_none_or(|reach| begins(observation) <= reach)
+        };
+        if observations.iter().any(moves_time) {
             self.save(read.offset, symbols);
         }
     }
@@ -123,14 +145,16 @@ impl SourcePartition {
             let observations = std::mem::take(&mut record.observations);
             let names: Vec<SymbolId> = observations.iter().map(|observation| observation.symbol).collect();
             let read = Read { bounds, ..record.read() };
-            if let Some(last) = observations.last().filter(|last| wild_after.is_none_or(|reach| begins(last) <= reach))
-            {
-                self.save_before(last, &read, symbols);
+            if self.passed_in_hold && wild_after.is_none() {
+                // What came behind it is counted already, and would be once more.
+                self.miss();
             }
+            self.save_before(&observations, &read, wild_after, symbols);
             self.admit_all(record.used, observations.into_iter(), &read, wild_after, symbols);
             // Held by who uses them from now on, or by nobody.
             names.into_iter().for_each(|name| symbols.release(name, Pane::default()));
         }
+        self.passed_in_hold = false;
         true
     }
 

@@ -80,13 +80,18 @@ fn partitions(seed: u64, records: usize) -> Arc<Vec<Vec<MemoryRecord>>> {
             }
             18..=58 => format!(
                 r#"{{"trade_id":"{}","symbol":"{symbol}","timestamp":{now},"price":{price},"size":0.5,"side":"buy"}}"#,
-                number / 2 + below(3) as usize
+                // Every other one of few, so that most of those have been there before.
+                if below(2) == 0 { below(300) as usize } else { number }
             ),
             59..=63 => format!(
                 r#"{{"symbol":"{symbol}","timestamp":{},"interval":"5s","open":{price},"high":{price},"low":{price},"close":{price},"volume":1}}"#,
                 now / 5_000 * 5_000
             ),
-            _ => format!(r#"{{"symbol":"{symbol}","timestamp":{now},"price":{price},"size":{}}}"#, below(9)),
+            // A little out of order, and in time.
+            _ => {
+                let (at, size) = (now - below(2_000) as i64, below(9));
+                format!(r#"{{"symbol":"{symbol}","timestamp":{at},"price":{price},"size":{size}}}"#)
+            }
         };
         let broker_time = broker.map(Timestamp::from_millis);
         let bytes = MemoryBytes { broker_time, key: None, value: text.into_bytes() };

@@ -37,8 +37,7 @@ use crate::operators::support::stats::Stats;
 use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{WindowsConfig, windows};
 use crate::recovery::Fault;
-use crate::recovery::cuts::{Cuts, Saving};
-use crate::recovery::manifest::Keeper;
+use crate::recovery::cuts::Cuts;
 use crate::recovery::restored::{Restored, Unreadable};
 use ending::{better, finish_weights, summary};
 use std::cell::RefCell;
@@ -389,7 +388,7 @@ fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks 
         finished,
         held,
         workers: shared.workers,
-        saving: shared.cuts.as_ref().map(|cuts| Saving::new(cuts, Keeper::Windows, 0)),
+        cuts: shared.cuts.clone(),
         restored: shared.restored.clone(),
         sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),
         congested: Arc::new(move || waiting.is_behind()),

@@ -243,8 +243,7 @@ fn tally(
                 // Verdicts come in the order of panes: all before `next` are added up.
                 let mut save = |told: &Scoreboard, tallied: &Scoreboard, last: &LastSeen<Key>, next: Option<Pane>| {
                     let Some(saving) = &mut saving else { return };
-                    let is_past = |cut: &Timestamp| next.is_none_or(|next| next >= slide.pane_of(*cut));
-                    if let Some(cut) = saving.open().filter(is_past) {
+                    if let Some(cut) = saving.due(next, slide) {
                         saving.give(cut, None, sums_of(told, tallied, last));
                     }
                 };

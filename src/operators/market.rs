@@ -76,7 +76,7 @@ pub fn market<'scope>(
                 let frontier = frontier.frontier().first().copied();
                 let mut save = |market: &Market, next: Option<Pane>| {
                     let Some(saving) = &mut saving else { return };
-                    if let Some(cut) = saving.open().filter(|cut| next.is_none_or(|next| next >= slide.pane_of(*cut))) {
+                    if let Some(cut) = saving.due(next, slide) {
                         saving.give(cut, None, vec![(None, encode(market))]);
                     }
                 };
@@ -176,9 +176,7 @@ impl Returns {
     /// Gives the state where a cut is wanted and `next` is the first pane that is not in it.
     fn save(&self, saving: Option<&mut Saving>, next: Option<Pane>) {
         let Some(saving) = saving else { return };
-        let Some(cut) = saving.open().filter(|cut| next.is_none_or(|next| next >= self.slide.pane_of(*cut))) else {
-            return;
-        };
+        let Some(cut) = saving.due(next, self.slide) else { return };
         let last: HashMap<&Symbol, Timestamp> = self.last_bars.iter().collect();
         let state = |(symbol, of)| Some((symbol, (symbol, *last.get(symbol)?, of)));
         saving.give(cut, None, encode_parts(self.symbols.iter().filter_map(state)));

@@ -161,14 +161,7 @@ impl SeedLearning {
     /// Gives the state where a cut is wanted, and all steps that end by then are worked off: the next one ends after it, or
     /// the rows have passed it.
     fn save(&mut self, passed: Option<Option<Pane>>) {
-        let Some(cut) = self.saving.as_ref().and_then(Saving::open) else { return };
-        let is_past = match passed {
-            None => self.steps.end_of(self.steps.next()) > cut,
-            Some(frontier) => frontier.is_none_or(|pane| pane >= self.steps.slide().pane_of(cut)),
-        };
-        if !is_past {
-            return;
-        }
+        let Some(cut) = self.saving.as_ref().and_then(|saving| self.steps.due(saving, passed)) else { return };
         let last_bars: HashMap<&Symbol, Timestamp> = self.steps.last_bars().collect();
         let standings = self.standings.borrow();
         let kept = |(symbol, forecaster): (&Symbol, &SeedForecaster)| -> Kept {

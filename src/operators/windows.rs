@@ -249,7 +249,7 @@ impl WindowsState {
     /// Gives the state where a cut is wanted and everything before it was worked off: `next` is the first pane that was not.
     fn save(&mut self, saving: Option<&mut Saving>, stats: &Stats) {
         let Some(saving) = saving else { return };
-        let Some(cut) = saving.open().filter(|cut| self.next >= self.config.slide.pane_of(*cut)) else { return };
+        let Some(cut) = saving.due(Some(self.next), self.config.slide) else { return };
         self.take_back(stats);
         let symbols = self.order.iter().map(|&at| &self.symbols[at]);
         let mut states = encode_parts(symbols.map(|of| (&of.symbol, (&of.symbol, &of.windows))));

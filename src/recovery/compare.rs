@@ -145,7 +145,6 @@ fn flatten(text: &str, path: &str, fields: &mut Fields) -> Option<()> {
     let text = text.trim();
     let value = match text.as_bytes().first()? {
         b'{' => {
-            // In the order of the text; `_id` is what a database calls `id`.
             let parts: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
             if !parts.is_empty() {
                 return parts.iter().try_for_each(|(name, raw)| flatten(raw.get(), &at(name), fields));

@@ -6,7 +6,7 @@
 //! given up.
 
 use super::manifest::Keeper;
-use crate::market::{PartitionId, Timestamp};
+use crate::market::{Pane, PartitionId, Slide, Timestamp};
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -94,10 +94,10 @@ impl Saving {
         Self { cuts: Arc::clone(cuts), keeper, worker, done: Timestamp::from_millis(i64::MIN) }
     }
 
-    /// The same of a partition.
+    /// Of a partition, whichever worker reads it.
     #[must_use]
-    pub fn of_partition(&self, partition: PartitionId) -> Self {
-        Self { keeper: Keeper::Source(partition), ..Self::new(&self.cuts, self.keeper, self.worker) }
+    pub fn of_partition(cuts: &Arc<Cuts>, partition: PartitionId) -> Self {
+        Self::new(cuts, Keeper::Source(partition), 0)
     }
 
     /// The cut that is wanted, and was not given so far.
@@ -105,6 +105,13 @@ impl Saving {
     #[must_use]
     pub fn open(&self) -> Option<Timestamp> {
         self.cuts.wanted().filter(|cut| *cut > self.done)
+    }
+
+    /// The same, where all before it is worked off: `next` is the first pane that is not; none where nothing comes any more.
+    #[inline]
+    #[must_use]
+    pub fn due(&self, next: Option<Pane>, slide: Slide) -> Option<Timestamp> {
+        self.open().filter(|cut| next.is_none_or(|next| next >= slide.pane_of(*cut)))
     }
 
     /// Gives what is remembered of everything before the cut.

@@ -20,12 +20,6 @@ pub struct TopicState {
 }
 
 impl TopicState {
-    /// The first offsets.
-    #[must_use]
-    pub fn beginnings(&self) -> Offsets {
-        self.partitions.iter().map(|(partition, (low, _))| (*partition, *low)).collect()
-    }
-
     /// The next offsets.
     #[must_use]
     pub fn ends(&self) -> Offsets {

@@ -205,7 +205,7 @@ fn offsets_that_are_gone_are_an_error_that_says_so() {
     assert!(low > 0, "the embedded broker cuts at 5 MiB");
     let wanted: Offsets = [(PartitionId(0), 0)].into();
     let state = topic_state(&config).unwrap();
-    assert_eq!((state.beginnings()[&PartitionId(0)], state.ends()[&PartitionId(0)]), (low, 150));
+    assert_eq!(state.partitions[&PartitionId(0)], (low, 150));
 
     let mut input = open(&config, &Reading::new(wanted, None), 1).remove(0);
     let deadline = Instant::now() + WAIT;
@@ -253,7 +253,7 @@ fn no_broker_and_no_topic_are_told_in_one_message() {
     assert!(begin.elapsed() < Duration::from_secs(18));
 
     let broker = EmbeddedBroker::start(&[("other", 1)]).unwrap();
-    let error = partition_count(&config(&broker.bootstrap(), "btc.ticks")).unwrap_err().to_string();
+    let error = topic_state(&config(&broker.bootstrap(), "btc.ticks")).unwrap_err().to_string();
     let expected =
         format!("topic `btc.ticks` does not exist on {}: create it or publish to it first", broker.bootstrap());
     assert_eq!(error, expected);

@@ -30,7 +30,7 @@ mod work;
 
 pub use dead_letters::DeadLetterSink;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use offsets::{Offsets, end_offsets, partition_count, resolve_start, topic_state};
+pub use offsets::{Offsets, end_offsets, resolve_start, topic_state};
 pub use options::{OptionError, check_sink, check_source};
 pub use publisher::{PublishError, Publisher};
 pub use sink::{Begin, KafkaSink};

@@ -59,18 +59,10 @@ impl<'a> Topic<'a> {
     }
 }
 
-/// How many partitions the topic has.
-///
-/// # Errors
-/// When no broker answers within 10 seconds, or there is no such topic.
-pub fn partition_count(config: &KafkaSourceConfig) -> Result<u32, InputError> {
-    Topic::open(config).map(|topic| topic.partitions)
-}
-
 /// Resolves `earliest`, `latest` or an RFC 3339 time (of sending) to offsets.
 ///
 /// # Errors
-/// As [`partition_count`], and when `start` is none of the three.
+/// When no broker answers within 10 seconds, there is no such topic, or `start` is none of the three.
 pub fn resolve_start(config: &KafkaSourceConfig, start: &str) -> Result<Offsets, InputError> {
     let time = match start {
         "earliest" | "latest" => None,
@@ -93,7 +85,7 @@ pub fn resolve_start(config: &KafkaSourceConfig, start: &str) -> Result<Offsets,
 /// What the broker says of the topic.
 ///
 /// # Errors
-/// As [`partition_count`].
+/// When no broker answers within 10 seconds, or there is no such topic.
 pub fn topic_state(config: &KafkaSourceConfig) -> Result<TopicState, InputError> {
     let topic = Topic::open(config)?;
     let policy = topic.inquirer.topic_setting(topic.name, "cleanup.policy");
@@ -109,7 +101,7 @@ pub fn topic_state(config: &KafkaSourceConfig) -> Result<TopicState, InputError>
 /// The offsets that the topic ends at now: what a bounded run reads up to.
 ///
 /// # Errors
-/// As [`partition_count`].
+/// When no broker answers within 10 seconds, or there is no such topic.
 pub fn end_offsets(config: &KafkaSourceConfig) -> Result<Offsets, InputError> {
     let watermarks = Topic::open(config)?.watermarks()?;
     Ok(watermarks.into_iter().map(|(partition, (_, high))| (partition, high)).collect())

@@ -50,11 +50,8 @@ impl LearnState {
     /// Gives the state where a cut is wanted, and all steps that end by then are worked off: the next one ends after it, or
     /// both inputs have passed it.
     pub(super) fn save(&mut self, passed: Option<Frontiers>) -> Option<Pause> {
-        let cut = self.saving.as_ref()?.forecasters.open()?;
-        let is_passed =
-            |frontiers: Frontiers| frontiers.least().is_none_or(|pane| pane >= self.steps.slide().pane_of(cut));
-        let is_before_next = passed.is_none() && self.steps.end_of(self.steps.next()) > cut;
-        if self.closed.is_some() || !(is_before_next || passed.is_some_and(is_passed)) {
+        let cut = self.steps.due(&self.saving.as_ref()?.forecasters, passed.map(Frontiers::least))?;
+        if self.closed.is_some() {
             return None;
         }
         // A worker without symbols may not have learnt what the others have by then.

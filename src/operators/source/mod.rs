@@ -32,7 +32,7 @@ use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
 use crate::market::{DeadLetter, Pane, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use crate::recovery::Fault;
-use crate::recovery::cuts::Saving;
+use crate::recovery::cuts::{Cuts, Saving};
 use crate::recovery::restored::Restored;
 use live::SymbolLimits;
 use partition::SourcePartition;
@@ -128,8 +128,8 @@ pub struct SourceLinks {
     pub congested: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Whether to stop reading, with the windows left open.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// Its part in checkpoints, where there are any.
-    pub saving: Option<Saving>,
+    /// Which checkpoints are wanted, where there are any.
+    pub cuts: Option<Arc<Cuts>>,
     /// What it goes on from.
     pub restored: Option<Arc<Restored>>,
     /// Told when the input cannot go on.
@@ -237,7 +237,7 @@ impl Reader {
                     let topic = input.topic(id);
                     links.stats.name_partition(id, &topic);
                     let mut partition = SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone());
-                    partition.saving = links.saving.as_ref().map(|saving| saving.of_partition(id));
+                    partition.saving = links.cuts.as_ref().map(|cuts| Saving::of_partition(cuts, id));
                     if let Err(error) = partition.go_on(&links, symbols) {
                         return Err((InputError::Failed(error.to_string()), Some(initial)));
                     }

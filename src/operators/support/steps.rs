@@ -3,6 +3,7 @@
 use super::last_seen::LastSeen;
 use crate::market::{FeatureRow, Pane, Slide, Span, Step, Symbol, Timestamp};
 use crate::operators::windows::PaneRows;
+use crate::recovery::cuts::Saving;
 use std::collections::BTreeMap;
 
 /// Rows that wait for the end of their step, and the step that is next.
@@ -116,10 +117,14 @@ impl Stepper {
         last_bar.into_iter().for_each(|at| self.last_bars.see(symbol, at));
     }
 
-    /// Length of a pane.
+    /// The cut that is wanted, where all steps that end by then are worked off: the next one ends after it, or (`passed`, none
+    /// where nothing comes any more) the inputs have passed it and there is nothing left to do.
     #[must_use]
-    pub const fn slide(&self) -> Slide {
-        self.slide
+    pub fn due(&self, saving: &Saving, passed: Option<Option<Pane>>) -> Option<Timestamp> {
+        match passed {
+            None => saving.open().filter(|cut| self.end_of(self.next) > *cut),
+            Some(frontier) => saving.due(frontier, self.slide),
+        }
     }
 
     /// Puts rows at a step.

@@ -16,7 +16,8 @@ use tickcast::market::{
 };
 use tickcast::operators::support::stats::Stats;
 use tickcast::recovery::Computation;
-use tickcast::recovery::saver::{self, Pace};
+use tickcast::recovery::kept;
+use tickcast::recovery::saver::Pace;
 use tickcast::recovery::store::{Directory, Store};
 
 const WORKERS: usize = 2;
@@ -220,7 +221,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) 
         summary.peak_memory_bytes as f64 / 1e6,
         summary.seconds,
     );
-    for (name, found) in saver::found(store.as_ref(), "btc").unwrap() {
+    for (name, found) in kept::found(store.as_ref(), "btc").unwrap() {
         println!("checkpoint {name}: {:.0} MB", found.unwrap().bytes() as f64 / 1e6);
     }
     let (first, last) = (marks.first().unwrap(), marks.last().unwrap());

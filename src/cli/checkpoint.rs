@@ -3,9 +3,9 @@
 use super::args::ConfigFile;
 use super::{Usage, job, output};
 use crate::config::Config;
+use crate::recovery::kept;
 use crate::recovery::manifest::{Keeper, Manifest};
 use crate::recovery::plan::Found;
-use crate::recovery::saver;
 use crate::recovery::store::{Directory, Store as _};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub fn run(args: &CheckpointArgs, config: &Config) -> anyhow::Result<()> {
         .into());
     };
     let store = Directory::new(checkpoint.directory().map_err(anyhow::Error::msg)?);
-    let found = saver::found(&store, &config.job.id)?;
+    let found = kept::found(&store, &config.job.id)?;
     match &args.what {
         What::List(_) => list(&store, &found, config),
         What::Show { name, .. } => show(&found, name.as_deref()),

@@ -5,6 +5,7 @@ pub mod cause;
 pub mod compare;
 pub mod computation;
 pub mod cuts;
+pub mod kept;
 pub mod manifest;
 pub mod plan;
 pub mod progress;

@@ -16,9 +16,10 @@ use tickcast::delivery::{Batch, Stop};
 use tickcast::formats::Decoder;
 use tickcast::market::{Generation, PartitionId, Span, SymbolTable, Timestamp};
 use tickcast::operators::support::stats::Stats;
+use tickcast::recovery::kept;
 use tickcast::recovery::manifest::Manifest;
 use tickcast::recovery::restored::Restored;
-use tickcast::recovery::saver::{self, Pace};
+use tickcast::recovery::saver::Pace;
 use tickcast::recovery::store::{Directory, Store};
 use tickcast::recovery::{Computation, Offsets};
 
@@ -191,7 +192,7 @@ fn check(preset: Preset, scope: Scope, seed: u64, records: usize) {
             let same = run(&config, Workers { count, serialised: false }, &partitions, None, Some(Arc::clone(&store)));
             // To keep a state changes nothing.
             assert!(same.batch.forecasts == whole.batch.forecasts && same.batch.rows == whole.batch.rows);
-            let found = saver::found(store.as_ref(), &config.job.id).unwrap();
+            let found = kept::found(store.as_ref(), &config.job.id).unwrap();
             (!found.is_empty()).then_some((dir, store, found))
         });
         let (_dir, store, found) = kept.expect("a checkpoint");

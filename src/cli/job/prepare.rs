@@ -16,9 +16,9 @@ use crate::market::{Generation, Symbol};
 use crate::model::numerics;
 use crate::model::weights::InitialWeights;
 use crate::recovery::computation::keys;
+use crate::recovery::kept;
 use crate::recovery::plan::{Found, Known};
 use crate::recovery::restored::Restored;
-use crate::recovery::saver;
 use crate::recovery::store::{Directory, Store};
 use crate::recovery::{self, Computation, Offsets, Progress, RunPlan, TopicState};
 use anyhow::Context as _;
@@ -114,7 +114,7 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     }
     let store = open_store(config, plan)?;
     let mut checkpoints = match &store {
-        Some(store) => saver::found(store.as_ref(), &config.job.id)?,
+        Some(store) => kept::found(store.as_ref(), &config.job.id)?,
         None => Vec::new(),
     };
     let generation = RunPlan::generation(&config.job.id, &checkpoints);

@@ -12,7 +12,8 @@ use crate::dataflows::checkpoints::{Checkpoints, KeptFrom};
 use crate::dataflows::job::Job;
 use crate::delivery::{Resumed, Sink, Stop};
 use crate::operators::support::stats::Stats;
-use crate::recovery::saver::{self, Pace};
+use crate::recovery::kept;
+use crate::recovery::saver::Pace;
 use crate::recovery::{Offsets, Progress, RunPlan};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(super) fn take_over(
     let progress = kafka_sink.as_ref().map(|sink| sink.progress().clone());
     if let (Some(store), RunPlan::Anew { .. }) = (&store, &run_plan) {
         // Of a history that is over. The progress record says so, too, should this not get to its end.
-        saver::forget_all(store.as_ref(), job)?;
+        kept::forget_all(store.as_ref(), job)?;
     }
     let kept_from = KeptFrom::default();
     if let Some(sink) = &mut kafka_sink {

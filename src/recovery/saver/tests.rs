@@ -137,7 +137,7 @@ fn the_newest_stay_and_nothing_else() {
     let mut rig = Rig::new(dir.path(), 3, 2);
     // Of a history that was given up, of an instance that has taken over, and of a write that was cut.
     for name in
-        ["btc/00000000000210000-1/manifest", "btc/00000000000000002-3/state-0", "btc/00000000000000003-4/state-0"]
+        ["btc/00000000000030000-1/manifest", "btc/00000000000000002-3/state-0", "btc/00000000000000003-4/state-0"]
     {
         rig.store.create(name, b"x").unwrap();
     }
@@ -145,6 +145,7 @@ fn the_newest_stay_and_nothing_else() {
         let cut = rig.announce_at(minute * MINUTE - 5_000);
         assert_eq!(cut.millis(), minute * MINUTE, "the next multiple");
         rig.complete(cut);
+        assert!(rig.objects().iter().all(|name| !name.contains("-1/")), "of a history that was given up");
     }
     let objects: Vec<String> = rig.objects().into_iter().filter(|name| name.contains("-4/")).collect();
     assert_eq!(objects, ["btc/00000000000000003-4/state-0"], "another instance's");

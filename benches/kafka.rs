@@ -86,6 +86,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
     let summary = job::run(Job {
         config,
         workers,
+        cluster: None,
         serialised: false,
         input: Arc::new(move |worker, workers| {
             let input = KafkaInput::open(&source, "bench", &decoder, &reading, worker, workers)?;

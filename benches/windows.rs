@@ -128,6 +128,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
     let summary = job::run(Job {
         config: config.clone(),
         workers: 1,
+        cluster: None,
         serialised: false,
         input: Arc::new(move |worker, workers| {
             let input = MemoryInput::new(Arc::clone(&partitions), worker, workers).with_names(Arc::clone(&names));

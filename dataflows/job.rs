@@ -10,16 +10,19 @@
 //! `══` is an exchange between workers. The timestamp is the pane; the frontier is the watermark. Two probes look at it: behind
 //! `learn`, where the sources see how far they may run ahead, and behind `commit`, where it says what is published.
 
+mod company;
 mod ending;
+mod workers;
 
 use super::checkpoints::Checkpoints;
+use super::cluster::{Cluster, Peers, Wanted};
 use super::model::forecaster_config;
 use super::scoreboard::{Boards, Total, scoreboard};
 use super::seed::seed_config;
 pub use super::summary::Summary;
 use crate::config::{Config, Preset};
 use crate::connectors::input::{Input, InputError};
-use crate::connectors::weights::{WeightsFileError, WeightsSender, WeightsWriter};
+use crate::connectors::weights::{WeightsSender, WeightsWriter};
 use crate::delivery::committer::{Committer, Limits, OnCommit};
 use crate::delivery::{Ending, Sink, SinkError, Stop};
 use crate::market::{Pane, Release, Symbol, SymbolTable, Timestamp};
@@ -39,20 +42,19 @@ use crate::operators::windows::{WindowsConfig, windows};
 use crate::recovery::Fault;
 use crate::recovery::cuts::Cuts;
 use crate::recovery::restored::{Restored, Unreadable};
-use ending::{better, finish_weights, summary};
+use company::{Company, Joined, weights_trouble};
+use ending::{finish_weights, gather, summary};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concat, Probe};
-use timely::worker::Worker;
-use timely::{CommunicationConfig, WorkerConfig};
+use workers::execute;
 
 /// Makes a worker's share of the input: `(worker index, number of workers)`.
 pub type InputFactory = dyn Fn(usize, usize) -> Result<Box<dyn Input>, InputError> + Send + Sync;
@@ -61,8 +63,10 @@ pub type InputFactory = dyn Fn(usize, usize) -> Result<Box<dyn Input>, InputErro
 pub struct Job {
     /// Checked configuration.
     pub config: Config,
-    /// Worker threads.
+    /// Worker threads; of a cluster, of each process.
     pub workers: usize,
+    /// The other processes that run it, where there are any.
+    pub cluster: Option<Cluster>,
     /// Whether workers talk through serialised channels, as they would between machines; for tests.
     pub serialised: bool,
     /// The input.
@@ -100,8 +104,10 @@ impl JobError {
     }
 }
 
-/// How long a worker parks when it has nothing to do. Whatever brings work wakes it; only a wish to stop has to be looked for.
-const PARK: Duration = Duration::from_millis(50);
+/// A poisoned lock here holds data that is whole: nothing in it can panic halfway through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What the workers of a job share.
 #[derive(Clone)]
@@ -117,7 +123,12 @@ struct Shared {
     commit: CommitLinks,
     scores: Arc<Mutex<Total>>,
     standings: Arc<Mutex<BTreeMap<Symbol, SeedStanding>>>,
+    /// Worker threads of this process.
+    threads: usize,
+    /// Of all processes.
     workers: usize,
+    /// The other processes, where there are any.
+    peers: Option<Peers>,
     initial: Option<Arc<InitialWeights>>,
     /// Where weights go, where they are wanted.
     weights: Option<WeightsSender>,
@@ -137,12 +148,12 @@ impl Shared {
     }
 
     fn fail(&self, fault: Fault) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        lock(&self.failure).get_or_insert(fault);
         self.stop.request();
     }
 
     fn failed(&self) -> bool {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        lock(&self.failure).is_some()
     }
 }
 
@@ -154,7 +165,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     let started = Instant::now();
     let Job {
         config,
-        workers,
+        workers: threads,
+        cluster,
         serialised,
         input,
         sinks,
@@ -168,8 +180,11 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         stop,
         stats,
     } = job;
-    let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
-    let rows_wanted = wants(|sink| sink.wants().rows);
+    let wanted = cluster
+        .as_ref()
+        .and_then(|cluster| cluster.wanted)
+        .unwrap_or_else(|| Wanted::by(&sinks, config.dead_letter.is_some()));
+    let workers = threads * cluster.as_ref().map_or(1, |cluster| cluster.hosts.count());
     let source = SourceConfig {
         slide: config.time.slide(),
         allowed_lateness: config.time.allowed_lateness,
@@ -180,43 +195,61 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         forget_after: config.source.forget_after,
         late: config.time.late,
         range,
-        dead_letters: config.dead_letter.is_some(),
-        stored_ticks: wants(|sink| sink.wants().ticks),
+        dead_letters: wanted.dead_letters,
+        stored_ticks: wanted.ticks,
         releases,
     };
     let on_commit: OnCommit = {
         let stats = Arc::clone(&stats);
         Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
     };
-    let trouble = |error: WeightsFileError| JobError::failed(format!("model.weights: {error}"));
-    let writer = config.model.weights.as_deref().map(WeightsWriter::spawn).transpose().map_err(trouble)?;
     let limits = Limits::of(&sinks);
-    let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit)
-        .map_err(|error| JobError::failed(format!("cannot start a thread: {error}")))?;
+    let no_thread = |error: std::io::Error| JobError::failed(format!("cannot start a thread: {error}"));
+    let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit).map_err(no_thread)?;
     let board = Arc::new(Board::new(workers));
     let progress = Arc::clone(committer.sender().progress());
-    let saver = checkpoints.map(|checkpoints| checkpoints.start(&config, workers, Arc::clone(&board), progress));
-    let (saver, cuts) = saver.transpose()?.unzip();
+    let saver = checkpoints.map(|own| own.start(&config, workers, Arc::clone(&board), Arc::clone(&progress)));
+    let (saver, mut cuts) = saver.transpose()?.unzip();
+    let failure = Arc::<Mutex<Option<Fault>>>::default();
+    let company = Company {
+        cluster,
+        threads,
+        board: Arc::clone(&board),
+        progress: Arc::clone(&progress),
+        stop: stop.clone(),
+        failure: Arc::clone(&failure),
+        weights: config.model.weights.clone(),
+    };
+    let Joined { sockets, peers, writer } = company.join(&mut cuts)?;
+    let taken = {
+        let (peers, progress) = (peers.clone(), Arc::clone(&progress));
+        move |worker: usize, bytes: usize| match &peers {
+            Some(peers) if worker >= threads => peers.note_taken(worker, bytes),
+            _ => progress.take_off_the_way(bytes),
+        }
+    };
     let shared = Shared {
         config: Arc::new(config),
         input,
         source,
-        rows_wanted,
-        commit: CommitLinks { sender: committer.sender(), board: Arc::clone(&board), stop: stop.clone() },
+        rows_wanted: wanted.rows,
+        commit: CommitLinks { sender: committer.sender(), taken: Arc::new(taken), stop: stop.clone() },
         board,
         stats: Arc::clone(&stats),
         stop,
-        failure: Arc::default(),
+        failure,
         scores: Arc::default(),
         standings: Arc::default(),
+        threads,
         workers,
+        peers,
         initial,
         weights: writer.as_ref().map(WeightsWriter::sender),
         shared_weights: Arc::default(),
         cuts,
         restored,
     };
-    let outcome = execute(&shared, serialised);
+    let outcome = execute(&shared, sockets, serialised);
     let ending = if shared.failed() || bounded && shared.stats.records().used_none() {
         Ending::Failed
     } else if bounded && shared.stop.requested() {
@@ -228,8 +261,9 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     if let Some(saver) = saver {
         saver.finish();
     }
-    let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(trouble);
-    if let Some(fault) = shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    let reported = gather(&shared, ending != Ending::Failed && committed.is_ok());
+    let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(weights_trouble);
+    if let Some(fault) = lock(&shared.failure).take() {
         return Err(JobError(fault));
     }
     outcome?;
@@ -237,86 +271,8 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         return Err(JobError(fault));
     }
     written?;
-    Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started) })
-}
-
-fn execute(shared: &Shared, serialised: bool) -> Result<(), JobError> {
-    let communication = match (shared.workers, serialised) {
-        (1, false) => CommunicationConfig::Thread,
-        (workers, false) => CommunicationConfig::Process(workers),
-        (workers, true) => CommunicationConfig::ProcessBinary(workers),
-    };
-    let config = timely::Config { communication, worker: WorkerConfig::default() };
-    let workers = {
-        let shared = shared.clone();
-        timely::execute(config, move |worker| work_guarded(worker, &shared))
-    };
-    let workers = workers.map_err(|error| JobError::failed(format!("cannot start the workers: {error}")))?;
-    workers.join().into_iter().collect::<Result<Vec<()>, String>>().map_err(|error| {
-        JobError::failed(format!("a worker panicked: {error}; this is a defect of tickcast, please report it"))
-    })?;
-    Ok(())
-}
-
-/// One worker. Should it panic, the others would wait for it for ever: that ends the job, and claims no progress.
-fn work_guarded(worker: &mut Worker, shared: &Shared) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, shared))) else { return };
-    let text = panic.downcast_ref::<&str>().copied();
-    let what = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    shared.fail(Fault::failed(format!("a worker panicked: {what}; this is a defect of tickcast, please report it")));
-    for dataflow in worker.installed_dataflows() {
-        worker.drop_dataflow(dataflow);
-    }
-}
-
-/// One worker, from its first step to its last.
-fn work(worker: &mut Worker, shared: &Shared) {
-    let input = match (shared.input)(worker.index(), worker.peers()) {
-        Ok(input) => input,
-        Err(error) => {
-            shared.fail(error.into());
-            return;
-        }
-    };
-    let (boards, standings) = (Boards::new(shared.config.source.forget_after), Standings::default());
-    let dataflow = worker.next_dataflow_index();
-    let finished = Finished::default();
-    let built = worker.dataflow(|scope| build(scope, input, shared, &finished, &boards, &standings));
-    let (published, learnt) = match built {
-        Ok(built) => built,
-        Err(error) => {
-            shared.fail(Fault::failed(error.to_string()));
-            worker.drop_dataflow(dataflow);
-            return;
-        }
-    };
-    // Not until everything is published, but until the dataflow is over: the scoreboard stands beside that road.
-    while worker.has_dataflows() {
-        worker.step_or_park(Some(PARK));
-        finished.wake_source();
-        if let Some(fault) = shared.commit.sender.progress().failure() {
-            shared.fail(fault);
-        }
-        if shared.stop.requested() {
-            let closed = match shared.board.least_pane() {
-                Some(open) => !published.less_than(&open),
-                None => published.done(),
-            };
-            if shared.failed() || closed || shared.stop.leaves_the_rest() {
-                break;
-            }
-        }
-    }
-    if worker.has_dataflows() {
-        // A source that keeps its capability would hang the exit, and giving it up would close windows.
-        worker.drop_dataflow(dataflow);
-    }
-    if let Some(weights) = learnt.filter(|_| shared.weights.is_some()).and_then(|learnt| learnt.hand_out()) {
-        let mut best = shared.shared_weights.lock().unwrap_or_else(PoisonError::into_inner);
-        *best = Some(best.take().map_or_else(|| weights.clone(), |known| better(known, weights.clone())));
-    }
-    boards.add_to(&mut shared.scores.lock().unwrap_or_else(PoisonError::into_inner));
-    shared.standings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut standings.borrow_mut());
+    let others = reported.map_err(JobError)?;
+    Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started, others) })
 }
 
 /// The graph; gives the probe behind `commit`, and what is learnt.
@@ -339,7 +295,8 @@ fn build(
     let windows_config = WindowsConfig { slide, windows: config.time.windows.clone(), step };
     let keeping = shared.keeping(scope.index());
     let rows = windows(parts, windows_config, Arc::clone(&shared.stats), &keeping)?;
-    let mut items = aside.map(Item::Aside);
+    let worker = u32::try_from(scope.index()).unwrap_or(u32::MAX);
+    let mut items = aside.map(move |aside| Item::Aside(worker, aside));
     if shared.rows_wanted {
         items = items.concat(rows.clone().flat_map(Item::rows));
     }
@@ -387,7 +344,7 @@ fn source_links(shared: &Shared, finished: Finished, held: Held) -> SourceLinks 
         stats: Arc::clone(&shared.stats),
         finished,
         held,
-        workers: shared.workers,
+        workers: shared.threads,
         cuts: shared.cuts.clone(),
         restored: shared.restored.clone(),
         sent_aside: Arc::new(move |bytes| sending.add_on_the_way(bytes)),

@@ -140,13 +140,21 @@ type Key = (Symbol, Span);
 pub type Scoreboard = BTreeMap<Key, ScoreSums>;
 
 /// The boards of all workers together.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Total {
     sums: Scoreboard,
     last: BTreeMap<Key, Timestamp>,
 }
 
 impl Total {
+    /// Adds those of other workers.
+    pub fn add(&mut self, other: Self) {
+        for (key, sums) in other.sums {
+            self.sums.entry(key).or_default().plus_equals(&sums);
+        }
+        self.last.extend(other.last);
+    }
+
     /// What is on the board when the last score of all is there: which worker had a symbol makes no difference.
     #[must_use]
     pub fn board(&self, forget_after: Span) -> Scoreboard {

@@ -5,6 +5,7 @@
 //! [`dataflows`] is where to start reading.
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod connectors;
 #[path = "../dataflows/mod.rs"]

@@ -176,6 +176,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) 
     let summary = job::run(Job {
         config: Config::default(),
         workers: WORKERS,
+        cluster: None,
         serialised: false,
         input: Arc::new(move |worker, _| Ok(Box::new(Walks::new(worker, symbols, minutes)) as Box<dyn Input>)),
         sinks: vec![Box::new(sink)],

@@ -39,6 +39,12 @@ impl Workers {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.workers.unwrap_or_else(cores).clamp(1, WORKERS_MAX)
     }
+
+    /// The same for each of so many processes on this machine.
+    #[must_use]
+    pub fn count_of(self, processes: usize) -> usize {
+        self.workers.unwrap_or_else(|| (self.count() / processes.max(1)).max(1))
+    }
 }
 
 /// Reads a number of worker threads.

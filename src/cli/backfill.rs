@@ -55,6 +55,12 @@ impl BackfillArgs {
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
 pub fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<()> {
-    let plan = Plan { workers: args.workers.count(), bounded: true, range: (args.from, args.to), reset: args.reset };
+    let plan = Plan {
+        workers: args.workers.count(),
+        bounded: true,
+        range: (args.from, args.to),
+        reset: args.reset,
+        place: None,
+    };
     job::run_shown(&settings.config, &plan, args.json)
 }

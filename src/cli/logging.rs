@@ -1,7 +1,9 @@
 //! Logs to stderr, and panics as one line.
 
 use super::{Usage, output};
+use crate::cluster::is_of_data_socket;
 use crate::connectors::guard;
+use crate::recovery::Cause;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +32,9 @@ pub fn start() -> anyhow::Result<()> {
 /// How long a process whose thread has panicked may take to end by itself: a job says why it fails, and closes its sinks.
 const END_AFTER_PANIC: Duration = Duration::from_millis(800);
 
+/// How long who lost another process waits for a word on which, and why.
+const NAMED_WITHIN: Duration = Duration::from_secs(1);
+
 /// A panic is a bug of ours: it prints one line and the process ends with 1, whichever thread it is on, since the
 /// others would wait for that one for ever. `RUST_BACKTRACE` shows where it came from. One that its caller is ready for
 /// (a library that reads damaged bytes) is that caller's to tell.
@@ -38,6 +43,14 @@ pub fn one_line_panics() {
     std::panic::set_hook(Box::new(move |panic| {
         if guard::is_guarded() {
             return;
+        }
+        if let Some(process) = is_of_data_socket(std::thread::current().name()) {
+            // The link to process 0 tells more, if it does so in time.
+            std::thread::sleep(NAMED_WITHIN);
+            output::complain(&format!(
+                "process {process} of the cluster is lost: all processes of the job have to be started again"
+            ));
+            std::process::exit(i32::from(Cause::PeerLost.exit_code()));
         }
         let payload = panic.payload();
         let text = payload.downcast_ref::<&str>().copied();

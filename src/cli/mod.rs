@@ -6,6 +6,7 @@
 pub mod args;
 pub mod backfill;
 pub mod checkpoint;
+pub mod cluster;
 pub mod collect;
 pub mod completions;
 pub mod config;
@@ -55,6 +56,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Runs the live job, from Kafka, until it is stopped.
     Run(run::RunArgs),
+    /// Runs the live job in several processes on this machine, and starts all again where one is lost.
+    Cluster(cluster::ClusterArgs),
     /// Runs the same dataflow over bounded history, as fast as it goes.
     Backfill(backfill::BackfillArgs),
     /// Publishes recorded files to the source's topic.
@@ -80,6 +83,11 @@ pub enum Command {
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// Other processes have said what went wrong, and one of them ended with this exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster's processes ended with exit code {0}")]
+pub struct Ended(pub u8);
+
 /// Parses the process's arguments, runs the command, and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -99,6 +107,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             let settings = load(args.config.path())?;
             settings.check_for(Purpose::Run)?;
             run::run(args, &settings)
+        }
+        Command::Cluster(args) => {
+            let settings = load(args.config.path())?;
+            settings.check_for(Purpose::Run)?;
+            cluster::run(args, &settings, &cli.sets)
         }
         Command::Backfill(args) => {
             let settings = load(args.config.path())?;
@@ -132,6 +145,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     output::complain(&format!("{error:#}"));
+    if let Some(Ended(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
     ExitCode::from(if error.is::<Usage>() { 2 } else { cause(error).exit_code() })
 }
 

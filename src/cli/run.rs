@@ -1,9 +1,12 @@
 //! `tickcast run`: the live job.
 
+use super::Usage;
 use super::args::{ConfigFile, Workers};
-use super::job::{self, Plan};
+use super::job::{self, Place, Plan};
+use crate::cluster::Hosts;
 use crate::config::Settings;
 use clap::Args;
+use std::path::PathBuf;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
@@ -20,6 +23,18 @@ pub struct RunArgs {
     /// Begins anew where the job cannot go on (or should not): what it has published is given up, and published again.
     #[arg(long)]
     pub reset: bool,
+    /// One process of a cluster: which one, from 0. All are started with the same hosts and configuration.
+    #[arg(long, value_name = "I")]
+    pub process: Option<usize>,
+    /// File with each process's address, host:port, one a line, in the order of --process; without it cluster.hosts counts.
+    #[arg(long, value_name = "FILE", requires = "process")]
+    pub hosts: Option<PathBuf>,
+    /// Written when all processes are there.
+    #[arg(long, hide = true)]
+    pub up_file: Option<PathBuf>,
+    /// Ends when its standard input does: whoever started it is gone.
+    #[arg(long, hide = true)]
+    pub supervised: bool,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -30,6 +45,27 @@ pub struct RunArgs {
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
 pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
-    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: args.reset };
+    let place = place(args, settings)?;
+    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: args.reset, place };
     job::run_shown(&settings.config, &plan, args.json)
+}
+
+/// Which process of which cluster it is; none where it runs alone.
+fn place(args: &RunArgs, settings: &Settings) -> Result<Option<Place>, Usage> {
+    let Some(index) = args.process else { return Ok(None) };
+    let hosts = match (&args.hosts, &settings.config.cluster.hosts) {
+        (Some(path), _) => Hosts::read(path).map_err(|error| Usage(format!("--hosts: {error}")))?,
+        (None, Some(hosts)) => {
+            Hosts::new(hosts.iter().cloned()).map_err(|error| Usage(format!("cluster.hosts: {error}")))?
+        }
+        (None, None) => return Err(Usage("--process needs --hosts FILE, or cluster.hosts".to_owned())),
+    };
+    if index >= hosts.count() {
+        return Err(Usage(format!(
+            "--process {index}: there are {} hosts, so write 0 to {}",
+            hosts.count(),
+            hosts.count() - 1
+        )));
+    }
+    Ok(Some(Place { index, hosts, up_file: args.up_file.clone(), supervised: args.supervised }))
 }

@@ -34,3 +34,17 @@ pub fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(tell).context(context)?;
     Ok(())
 }
+
+/// From now on the end of standard input requests `stop`.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn stop_with_standard_input(stop: &Stop) -> anyhow::Result<()> {
+    let stop = stop.clone();
+    let watch = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        stop.request();
+    };
+    std::thread::Builder::new().name("standard input".to_owned()).spawn(watch)?;
+    Ok(())
+}

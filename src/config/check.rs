@@ -8,6 +8,8 @@ pub const COLLECT_EVERY_MIN: Span = Span::from_millis(100);
 /// The longest `collect.timeout`: one asset that does not answer holds up the others for so long.
 pub const COLLECT_TIMEOUT_MAX: Span = Span::from_millis(300_000);
 
+/// The least of `cluster.stall_timeout`.
+pub const STALL_MIN: Span = Span::from_millis(1_000);
 /// The most panes of the longest window: each pane with a tick is kept, per symbol.
 pub const WINDOW_PANES_MAX: i64 = 10_000_000;
 /// The most steps of an epoch.
@@ -54,6 +56,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     check_mongodb_source(config, &mut found);
     check_collect(config, &mut found);
     check_checkpoint(config, &mut found);
+    check_cluster(config, &mut found);
     found
 }
 
@@ -136,6 +139,16 @@ fn check_checkpoint(config: &Config, found: &mut Vec<Problem>) {
     }
     let slide = ("time.slide", config.time.slide);
     check_multiple(found, slide, ("checkpoint.interval", checkpoint.interval), WINDOW_PANES_MAX);
+}
+
+fn check_cluster(config: &Config, found: &mut Vec<Problem>) {
+    if config.cluster.stall_timeout < STALL_MIN {
+        let stall = config.cluster.stall_timeout;
+        found.push(problem(
+            &["cluster.stall_timeout"],
+            format!("cluster.stall_timeout = {stall}: a busy machine pauses that long: write {STALL_MIN} or more"),
+        ));
+    }
 }
 
 fn check_model(config: &Config, found: &mut Vec<Problem>) {

@@ -3,8 +3,8 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Assets, Choice, Columns, Flag, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span, SpanOrNone,
-    SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
+    Assets, Choice, Columns, Flag, Hosts, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span,
+    SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
 };
 
 /// A table of the file.
@@ -88,6 +88,7 @@ pub const TABLES: &[Table] = &[
         false,
         "Where a live job keeps its state, so that a start computes little again; read from Kafka.",
     ),
+    table("cluster", true, "Several processes that run one job: `cluster`, or `run --process` on several machines."),
     table("collect", true, "Where `collect` gets prices from, to publish them to source.kafka.topic."),
 ];
 
@@ -275,6 +276,20 @@ pub const KEYS: &[Key] = &[
         "of event time between two, a multiple of time.slide; of wall time, where event time runs faster",
     ),
     key("checkpoint.keep", Whole(1, 1000), "3", "how many are kept"),
+    key("cluster.processes", Whole(1, 64), "2", "how many processes `cluster` starts"),
+    optional(
+        "cluster.hosts",
+        Hosts,
+        "[\"a:2101\", \"b:2101\"]",
+        "where each process listens, by its index; `cluster` finds ports by itself without it",
+    ),
+    key("cluster.start_timeout", Span, "\"60s\"", "how long processes wait for each other at the start"),
+    key(
+        "cluster.stall_timeout",
+        Span,
+        "\"10s\"",
+        "a process that says nothing for so long is lost, and all are started again; at least 1s",
+    ),
     key("collect.url", HttpUrl, "\"https://data.messari.io\"", "where Messari's market-data API is"),
     key("collect.assets", Assets, "[\"bitcoin\"]", "assets to ask for, by the API's names"),
     key("collect.every", Span, "\"10s\"", "how often each asset is asked for, spread evenly; at least 100ms"),

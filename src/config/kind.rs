@@ -50,6 +50,8 @@ pub enum Kind {
     Options,
     /// Where an HTTP API is.
     HttpUrl,
+    /// Addresses of processes.
+    Hosts,
     /// Names of assets, each a part of an address.
     Assets,
     /// A key that is sent in a header; never shown.
@@ -83,6 +85,8 @@ pub const COLUMN_FIELDS: &[&str] = &[
     "quote_volume",
     "taker_buy_volume",
 ];
+/// The most processes of a cluster.
+pub const HOSTS_MAX: usize = 64;
 /// The most assets of `collect`: they are asked one after the other.
 pub const ASSETS_MAX: usize = 100;
 /// The longest name of an asset in bytes.
@@ -135,6 +139,9 @@ impl Kind {
             Self::HttpUrl => {
                 "http:// or https://, a host, and no user, query or fragment, as in https://data.messari.io".to_owned()
             }
+            Self::Hosts => {
+                format!("a list of 1 to {HOSTS_MAX} of host:port, all different, as in [\"a:2101\", \"b:2101\"]")
+            }
             Self::Assets => format!(
                 "a list of 1 to {ASSETS_MAX} names of letters, digits, dot, underscore and minus, as in [\"bitcoin\", \"ethereum\"]"
             ),
@@ -163,7 +170,7 @@ impl Kind {
                 None => Err(wrong("no number")),
             },
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
-            Self::Spans | Self::Paths | Self::Assets => self.read_list(value),
+            Self::Spans | Self::Paths | Self::Assets | Self::Hosts => self.read_list(value),
             Self::Columns => check_columns(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::Options => match value {
                 Value::String(text) => Ok(Value::String(text.clone())),
@@ -187,7 +194,7 @@ impl Kind {
             Self::Whole(..) => text.parse().map(Value::Integer).ok(),
             Self::Share => text.parse().map(Value::Float).ok(),
             Self::Flag => text.parse().map(Value::Boolean).ok(),
-            Self::Spans | Self::Paths | Self::Assets | Self::Columns if text.starts_with(['[', '{']) => {
+            Self::Spans | Self::Paths | Self::Assets | Self::Hosts | Self::Columns if text.starts_with(['[', '{']) => {
                 toml::from_str::<toml::Table>(&format!("list = {text}"))
                     .ok()
                     .filter(|table| table.len() == 1)
@@ -195,7 +202,7 @@ impl Kind {
             }
             // Nothing between two commas is a column that is passed over.
             Self::Columns => Some(Value::Array(text.split(',').map(str::trim).map(Value::from).collect())),
-            Self::Spans | Self::Paths | Self::Assets => Some(Value::Array(
+            Self::Spans | Self::Paths | Self::Assets | Self::Hosts => Some(Value::Array(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
             )),
             _ => None,
@@ -209,12 +216,15 @@ impl Kind {
         let max = match self {
             Self::Spans => SPANS_MAX,
             Self::Assets => ASSETS_MAX,
+            Self::Hosts => HOSTS_MAX,
             _ => PATHS_MAX,
         };
         let check = |text: &str| match self {
             Self::Spans => Self::Span.check_text(text),
             Self::Assets if !is_asset(text) => Err(format!("no name of an asset: write {}", self.allowed())),
             Self::Assets => Ok(()),
+            Self::Hosts if !is_host(text) => Err(format!("no address: write {}", self.allowed())),
+            Self::Hosts => Ok(()),
             _ => Self::Path.check_text(text),
         };
         if items.is_empty() {
@@ -308,6 +318,13 @@ fn is_job_id(text: &str) -> bool {
 fn is_topic(text: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     text.len() <= TOPIC_BYTES_MAX && text != "." && text != ".." && text.bytes().all(legal)
+}
+
+/// Whether it is `host:port`.
+fn is_host(text: &str) -> bool {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    parts.and_then(|(_, port)| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
+        && !text.contains(char::is_whitespace)
 }
 
 fn is_asset(text: &str) -> bool {

@@ -4,6 +4,7 @@
 
 pub mod check;
 mod checkpoint;
+mod cluster;
 mod collect;
 pub mod computation;
 pub mod example;
@@ -19,6 +20,7 @@ mod text;
 
 pub use check::Purpose;
 pub use checkpoint::CheckpointConfig;
+pub use cluster::ClusterConfig;
 pub use collect::CollectConfig;
 pub use layers::{ConfigError, Settings};
 pub use mongodb_source::MongoSourceConfig;
@@ -49,6 +51,8 @@ pub struct Config {
     pub dead_letter: Option<DeadLetterConfig>,
     /// Where a live job keeps its state.
     pub checkpoint: Option<CheckpointConfig>,
+    /// Several processes that run the job together.
+    pub cluster: ClusterConfig,
     /// What `collect` asks for.
     pub collect: CollectConfig,
 }

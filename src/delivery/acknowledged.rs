@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use crate::market::Timestamp;
 use crate::recovery::Fault;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sources stop reading while more records than this are handed over and not yet acknowledged.
@@ -26,6 +26,8 @@ pub struct Acknowledged {
     bytes_on_the_way: AtomicUsize,
     /// Merged batches acknowledged.
     commits: AtomicU64,
+    /// Of a process without sinks: whether the one that has them is behind.
+    told_behind: AtomicBool,
     failure: Mutex<Option<Fault>>,
     wakes: Mutex<Vec<Wake>>,
 }
@@ -57,7 +59,13 @@ impl Acknowledged {
     /// Whether sources should stop reading until sinks have caught up.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.pending() > PENDING_RECORDS_MAX || self.waiting_bytes() > PENDING_BYTES_MAX
+        let own = self.pending() > PENDING_RECORDS_MAX || self.waiting_bytes() > PENDING_BYTES_MAX;
+        own || self.told_behind.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the sinks of another process are behind.
+    pub fn set_told_behind(&self, behind: bool) {
+        self.told_behind.store(behind, Ordering::Release);
     }
 
     /// A source has sent dead letters or ticks of so many bytes.

@@ -9,12 +9,11 @@
 //! waits: the queue takes a batch, or gives it back until the committer wakes us.
 
 use super::learn::Verdict;
-use super::source::Aside;
-use super::support::board::Board;
+use super::source::{Aside, Idleness};
 use super::windows::PaneRows;
 use crate::delivery::committer::BatchSender;
 use crate::delivery::{Batch, Stop};
-use crate::market::{FeatureRow, Forecast, Pane, Score, Slide, Timestamp};
+use crate::market::{FeatureRow, Forecast, Pane, PartitionId, Release, Score, Slide, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +29,8 @@ pub enum Item {
     Verdict(Pane, Verdict),
     /// A feature row of a pane.
     Row(Pane, FeatureRow),
-    /// What leaves the source beside ticks.
-    Aside(Aside),
+    /// What leaves the source of a worker beside ticks.
+    Aside(u32, Aside),
 }
 
 impl Item {
@@ -47,8 +46,8 @@ impl Item {
 pub struct CommitLinks {
     /// The queue to the sinks.
     pub sender: BatchSender,
-    /// Idle releases for the progress record.
-    pub board: Arc<Board>,
+    /// Told how many bytes of a worker's source were handed over.
+    pub taken: Arc<dyn Fn(usize, usize) + Send + Sync>,
     /// Whether everything that is closed has to get out now.
     pub stop: Stop,
 }
@@ -75,7 +74,8 @@ pub fn commit(items: StreamVec<'_, Pane, Item>, slide: Slide, links: CommitLinks
                 links,
                 panes: BTreeMap::new(),
                 ready: Batch::default(),
-                aside_bytes: 0,
+                aside_bytes: BTreeMap::new(),
+                idle: BTreeMap::new(),
                 closed: None,
                 sent: None,
             };
@@ -109,8 +109,10 @@ struct CommitState {
     panes: BTreeMap<Pane, PaneResults>,
     /// Closed, and not handed over.
     ready: Batch,
-    /// Of that, what came straight from the source.
-    aside_bytes: usize,
+    /// Of that, what came straight from each worker's source.
+    aside_bytes: BTreeMap<u32, usize>,
+    /// Partitions that are idle, or have just been.
+    idle: BTreeMap<PartitionId, Idleness>,
     /// End of the last closed pane.
     closed: Option<Timestamp>,
     /// `through` of the last batch handed over.
@@ -132,11 +134,18 @@ impl CommitState {
                 self.panes.entry(pane).or_default().forecasts.push(forecast);
             }
             Item::Row(pane, row) => self.panes.entry(pane).or_default().rows.push(row),
-            Item::Aside(aside) => {
-                self.aside_bytes += aside.bytes();
+            Item::Aside(worker, aside) => {
+                *self.aside_bytes.entry(worker).or_default() += aside.bytes();
                 match aside {
                     Aside::DeadLetter(letter) => self.ready.dead_letters.push(letter),
                     Aside::Stored(tick) => self.ready.ticks.push(tick),
+                    Aside::Release(release) => self.ready.releases.push(release),
+                    Aside::Standing(partition, Idleness::None) => {
+                        self.idle.remove(&partition);
+                    }
+                    Aside::Standing(partition, idleness) => {
+                        self.idle.insert(partition, idleness);
+                    }
                 }
             }
         }
@@ -173,16 +182,30 @@ impl CommitState {
         }
         let through = self.closed.or(self.sent).unwrap_or_default();
         self.ready.through = through;
-        let (releases, idle) = self.links.board.releases(through, self.slide);
-        self.ready.releases.extend(releases);
-        self.ready.idle = idle;
+        self.ready.idle = self.idle_at(through);
         match self.links.sender.try_send(std::mem::take(&mut self.ready)) {
             Ok(()) => {
                 self.sent = Some(through);
-                self.links.sender.progress().take_off_the_way(std::mem::take(&mut self.aside_bytes));
+                for (worker, bytes) in std::mem::take(&mut self.aside_bytes) {
+                    (self.links.taken)(worker as usize, bytes);
+                }
             }
             Err(back) => self.ready = back,
         }
+    }
+
+    /// For the progress record, at a moment when all panes that end by `through` are closed: any tick that an idle partition
+    /// would still bring for one of them is late, and a resume has to decide the same.
+    ///
+    /// A partition that comes back says so before its pane moves on, so that no pane of its own is closed without that.
+    fn idle_at(&self, through: Timestamp) -> BTreeMap<PartitionId, Release> {
+        let before = self.slide.start_of(self.slide.pane_of(through));
+        let release = |(&partition, &idleness): (&PartitionId, &Idleness)| match idleness {
+            Idleness::Idle { next_offset: offset } => Some((partition, Release { partition, offset, before })),
+            Idleness::Since(release) => Some((partition, release)),
+            Idleness::None => None,
+        };
+        self.idle.iter().filter_map(release).collect()
     }
 
     /// Whether nothing is left to publish.

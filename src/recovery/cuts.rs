@@ -8,6 +8,7 @@
 use super::manifest::Keeper;
 use crate::market::{Pane, PartitionId, Slide, Timestamp};
 use crossbeam_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 const NONE: i64 = i64::MIN;
 
 /// What an operator says of a cut.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Note {
     /// Its part.
     Given(Piece),
@@ -24,7 +25,7 @@ pub enum Note {
 }
 
 /// An operator's part of a checkpoint.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Piece {
     /// Which cut.
     pub cut: Timestamp,
@@ -71,7 +72,8 @@ impl Cuts {
         self.wanted.store(NONE, Ordering::Release);
     }
 
-    fn send(&self, note: Note) {
+    /// What an operator says, of this process or another.
+    pub fn send(&self, note: Note) {
         // Nobody listens any more: the job ends.
         let _ = self.notes.send(note);
     }

@@ -2,10 +2,10 @@
 
 use super::manifest::{Damage, Keeper, Manifest};
 use super::store::Store;
-use crate::market::Timestamp;
 use crate::market::symbol::PARTS;
-use serde::Serialize;
+use crate::market::{PartitionId, Timestamp};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,13 @@ pub struct Unreadable(pub Keeper, pub String);
 
 /// Whose state, and of the symbols of which part.
 type Kept = (Keeper, Option<u32>);
+
+/// A part of a checkpoint, on its way to another process.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RestoredShare {
+    manifest: Vec<u8>,
+    states: Vec<(Kept, Vec<Vec<u8>>)>,
+}
 
 /// A checkpoint in memory; each state is taken once.
 #[derive(Debug)]
@@ -37,6 +44,33 @@ impl Restored {
             states.entry((section.keeper, section.part)).or_default().push(bytes);
         }
         Ok(Self { manifest, states: Mutex::new(states) })
+    }
+
+    /// What the workers of one process need of it: those with these numbers, out of so many, which read these partitions.
+    #[must_use]
+    pub fn share(
+        &self,
+        of: std::ops::Range<usize>,
+        workers: usize,
+        reads: impl Fn(PartitionId) -> bool,
+    ) -> RestoredShare {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_needed = |(keeper, part): &Kept| match (keeper, part) {
+            (Keeper::Source(partition), _) => reads(*partition),
+            (_, Some(part)) => of.contains(&(*part as usize % workers)),
+            (_, None) => true,
+        };
+        let states = states.iter().filter(|(kept, _)| is_needed(kept)).map(|(kept, bytes)| (*kept, bytes.clone()));
+        RestoredShare { manifest: self.manifest.to_bytes(), states: states.collect() }
+    }
+
+    /// In another process, from its share.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn from_share(share: RestoredShare) -> Result<Self, Damage> {
+        let manifest = Manifest::parse("the checkpoint", &share.manifest)?;
+        Ok(Self { manifest, states: Mutex::new(share.states.into_iter().collect()) })
     }
 
     /// The cut that it goes on from.

@@ -150,6 +150,7 @@ fn run(
     let job = Job {
         config: config.clone(),
         workers: workers.count,
+        cluster: None,
         serialised: workers.serialised,
         input: Arc::new(input),
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],

@@ -117,6 +117,7 @@ fn a_quiet_partition(workers: Workers) {
     let job = Job {
         config: config.clone(),
         workers: workers.count,
+        cluster: None,
         serialised: false,
         input: Arc::new(input),
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],

@@ -11,7 +11,7 @@ const WITHIN: Duration = Duration::from_secs(600);
 const SYMBOL: Option<&str> = Some("XBTUSD");
 
 /// Compares topic and database with the backfill, after the job was stopped.
-fn assert_exact(setup: &Setup<'_>, backfilled: &live::Backfilled) {
+pub fn assert_exact(setup: &Setup<'_>, backfilled: &live::Backfilled) {
     let (forecasts, scores) = backfilled.up_to(setup.through());
     let kafka = setup.services.kafka();
     assert_same(&read_committed(kafka, &setup.forecasts), &forecasts, "forecasts");
@@ -61,6 +61,14 @@ fn killed_with_checkpoints_and_other_workers() {
     assert!(gone_on >= 2, "{told}");
 }
 
+/// Random numbers; a failure says how to have the same again.
+pub fn random() -> ChaCha8Rng {
+    let seed =
+        std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
+    println!("TICKCAST_TEST_SEED={seed}");
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
 /// Kills it so often, each time within so many milliseconds after its start. Gives what all of its instances said.
 fn kill_again_and_again(
     setup: &Setup<'_>,
@@ -68,10 +76,7 @@ fn kill_again_and_again(
     times: usize,
     within: std::ops::Range<u64>,
 ) -> String {
-    let seed =
-        std::env::var("TICKCAST_TEST_SEED").map_or_else(|_| u64::from(std::process::id()), |s| s.parse().unwrap());
-    println!("TICKCAST_TEST_SEED={seed}");
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = random();
     let (mut reached, mut told) = (Vec::new(), String::new());
     for turn in 0..times {
         let mut job = setup.start_with(1 + turn % 3);

@@ -1,6 +1,7 @@
 //! What a job that is killed, hung or cut off leaves behind: real services, real processes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod clusters;
 mod exactly_once;
 #[path = "../support/live.rs"]
 mod live;

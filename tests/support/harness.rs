@@ -85,6 +85,7 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
     let job = Job {
         config: config.clone(),
         workers: workers.count,
+        cluster: None,
         serialised: workers.serialised,
         input,
         sinks: vec![Box::new(Keep(Arc::clone(&kept)))],

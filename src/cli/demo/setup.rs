@@ -95,6 +95,7 @@ pub fn job(
     let job = Job {
         config: config.clone(),
         workers,
+        cluster: None,
         serialised: false,
         input: Arc::new(input),
         sinks,

@@ -1,12 +1,14 @@
 //! From a configuration to a running job, in two halves: `prepare` reads and checks everything and changes nothing; only
 //! then `takeover` fences, creates and writes.
 
+mod cluster;
 mod hooks;
 mod outputs;
 mod prepare;
 mod takeover;
 
 use super::{Usage, progress, signals, summary};
+use crate::cluster::Hosts;
 use crate::config::Config;
 use crate::connectors::kafka;
 use crate::dataflows::job::{self, Summary};
@@ -14,6 +16,7 @@ use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
 use crate::recovery::{Cause, RunPlan};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +36,21 @@ pub struct Plan {
     pub range: (Option<Timestamp>, Option<Timestamp>),
     /// Whether to publish anew what the job has published before.
     pub reset: bool,
+    /// Its place in a cluster, where it is a process of one.
+    pub place: Option<Place>,
+}
+
+/// A process's place in a cluster.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Which one it is.
+    pub index: usize,
+    /// Where all are.
+    pub hosts: Hosts,
+    /// Written when all are there, for who has started it.
+    pub up_file: Option<PathBuf>,
+    /// Whether it is to end when its standard input does: who has started it is gone, or wants it to.
+    pub supervised: bool,
 }
 
 /// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end. Where its topic has grown it
@@ -43,6 +61,9 @@ pub struct Plan {
 pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
+    if plan.place.as_ref().is_some_and(|place| place.supervised) {
+        signals::stop_with_standard_input(&stop)?;
+    }
     let mut plan = plan.clone();
     let summary = loop {
         let stats = Arc::new(Stats::default());
@@ -50,15 +71,23 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
         let outcome = run(config, &plan, &stop.child(), &stats);
         drop(shown);
         match outcome {
-            Err(error) if super::cause(&error) == Cause::StartAgain && stop.sleep(AGAIN_PAUSE) => {
+            Err(error)
+                if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.sleep(AGAIN_PAUSE) =>
+            {
                 tracing::warn!("{error:#}: starting again");
                 plan.reset = false;
             }
             // Asked to stop in the pause before it begins again.
-            Err(error) if super::cause(&error) == Cause::StartAgain && stop.requested() => return Ok(()),
+            Err(error) if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.requested() => {
+                return Ok(());
+            }
             outcome => break outcome?,
         }
     };
+    if plan.place.as_ref().is_some_and(|place| place.index > 0) {
+        // Process 0 has all that there is to tell.
+        return Ok(());
+    }
     summary::print(&summary, json)?;
     if plan.bounded {
         summary::check_done(&summary)?;
@@ -72,6 +101,9 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
 /// When something that the configuration names cannot be opened, or cannot go on.
 pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
     check_options(config)?;
+    if let Some(place) = &plan.place {
+        return cluster::run(config, plan, place, stop, stats);
+    }
     let prepared = prepare::prepare(config, plan, stop)?;
     let job = takeover::take_over(config, plan, prepared, stop, stats)?;
     Ok(job::run(job)?)
@@ -83,7 +115,7 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
 /// Why it would fail, or refuse.
 pub fn would_do(config: &Config) -> anyhow::Result<String> {
     check_options(config)?;
-    let plan = Plan { workers: 1, bounded: false, range: (None, None), reset: false };
+    let plan = Plan { workers: 1, bounded: false, range: (None, None), reset: false, place: None };
     let prepared = prepare::prepare(config, &plan, &Stop::default())?;
     Ok(match prepared.plan {
         RunPlan::Fresh => "begin at source.kafka.start: nothing is published".to_owned(),

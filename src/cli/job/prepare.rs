@@ -43,7 +43,7 @@ pub(super) struct Prepared {
 }
 
 /// How a topic's values are read. Where a symbol is configured, keys are ids and say none.
-fn topic_decoder(config: &SourceConfig) -> anyhow::Result<Decoder> {
+pub(super) fn topic_decoder(config: &SourceConfig) -> anyhow::Result<Decoder> {
     let symbol = config.symbol.as_deref().map(Symbol::new).transpose();
     let symbol = symbol.map_err(|why| anyhow::anyhow!("source.symbol {why}"))?;
     let has_symbol = symbol.is_some();
@@ -168,7 +168,7 @@ fn open_store(config: &Config, plan: &Plan) -> anyhow::Result<Option<Arc<dyn Sto
 }
 
 /// What decides the results, besides the source's ids.
-fn computation(config: &Config, initial: Option<&InitialWeights>) -> Computation {
+pub(super) fn computation(config: &Config, initial: Option<&InitialWeights>) -> Computation {
     let mut computation = Computation::new(crate::config::computation::computation(config));
     computation.set(keys::INITIAL_WEIGHTS, initial.map(|initial| initial.digest().to_owned()));
     if config.model.preset != Preset::None {

@@ -65,6 +65,7 @@ pub(super) fn take_over(
     Ok(Job {
         config: config.clone(),
         workers: plan.workers,
+        cluster: None,
         serialised: false,
         input: hooks::apply(source.into_factory(config, stop)),
         sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
@@ -89,8 +90,12 @@ fn tell(config: &Config, plan: &Plan, run_plan: &RunPlan, partitions: u32) {
         (None, None) => format!("{} files", files.as_ref().map_or(0, |files| files.paths.len())),
     };
     let job = &config.job.id;
+    let crew = match &plan.place {
+        Some(place) => format!("{} processes of {} workers", place.hosts.count(), plan.workers),
+        None => format!("{} workers", plan.workers),
+    };
     match run_plan {
-        RunPlan::Fresh => tracing::info!("job `{job}` on {} workers reads {from}", plan.workers),
+        RunPlan::Fresh => tracing::info!("job `{job}` on {crew} reads {from}"),
         RunPlan::Resume { starts, added, checkpoint, skipped } => {
             skipped.iter().for_each(|why| tracing::warn!("checkpoint {why}: not used"));
             let state = checkpoint.as_ref().map_or_else(
@@ -98,8 +103,7 @@ fn tell(config: &Config, plan: &Plan, run_plan: &RunPlan, partitions: u32) {
                 |manifest| format!("goes on from the checkpoint of {}", manifest.cut),
             );
             tracing::info!(
-                "job `{job}` on {} workers reads {from}; resumes: {state}, {}, and publishes what is not published yet",
-                plan.workers,
+                "job `{job}` on {crew} reads {from}; resumes: {state}, {}, and publishes what is not published yet",
                 shown(starts)
             );
             if !added.is_empty() {
@@ -110,9 +114,8 @@ fn tell(config: &Config, plan: &Plan, run_plan: &RunPlan, partitions: u32) {
             }
         }
         RunPlan::Anew { given_up } => tracing::warn!(
-            "job `{job}` on {} workers reads {from}; --reset gives up its progress through {given_up}: what is computed from here \
-             on is published again, under the same ids; records in the topics stay as they are",
-            plan.workers
+            "job `{job}` on {crew} reads {from}; --reset gives up its progress through {given_up}: what is computed from here \
+             on is published again, under the same ids; records in the topics stay as they are"
         ),
     }
 }

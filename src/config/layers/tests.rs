@@ -120,7 +120,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "[chickenpox]\nurl = \"file:///x\"",
         &[],
-        "config.toml:1: unknown key chickenpox; there are job, source, time, model, sink, dead_letter, checkpoint, collect",
+        "config.toml:1: unknown key chickenpox; there are job, source, time, model, sink, dead_letter, checkpoint, cluster, collect",
     ),
     ("[http]\nlisten = \"x\"", &[], "unknown key http"),
     ("[collect]\nurl = \"x\"", &[], "collect.url = \"***\": no address: write http:// or https://"),

@@ -34,11 +34,30 @@ impl WeightsWriter {
     pub fn spawn(dir: &Path) -> Result<Self, WeightsFileError> {
         std::fs::create_dir_all(dir)
             .map_err(|error| WeightsFileError(format!("cannot create the directory {}: {error}", dir.display())))?;
-        let (sender, receiver) = crossbeam_channel::bounded(QUEUE_FILES_MAX);
         let dir = dir.to_owned();
+        Self::start(move |receiver| work(&dir, receiver))
+    }
+
+    /// Starts a thread that hands them to `carry`, for another process to write.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn carried(mut carry: impl FnMut(Option<Symbol>, Vec<u8>) + Send + 'static) -> Result<Self, WeightsFileError> {
+        Self::start(move |receiver| {
+            while let Ok(Message::File(symbol, bytes)) = receiver.recv() {
+                carry(symbol, bytes);
+            }
+            Ok(())
+        })
+    }
+
+    fn start(
+        work: impl FnOnce(&Receiver<Message>) -> Result<(), WeightsFileError> + Send + 'static,
+    ) -> Result<Self, WeightsFileError> {
+        let (sender, receiver) = crossbeam_channel::bounded(QUEUE_FILES_MAX);
         let thread = std::thread::Builder::new()
             .name("weights".to_owned())
-            .spawn(move || work(&dir, &receiver))
+            .spawn(move || work(&receiver))
             .map_err(|error| WeightsFileError(format!("cannot start a thread: {error}")))?;
         Ok(Self { sender, thread })
     }

@@ -64,12 +64,12 @@ impl SeedScratch {
 }
 
 /// How far a symbol is: what a run's summary says of it.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SeedStanding {
     /// Rows that a model can be made of, up to 400.
     pub rows: usize,
     /// End of the last row that the newest model was made of; none where none was trained.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_through: Option<String>,
     /// What the newest model is worth.
     #[serde(flatten)]

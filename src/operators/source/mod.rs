@@ -30,7 +30,7 @@ use super::support::stats::Stats;
 use crate::config::LatePolicy;
 use crate::connectors::input::{Input, InputError};
 use crate::delivery::batch::TICK_BYTES;
-use crate::market::{DeadLetter, Pane, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
+use crate::market::{DeadLetter, Pane, PartitionId, Release, Slide, Span, StoredTick, SymbolTable, Timestamp};
 use crate::recovery::Fault;
 use crate::recovery::cuts::{Cuts, Saving};
 use crate::recovery::restored::Restored;
@@ -96,6 +96,26 @@ pub enum Aside {
     DeadLetter(DeadLetter),
     /// A used tick for the `data` collection.
     Stored(StoredTick),
+    /// A release that made a tick late: a resume has to decide the same. It leaves before that tick's dead letter, and before
+    /// the pane of its partition moves on.
+    Release(Release),
+    /// How a partition stands from now on.
+    Standing(PartitionId, Idleness),
+}
+
+/// What a resume has to know of a partition that is idle, or has just been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Idleness {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is idle, and would go on with this offset: what it still brings for a pane that is closed is late.
+    Idle {
+        /// The next offset.
+        next_offset: u64,
+    },
+    /// It was idle, and this release may still make its ticks late.
+    Since(Release),
 }
 
 impl Aside {
@@ -105,6 +125,7 @@ impl Aside {
         match self {
             Self::DeadLetter(letter) => letter.bytes(),
             Self::Stored(_) => TICK_BYTES,
+            Self::Release(_) | Self::Standing(..) => 0,
         }
     }
 }
@@ -287,7 +308,9 @@ impl Reader {
             if !read {
                 next = next.min(Next::Within(CONGESTED_PAUSE));
             }
-            partition.update_standing(&self.links, read);
+            partition.update_standing(read);
+            // While its capability is where it was when that was decided.
+            partition.tell_standing(aside, &self.links);
             waits |= partition.waits_for_forecasts();
             if let Some(pause) = partition.idle_within() {
                 next = next.min(Next::Within(pause.max(IDLE_LOOK_MIN)));

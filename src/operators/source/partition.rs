@@ -10,8 +10,8 @@ use super::quiet::Quiet;
 use super::stored::stored;
 use super::watermark::{Timeliness, Watermark};
 use super::{
-    Aside, BYTES_PER_READ, Capabilities, Outputs, PANES_AHEAD_MAX, PANES_AHEAD_MIN, RECORDS_PER_READ, SourceConfig,
-    SourceLinks,
+    Aside, BYTES_PER_READ, Capabilities, Idleness, Outputs, PANES_AHEAD_MAX, PANES_AHEAD_MIN, RECORDS_PER_READ,
+    SourceConfig, SourceLinks,
 };
 use crate::connectors::input::{Flow, Input, InputError, PartitionState};
 use crate::formats::Decoder;
@@ -67,6 +67,8 @@ pub(super) struct SourcePartition {
     pub all_unused: UnusedCounts,
     /// Whether records were counted while others waited in hand.
     passed_in_hold: bool,
+    /// What was told of its standing.
+    told: Idleness,
 }
 
 impl SourcePartition {
@@ -107,6 +109,7 @@ impl SourcePartition {
             all_counted: Records::default(),
             all_unused: UnusedCounts::default(),
             passed_in_hold: false,
+            told: Idleness::None,
         }
     }
 
@@ -114,9 +117,7 @@ impl SourcePartition {
         BoardEntry {
             standing: self.standing,
             watermark: self.watermark.value(),
-            next_offset: self.next_offset,
             pane: self.capabilities.as_ref().map_or(Pane::LAST, |c| *c.0.time()),
-            floor: self.watermark.open_release(),
         }
     }
 
@@ -301,8 +302,9 @@ impl SourcePartition {
     pub fn send(&mut self, ticks: Outputs<'_, Tick>, aside: Outputs<'_, Aside>, links: &SourceLinks) {
         // First, so that the dead letter of a late tick never gets into a transaction whose progress record lacks its release.
         if let Some(release) = self.watermark.take_effective() {
-            links.board.add_release(release);
+            self.aside.insert(0, Aside::Release(release));
         }
+        self.note_standing();
         let Some((main, side)) = &self.capabilities else { return };
         if !self.ticks.is_empty() {
             ticks.activate().session(main).give_container(&mut self.ticks);
@@ -315,8 +317,31 @@ impl SourcePartition {
         }
     }
 
+    /// Tells of its standing where that has changed.
+    fn note_standing(&mut self) {
+        let now = match (self.standing, self.watermark.open_release()) {
+            (Standing::Idle, _) => Idleness::Idle { next_offset: self.next_offset },
+            (_, Some(release)) => Idleness::Since(release),
+            _ => Idleness::None,
+        };
+        if now != self.told {
+            self.told = now;
+            self.aside.push(Aside::Standing(self.id, now));
+        }
+    }
+
+    /// Brings the others up to date about its standing.
+    pub fn tell_standing(&mut self, aside: Outputs<'_, Aside>, links: &SourceLinks) {
+        self.note_standing();
+        if let (Some((_, side)), false) = (&self.capabilities, self.aside.is_empty()) {
+            aside.activate().session(side).give_container(&mut self.aside);
+            self.aside.clear();
+        }
+        links.board.update(self.id, self.board_entry());
+    }
+
     /// Brings capability and standing up to date; `read`: after a read. Without one, nobody knows whether it is caught up.
-    pub fn update_standing(&mut self, links: &SourceLinks, read: bool) {
+    pub fn update_standing(&mut self, read: bool) {
         let slide = self.config.slide;
         if let Some(watermark) = self.watermark.value() {
             // Later trades of its own record must not overtake a tick in hand.
@@ -338,7 +363,6 @@ impl SourcePartition {
                 PartitionState::CaughtUp { .. } | PartitionState::Waiting | PartitionState::Behind => {}
             }
         }
-        links.board.update(self.id, self.board_entry());
     }
 
     /// How soon it will be idle if nothing comes.

@@ -1,16 +1,19 @@
-//! What the sources of one process know of each other: each partition's watermark and whether it is idle.
+//! What sources know of each other: each partition's watermark and whether it is idle. Of a cluster, each process has a board of
+//! all partitions, and is told by the others what changes on theirs.
 //!
 //! Timely's frontier is the watermark, but it cannot say what it would be without an idle partition: that partition's own
 //! capability holds it. So sources note their watermarks here, and an idle partition follows the others'.
 
 use crate::connectors::input::Wake;
-use crate::market::{Pane, PartitionId, Release, Slide, Timestamp};
-use std::collections::BTreeMap;
+use crate::market::{Pane, PartitionId, Timestamp};
+use crossbeam_channel::{Receiver, Sender};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a partition holds the watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It holds the watermark.
     Active,
@@ -21,18 +24,14 @@ pub enum Standing {
 }
 
 /// One partition, as its source last noted it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardEntry {
     /// Whether it holds the watermark.
     pub standing: Standing,
     /// The greatest event time seen less the allowed lateness; none before the first tick.
     pub watermark: Option<Timestamp>,
-    /// The next offset.
-    pub next_offset: u64,
     /// The pane of its capability: nothing before it can come from this partition any more.
     pub pane: Pane,
-    /// After an idle time: from which offset on ticks before which pane are late, while this goes beyond its own watermark.
-    pub floor: Option<Release>,
 }
 
 /// A worker's source, as the board knows it.
@@ -46,7 +45,24 @@ impl Follower {
     }
 }
 
-/// The entries of all partitions of one process.
+/// What a process has to tell the others of its partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardNews {
+    /// Where they stand.
+    pub entries: Vec<(PartitionId, BoardEntry)>,
+    /// Workers that have said which partitions they own.
+    pub joined: usize,
+}
+
+impl BoardNews {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.joined == 0
+    }
+}
+
+/// The entries of all partitions.
 #[derive(Debug)]
 pub struct Board {
     /// Workers that have not yet said which partitions they own.
@@ -58,16 +74,28 @@ pub struct Board {
 struct Inner {
     followers: Vec<(Follower, Wake)>,
     entries: BTreeMap<PartitionId, BoardEntry>,
-    /// Releases that made a tick late, not yet taken.
-    effective: Vec<Release>,
+    /// What others have not been told, where there are any.
+    untold: Option<Untold>,
+}
+
+/// Of this process's partitions, what the others have not been told.
+struct Untold {
+    partitions: BTreeSet<PartitionId>,
+    joined: usize,
+    /// Somebody who tells them.
+    news: Sender<()>,
+}
+
+impl Untold {
+    fn ring(&self) {
+        // Full where it is known already.
+        let _ = self.news.try_send(());
+    }
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner")
-            .field("entries", &self.entries)
-            .field("effective", &self.effective)
-            .finish_non_exhaustive()
+        f.debug_struct("Inner").field("entries", &self.entries).finish_non_exhaustive()
     }
 }
 
@@ -82,10 +110,44 @@ impl Board {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on what changes here is kept for other processes, and it rings where there is some.
+    #[must_use]
+    pub fn share(&self) -> Receiver<()> {
+        let (news, ring) = crossbeam_channel::bounded(1);
+        self.inner().untold = Some(Untold { partitions: BTreeSet::new(), joined: 0, news });
+        ring
+    }
+
+    /// What others have not been told.
+    #[must_use]
+    pub fn take_news(&self) -> BoardNews {
+        let mut inner = self.inner();
+        let Some(untold) = &mut inner.untold else { return BoardNews::default() };
+        let (partitions, joined) = (std::mem::take(&mut untold.partitions), std::mem::take(&mut untold.joined));
+        let entries = partitions.iter().filter_map(|partition| Some((*partition, *inner.entries.get(partition)?)));
+        BoardNews { entries: entries.collect(), joined }
+    }
+
+    /// What another process tells of its partitions.
+    pub fn hear(&self, news: BoardNews) {
+        let mut inner = self.inner();
+        inner.entries.extend(news.entries);
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        *missing = missing.saturating_sub(news.joined);
+        drop(missing);
+        inner.wake_followers();
+    }
+
     /// A worker's partitions, once, and how to wake its source.
     pub fn join(&self, partitions: impl Iterator<Item = (PartitionId, BoardEntry)>, wake: Wake) -> Follower {
         let follower = Follower::default();
         let mut inner = self.inner();
+        let partitions: Vec<_> = partitions.collect();
+        if let Some(untold) = &mut inner.untold {
+            untold.partitions.extend(partitions.iter().map(|(partition, _)| *partition));
+            untold.joined += 1;
+            untold.ring();
+        }
         inner.entries.extend(partitions);
         inner.followers.push((follower.clone(), wake));
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,14 +172,16 @@ impl Board {
         let mut inner = self.inner();
         let before = inner.entries.insert(partition, note);
         let moved = note.standing != Standing::Idle && before.is_none_or(|before| before.pane != note.pane);
-        if moved || before.is_none_or(|before| before.standing != note.standing) {
+        let stands = before.is_some_and(|before| before.standing == note.standing);
+        if moved || !stands {
             inner.wake_followers();
         }
-    }
-
-    /// A release that made a tick late: it has to be replayed by a resume.
-    pub fn add_release(&self, release: Release) {
-        self.inner().effective.push(release);
+        if let (Some(untold), true) =
+            (&mut inner.untold, !stands || before.is_none_or(|before| before.pane != note.pane))
+        {
+            untold.partitions.insert(partition);
+            untold.ring();
+        }
     }
 
     /// The job's watermark: the least of the partitions that are neither idle nor at their end; when there is none, the
@@ -149,23 +213,6 @@ impl Board {
         }
         self.inner().entries.values().filter(|n| n.standing != Standing::Ended).map(|n| n.pane).min()
     }
-
-    /// For the progress record, at a moment when all panes that end at or before `through` are closed: the releases since
-    /// the last call, and what holds for partitions that are idle or have just been.
-    ///
-    /// Any tick that an idle partition would still bring for a closed pane is late; a resume has to decide the same.
-    #[must_use]
-    pub fn releases(&self, through: Timestamp, slide: Slide) -> (Vec<Release>, BTreeMap<PartitionId, Release>) {
-        let mut inner = self.inner();
-        let effective = std::mem::take(&mut inner.effective);
-        let before = slide.start_of(slide.pane_of(through));
-        let standing = inner.entries.iter().filter_map(|(&partition, note)| match (note.standing, note.floor) {
-            (Standing::Idle, _) => Some((partition, Release { partition, offset: note.next_offset, before })),
-            (_, Some(floor)) => Some((partition, floor)),
-            _ => None,
-        });
-        (effective, standing.collect())
-    }
 }
 
 impl Inner {
@@ -186,13 +233,7 @@ mod tests {
     }
 
     fn entry(standing: Standing, watermark: Option<i64>) -> BoardEntry {
-        BoardEntry {
-            standing,
-            watermark: watermark.map(Timestamp::from_millis),
-            next_offset: 0,
-            pane: Pane::default(),
-            floor: None,
-        }
+        BoardEntry { standing, watermark: watermark.map(Timestamp::from_millis), pane: Pane::default() }
     }
 
     /// The rule of the contract, case by case.
@@ -221,6 +262,34 @@ mod tests {
         assert_eq!((board.watermark(), board.least_pane()), (None, None));
         board.join(std::iter::once((PartitionId(1), entry(Standing::Active, Some(2)))), nobody());
         assert_eq!(board.watermark(), Some(Timestamp::from_millis(2)));
+    }
+
+    /// Two processes with a worker each: what one notes the other knows, once it was told.
+    #[test]
+    fn boards_of_two_processes_say_the_same() {
+        let (one, other) = (Board::new(2), Board::new(2));
+        let (rings, others) = (one.share(), other.share());
+        let at =
+            |pane, watermark| BoardEntry { pane: Pane::from_number(pane), ..entry(Standing::Active, Some(watermark)) };
+        one.join(std::iter::once((PartitionId(0), at(1, 10))), nobody());
+        assert!(rings.try_recv().is_ok() && others.try_recv().is_err());
+        other.hear(one.take_news());
+        assert_eq!(other.watermark(), None, "its own worker has not joined");
+        other.join(std::iter::once((PartitionId(1), at(1, 5))), nobody());
+        one.hear(other.take_news());
+        assert_eq!((one.watermark(), one.partitions()), (Some(Timestamp::from_millis(5)), Some(2)));
+        assert_eq!(other.watermark(), one.watermark());
+        assert!(one.take_news().is_empty(), "what was heard is not told again");
+        one.update(PartitionId(0), at(1, 11));
+        assert!(one.take_news().is_empty(), "the same pane");
+        one.update(PartitionId(0), BoardEntry { standing: Standing::Idle, ..at(1, 11) });
+        other.hear(one.take_news());
+        one.update(PartitionId(0), at(3, 20));
+        other.hear(one.take_news());
+        assert_eq!(
+            (other.greatest(), other.least_pane()),
+            (Some(Timestamp::from_millis(20)), Some(Pane::from_number(1)))
+        );
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct Unused {
 }
 
 /// One record that was refused, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refusal {
     /// The topic or file.
     pub source: Arc<str>,
@@ -128,6 +128,18 @@ fn duplicate(outcome: &'static str, repeats: &Repeats, repeat: &Repeat) -> Unuse
     Unused { outcome, reason: "duplicate", source, partition: repeat.partition.0 }
 }
 
+/// What the workers of one process have counted, on its way to another.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct StatsReport {
+    records: Records,
+    /// By source and partition.
+    unused: Vec<(Arc<str>, u32, UnusedCounts)>,
+    /// The first, by outcome and reason.
+    refusals: Vec<((String, String), Refusal)>,
+    rows: u64,
+    forecasts: u64,
+}
+
 /// How often a reason is told while the job runs.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -186,6 +198,40 @@ impl Stats {
                 self.refuse((outcome, reason), count, Refusal { source: Arc::clone(source), partition, offset, error });
             }
         }
+    }
+
+    /// Everything, for another process.
+    #[must_use]
+    pub fn report(&self) -> StatsReport {
+        let owned = |(outcome, reason): (&str, &str)| (outcome.to_owned(), reason.to_owned());
+        let mut unused: BTreeMap<(Arc<str>, u32), UnusedCounts> = BTreeMap::new();
+        for (Unused { outcome, reason, source, partition }, count) in self.unused() {
+            unused.entry((source, partition)).or_default().insert(owned((outcome, reason)), count);
+        }
+        StatsReport {
+            records: self.records(),
+            unused: unused.into_iter().map(|((source, partition), counts)| (source, partition, counts)).collect(),
+            refusals: self.refusals().into_iter().map(|(of, refusal)| (owned(of), refusal)).collect(),
+            rows: self.rows(),
+            forecasts: self.forecasts(),
+        }
+    }
+
+    /// Adds what another process has counted.
+    pub fn add_report(&self, report: StatsReport) {
+        let StatsReport { records, unused, refusals, rows, forecasts } = report;
+        self.add_records(&records);
+        for (source, partition, counts) in unused {
+            self.add_all_unused(&source, partition, counts);
+        }
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((outcome, reason), first) in refusals {
+            // Words out of closed lists, once per process.
+            let of = (&*String::leak(outcome), &*String::leak(reason));
+            refused.entry(of).or_insert_with(|| Reason { first, told_at: Instant::now(), since: 0 });
+        }
+        self.add_rows(rows);
+        self.add_forecasts(forecasts);
     }
 
     /// Adds what an earlier run has counted of a partition.

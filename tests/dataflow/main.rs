@@ -10,6 +10,7 @@ mod cases;
 mod cases_records;
 mod checkpoints;
 mod cli;
+mod clusters;
 mod collect;
 mod deploying;
 mod determinism;

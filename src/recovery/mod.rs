@@ -8,6 +8,7 @@ pub mod cuts;
 pub mod kept;
 pub mod manifest;
 pub mod plan;
+pub mod point;
 pub mod progress;
 pub mod refusal;
 pub mod restored;

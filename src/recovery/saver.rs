@@ -7,6 +7,7 @@ use super::computation::Computation;
 use super::cuts::{Cuts, Note, Piece};
 use super::kept;
 use super::manifest::{Keeper, MANIFEST_VERSION, Manifest, Section, sha256};
+use super::point;
 use super::progress::Offsets;
 use super::store::{Store, StoreError};
 use crate::market::symbol::PARTS;
@@ -321,8 +322,11 @@ impl Work {
         };
         for (worker, bytes) in &objects {
             self.put(&format!("{name}/state-{worker}"), bytes)?;
+            point::reach("checkpoint.half");
         }
+        point::reach("checkpoint.state");
         self.put(&format!("{name}/manifest"), &manifest.to_bytes())?;
+        point::reach("checkpoint.current");
         let oldest = kept::clean(self.store.as_ref(), job, &name, *history..=*generation, self.pace.keep);
         let oldest = oldest.map_err(|error| error.to_string())?;
         self.watched.kept_from(&oldest.unwrap_or_else(|| manifest.clone()));

@@ -1,11 +1,14 @@
 //! Each forecast once, equal to the backfill's: after kill -9 at random moments, after a broker or a database that was away.
 
 use crate::live::{Setup, assert_same};
-use crate::support::{Service, Services, Signal, documents, eventually, read_committed};
+use crate::support::{
+    Process, Record, Service, Services, Signal, documents, eventually, produce, read_committed, tickcast, tickcast_of,
+};
 use crate::{live, simulated};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::time::Duration;
+use tickcast::recovery::point::POINTS;
 
 const WITHIN: Duration = Duration::from_secs(600);
 const SYMBOL: Option<&str> = Some("XBTUSD");
@@ -59,6 +62,78 @@ fn killed_with_checkpoints_and_other_workers() {
     let gone_on = told.matches("goes on from the checkpoint of ").count();
     println!("went on from a checkpoint {gone_on} times");
     assert!(gone_on >= 2, "{told}");
+}
+
+/// A death at each named moment, once when the job first comes there and once later; another start after each. Bad records, too:
+/// their dead letters come once.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn dead_at_each_named_moment() {
+    let services = Services::shared();
+    let (store, files) = (crate::support::temp_dir(), crate::support::temp_dir());
+    let dead = crate::support::unique("dead");
+    let checkpoint =
+        format!("[checkpoint]\nurl = \"file://{}\"\ninterval = \"1s\"\nkeep = 2\n", store.path().display());
+    let extra = format!("[time]\nallowed_lateness = \"0s\"\nslide = \"1s\"\n{checkpoint}");
+    let setup = Setup::new(&services, true, &extra);
+    let (whole, _) = simulated::files(setup.dir.path(), 14);
+    let backfilled = setup.backfill(&whole, None);
+    let kafka = services.kafka();
+    let mut feed =
+        Process::spawn(tickcast(["replay", whole.to_str().unwrap(), "-c", setup.config(), "--speed", "400"]));
+    let program = crate::support::example("stops_at");
+    let arguments = ["run", "-c", setup.config(), "--workers", "2", "--json", "--set"].map(str::to_owned).into_iter();
+    let arguments = arguments.chain([format!("dead_letter.topic={dead}"), "--set".to_owned()]);
+    let arguments = arguments.chain([format!("sink.files.dir={}", files.path().display())]);
+    let (mut died, mut bad) = (0, 0);
+    for (point, count) in POINTS.into_iter().flat_map(|point| [(point, 1), (point, 3)]) {
+        let more = bad..bad + 10;
+        bad = more.end;
+        // In the partition of a symbol: one without ticks would hold all of them up.
+        let record = |number| {
+            let key = Some("BTC.SIM".to_owned());
+            Record { key, value: format!("{{\"bad\":{number}").into_bytes(), ..Record::default() }
+        };
+        produce(kafka, &setup.ticks, more.map(record));
+        let mut command = tickcast_of(&program, arguments.clone());
+        command.env("STOPS_AT", format!("{point}:{count}"));
+        let mut job = Process::spawn(command);
+        let begun = std::time::Instant::now();
+        // Each takeover comes to its moments once.
+        let patience = Duration::from_secs(if point.starts_with("takeover") && count > 1 { 3 } else { 15 });
+        while job.is_running() && begun.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let there = !job.is_running();
+        died += usize::from(there);
+        println!(
+            "{point}, time {count}: {} after {:.1} s",
+            if there { "died" } else { "not reached" },
+            begun.elapsed().as_secs_f64()
+        );
+        if !there {
+            println!("{}", job.stderr());
+        }
+        job.signal(Signal::Kill);
+        let ended = job.wait(Duration::from_secs(10));
+        assert!(ended.code().is_none(), "{point} {count}: {}", ended.stderr);
+    }
+    assert!(died >= 2 * POINTS.len() - 2, "{died}");
+    let mut job = Process::spawn(tickcast(arguments));
+    eventually("all is published to the topic", WITHIN, || (!feed.is_running()).then_some(()));
+    setup.await_through(backfilled.last_but_one(), WITHIN);
+    job.signal(Signal::Term);
+    job.wait(Duration::from_secs(10)).expect_code(0);
+    assert_exact(&setup, &backfilled);
+    let mut letters: Vec<Vec<u8>> = read_committed(kafka, &dead).into_iter().map(|letter| letter.value).collect();
+    letters.sort();
+    let mut expected: Vec<Vec<u8>> = (0..bad).map(|number| format!("{{\"bad\":{number}").into_bytes()).collect();
+    expected.sort();
+    assert_eq!(letters, expected, "each dead letter once");
+    // The files, whose last line may have been torn each time.
+    let (forecasts, _) = backfilled.up_to(setup.through());
+    let written = std::fs::read_to_string(files.path().join("forecasts.jsonl")).unwrap();
+    assert!(written.lines().eq(forecasts.iter().map(|line| line.as_str())), "forecasts.jsonl");
 }
 
 /// Random numbers; a failure says how to have the same again.

@@ -14,7 +14,7 @@ pub use kafka::{
     Message, Record, console_consumer, create_topic, end_offsets, produce, read_committed, visit_committed,
 };
 pub use mongodb::{documents, set_number};
-pub use process::{Finished, Process, Signal, example, run_to_end, tickcast};
+pub use process::{Finished, Process, Signal, example, run_to_end, tickcast, tickcast_of};
 pub use services::{Service, Services};
 
 use std::path::{Path, PathBuf};

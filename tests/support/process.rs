@@ -4,7 +4,7 @@ use super::eventually;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,7 +12,12 @@ use std::time::Duration;
 
 /// The `tickcast` binary, without settings from the environment and without a terminal.
 pub fn tickcast<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tickcast"));
+    tickcast_of(Path::new(env!("CARGO_BIN_EXE_tickcast")), arguments)
+}
+
+/// The same of another program that takes the same arguments.
+pub fn tickcast_of<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TICKCAST_")) {
         command.env_remove(name);

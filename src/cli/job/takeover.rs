@@ -13,6 +13,7 @@ use crate::dataflows::job::Job;
 use crate::delivery::{Resumed, Sink, Stop};
 use crate::operators::support::stats::Stats;
 use crate::recovery::kept;
+use crate::recovery::point;
 use crate::recovery::saver::Pace;
 use crate::recovery::{Offsets, Progress, RunPlan};
 use anyhow::Context as _;
@@ -29,6 +30,7 @@ pub(super) fn take_over(
     let Prepared { initial, source, computation, plan: run_plan, progress: seen, store, restored, generation } =
         prepared;
     let partitions = source.partitions();
+    point::reach("takeover.decided");
     tell(config, plan, &run_plan, partitions);
     let starts = if let Source::Kafka { starts, .. } = &source { starts.clone() } else { Offsets::new() };
     let job = &config.job.id;

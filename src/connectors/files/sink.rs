@@ -6,6 +6,7 @@ use crate::config::{FileFormat, FilesSinkConfig};
 use crate::delivery::{Batch, Ending, Sink, SinkError, Stop, Wants};
 use crate::market::json::{write_forecast, write_row, write_score};
 use crate::market::{Span, Timestamp};
+use crate::recovery::point;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,12 @@ impl Sink for FilesSink {
         for score in &batch.scores {
             self.scores.line(score.target_at, |out| write_score(score, out))?;
         }
-        self.files().into_iter().try_for_each(|file| file.lines.flush())
+        for file in self.files() {
+            file.lines.flush()?;
+            point::reach("files.half");
+        }
+        point::reach("files.written");
+        Ok(())
     }
 
     fn finish(&mut self, ending: Ending) -> Result<(), SinkError> {

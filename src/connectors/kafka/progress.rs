@@ -22,15 +22,29 @@ pub(super) enum ReadError {
     Stopped,
 }
 
+/// What to do about transactions that are open: they may be of another job, and hide our last record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    /// Wait until they are over.
+    Await,
+    /// Leave them out, and what comes after them. Of an instance that died, one stays open until the next takes over: who only
+    /// looks would wait for the broker's time-out. What is hidden so is seen at the takeover.
+    LeaveOut,
+}
+
+/// How long a look waits for transactions that are about to end.
+const LOOK_WAIT: Duration = Duration::from_millis(300);
+
 /// Reads the job's last committed progress record. Waits for `wait` for a broker that does not answer.
 pub(super) fn read(
     server: &Server,
     topic: &str,
     job: &str,
     wait: Duration,
+    open: Open,
     patience: &mut Patience<'_>,
 ) -> Result<Option<Progress>, ReadError> {
-    let end = committed_end(server, topic, wait, patience)?;
+    let end = committed_end(server, topic, wait, open, patience)?;
     if end == 0 {
         return Ok(None);
     }
@@ -97,8 +111,14 @@ fn parse(topic: &str, job: &str, bytes: &[u8]) -> Result<Progress, ReadError> {
     }
 }
 
-/// The end of the one partition, once no transaction is open below it: another job's could hide our last record.
-fn committed_end(server: &Server, topic: &str, wait: Duration, patience: &mut Patience<'_>) -> Result<i64, ReadError> {
+/// The end of the one partition, once no transaction is open below it; or the end of what is committed.
+fn committed_end(
+    server: &Server,
+    topic: &str,
+    wait: Duration,
+    open: Open,
+    patience: &mut Patience<'_>,
+) -> Result<i64, ReadError> {
     let inquirer = |config| Inquirer::new(server, &config, wait, patience.stop()).map_err(ReadError::Unusable);
     let uncommitted = inquirer(server.uncommitted_inquirer())?;
     let (_, end) = uncommitted.watermarks(topic, 0).map_err(ReadError::Again)?;
@@ -109,6 +129,9 @@ fn committed_end(server: &Server, topic: &str, wait: Duration, patience: &mut Pa
         let (_, stable) = committed.watermarks(topic, 0).map_err(ReadError::Again)?;
         if stable >= end {
             return Ok(end);
+        }
+        if open == Open::LeaveOut && begin.elapsed() > LOOK_WAIT {
+            return Ok(stable);
         }
         // The broker looks every 10 seconds for transactions that are open too long.
         if begin.elapsed() > START_WAIT * 2 {

@@ -11,14 +11,14 @@ use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
 use super::context::Limiter;
 use super::options::Server;
 use super::patience::{Backoff, Patience, Trouble};
-use super::progress::{self, ReadError};
+use super::progress::{self, Open, ReadError};
 use super::records::{self, Outgoing, Topics};
 use super::topics::{Wanted, ensure};
 use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
 use crate::market::{Generation, Release, Sequence};
-use crate::recovery::{Fault, Offsets, Progress, Refusal};
+use crate::recovery::{Fault, Offsets, Progress, Refusal, point};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,7 @@ impl KafkaSink {
         }
         let started = Instant::now();
         loop {
-            match progress::read(&server, &topics.progress, job, START_WAIT, &mut Patience::new(stop)) {
+            match progress::read(&server, &topics.progress, job, START_WAIT, Open::LeaveOut, &mut Patience::new(stop)) {
                 Ok(found) => return Ok(found),
                 Err(ReadError::Again(_)) if started.elapsed() < START_WAIT => {}
                 Err(ReadError::Again(text) | ReadError::Unusable(text)) => return Err(SinkError::Fatal(text)),
@@ -172,6 +172,7 @@ impl KafkaSink {
         let mut attempted: Option<(Generation, Sequence, Option<Progress>)> = None;
         for _ in 0..START_ATTEMPTS {
             let channel = self.connect(Some(START_WAIT), patience)?;
+            point::reach("takeover.fenced");
             let now = self.read_progress(START_WAIT, patience)?;
             let stands = now.as_ref().map(|now| (now.generation, now.sequence));
             let found = match attempted {
@@ -217,13 +218,13 @@ impl KafkaSink {
     }
 
     fn read_progress(&self, wait: Duration, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
-        progress::read(&self.server, &self.topics.progress, &self.progress.job, wait, patience).map_err(|error| {
-            match error {
+        progress::read(&self.server, &self.topics.progress, &self.progress.job, wait, Open::Await, patience).map_err(
+            |error| match error {
                 ReadError::Again(text) => Trouble::Renew(text),
                 ReadError::Unusable(text) => Trouble::Fatal(text),
                 ReadError::Stopped => Trouble::Stopped,
-            }
-        })
+            },
+        )
     }
 
     /// What the broker knows of us, once it is clear that no other instance has taken over.
@@ -291,13 +292,17 @@ impl KafkaSink {
             return self.send(channel, work, patience);
         }
         channel.begin()?;
+        point::reach("kafka.begun");
         if let Err(trouble) = self.send(channel, work, patience) {
             if patience.stop().requested() {
                 self.take_back(channel, &trouble, patience.stop());
             }
             return Err(trouble);
         }
-        channel.commit(patience)
+        point::reach("kafka.sent");
+        channel.commit(patience)?;
+        point::reach("kafka.committed");
+        Ok(())
     }
 
     /// Ends the open transaction at a stop: nobody comes to fence it, and until the broker's time-out readers of what is

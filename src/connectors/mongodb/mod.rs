@@ -17,6 +17,7 @@ use self::upserts::{Target, Upsert, Writer};
 use crate::config::MongoSinkConfig;
 use crate::delivery::{Batch, Ending, Sink, SinkError, Stop, Wants};
 use crate::market::{FeatureRow, Span, StoredTick};
+use crate::recovery::point;
 use mongodb::bson::oid::ObjectId;
 
 /// The collection that holds each job's generation.
@@ -143,8 +144,11 @@ impl Sink for MongoSink {
         }
         let forecasts = batch.forecasts.iter().map(|f| Upsert { id: f.id(), fields: documents::forecast(f) });
         writer.write(guarded(&collections.forecasts), forecasts, stop)?;
+        point::reach("mongodb.half");
         let scores = batch.scores.iter().map(|s| Upsert { id: s.id(), fields: documents::score(s) });
-        writer.write(guarded(&collections.scores), scores, stop)
+        writer.write(guarded(&collections.scores), scores, stop)?;
+        point::reach("mongodb.written");
+        Ok(())
     }
 
     fn finish(&mut self, _: Ending) -> Result<(), SinkError> {

@@ -68,5 +68,5 @@ pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyho
     }
     let at_first = if args.reset { vec!["--reset".into()] } else { Vec::new() };
     let program = std::env::current_exe()?;
-    Ok(Launch { program, arguments, at_first, processes, hosts, variables: Vec::new() })
+    Ok(Launch { program, arguments, at_first, processes, hosts, log: None, variables: Vec::new() })
 }

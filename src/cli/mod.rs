@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod backfill;
+pub mod chaos;
 pub mod checkpoint;
 pub mod cluster;
 pub mod collect;
@@ -70,6 +71,8 @@ pub enum Command {
     Checkpoint(checkpoint::CheckpointArgs),
     /// Compares what two runs published, wherever it lies.
     Verify(verify::VerifyArgs),
+    /// Kills, hangs and restarts a job's processes on a simulated market, then compares with an undisturbed run.
+    Chaos(chaos::ChaosArgs),
     /// Shows, exports and imports the LSTM's weights.
     Model(model::ModelArgs),
     /// Shows settings: what they are, where they came from, an example file.
@@ -132,6 +135,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
+        Command::Chaos(args) => chaos::run(args, &load(args.config.path())?, &cli.sets),
         Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),
         Command::Completions(args) => completions::run(args),

@@ -35,6 +35,8 @@ pub struct Launch {
     pub processes: usize,
     /// Where they listen; none: at any ports of this machine that are free.
     pub hosts: Option<Hosts>,
+    /// A file for what they log; without it, it comes out here.
+    pub log: Option<PathBuf>,
     /// Environment variables of one process, besides those of this one.
     pub variables: Vec<(usize, String, String)>,
 }
@@ -70,17 +72,22 @@ impl Launch {
             command.args(["--supervised", "--process"]).arg(index.to_string()).arg("--hosts").arg(&hosts_file);
             if index == 0 {
                 command.arg("--up-file").arg(&running.up_file);
-            } else {
+            }
+            if index > 0 || self.log.is_some() {
                 command.stdout(Stdio::null());
             }
             let own = self.variables.iter().filter(|(of, ..)| *of == index);
             command.envs(own.map(|(_, name, value)| (name, value)));
             let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
             if let Some(log) = child.stderr.take() {
+                let mut out: Box<dyn io::Write + Send> = match &self.log {
+                    Some(path) => Box::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?),
+                    None => Box::new(io::stderr()),
+                };
                 let name = format!("log of process {index}");
                 std::thread::Builder::new().name(name).spawn(move || {
                     for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
-                        let _ = writeln!(io::stderr(), "[{index}] {}", String::from_utf8_lossy(&line));
+                        let _ = writeln!(out, "[{index}] {}", String::from_utf8_lossy(&line));
                     }
                 })?;
             }
@@ -150,6 +157,27 @@ impl Running {
         }
     }
 
+    /// Whether one has ended.
+    pub fn ended(&mut self, index: usize) -> bool {
+        self.look();
+        self.ended.get(index).is_some_and(Option::is_some)
+    }
+
+    /// Whether all ended well.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.outcome() == Outcome::Done
+    }
+
+    /// The exit code of who is not to be started again, where there is one.
+    #[must_use]
+    pub fn given_up(&self) -> Option<u8> {
+        match self.outcome() {
+            Outcome::GivenUp(code) => Some(code),
+            Outcome::Done | Outcome::Again => None,
+        }
+    }
+
     /// What to make of how they ended.
     fn outcome(&self) -> Outcome {
         let codes: Vec<Option<i32>> = self.ended.iter().map(|ended| ended.and_then(|status| status.code())).collect();
@@ -169,7 +197,8 @@ impl Running {
     }
 
     /// `process 1 ended with exit code 4, process 2 was killed by signal 9`
-    fn shown(&self) -> String {
+    #[must_use]
+    pub fn shown(&self) -> String {
         use std::os::unix::process::ExitStatusExt as _;
         let show = |(index, ended): (usize, &Option<ExitStatus>)| {
             let status = (*ended)?;
@@ -261,6 +290,7 @@ mod tests {
             at_first: Vec::new(),
             processes,
             hosts: None,
+            log: None,
             variables: Vec::new(),
         }
     }

@@ -26,6 +26,12 @@ pub fn install(hook: fn(&'static str)) {
     let _ = HOOK.set(hook);
 }
 
+/// Whether somebody watches.
+#[must_use]
+pub fn is_watched() -> bool {
+    HOOK.get().is_some()
+}
+
 /// A process has come to this moment.
 #[inline]
 pub fn reach(name: &'static str) {

@@ -3,7 +3,7 @@
 use super::exactly_once::{assert_exact, random};
 use crate::live::Setup;
 use crate::simulated;
-use crate::support::{Process, Services, Signal, eventually, tickcast};
+use crate::support::{Process, Services, Signal, console_consumer, eventually, tickcast, tickcast_of};
 use rand_chacha::rand_core::Rng;
 use std::time::{Duration, Instant};
 
@@ -158,4 +158,29 @@ fn a_zombie_that_wakes_is_fenced() {
     successor.signal(Signal::Term);
     successor.wait(Duration::from_secs(10)).expect_code(0);
     assert_exact(&setup, &backfilled);
+}
+
+/// The command that users have, in a short form: named moments, kills and hangs of two processes.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn chaos_loses_and_doubles_nothing() {
+    let services = Services::shared();
+    let setup = Setup::new(&services, true, "[cluster]\nprocesses = 2\n");
+    let program = crate::support::example("stops_at");
+    let seed = (random().next_u64() % 1_000_000).to_string();
+    let arguments = ["chaos", "-c", setup.config(), "--kills", "10", "--seed", &seed, "--workers", "1"];
+    let told = Process::spawn(tickcast_of(&program, arguments)).wait(WITHIN).expect_code(0);
+    let account = told.stdout_text();
+    println!("{account}");
+    assert!(account.contains("10 lives of 2 processes ended by force"), "{account}");
+    // Topic, database, files.
+    assert_eq!(account.matches("forecasts: the same, ").count(), 3, "{account}");
+    assert_eq!(account.matches("scores: the same, ").count(), 3, "{account}");
+    assert!(account.contains("0 processes did not see") && account.contains("dead letters: "), "{account}");
+    // Kafka's own consumer reads as many.
+    let count = |line: &str| line.split(' ').find_map(|word| word.parse::<usize>().ok()).unwrap();
+    let expected = count(account.lines().find(|line| line.starts_with("forecasts: the same, ")).unwrap());
+    let place = account.lines().find_map(|line| line.strip_prefix("A: kafka://")).unwrap();
+    let topic = place.split_once('/').unwrap().1;
+    assert_eq!(console_consumer(&services, topic, Duration::from_secs(5)).len(), expected);
 }

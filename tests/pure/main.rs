@@ -17,6 +17,7 @@ mod formats_trade;
 mod fuzz;
 mod fuzz_config;
 mod fuzz_formats;
+mod fuzz_recovery;
 mod fuzz_weights;
 mod gaps;
 mod learning;

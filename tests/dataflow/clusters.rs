@@ -1,5 +1,6 @@
 //! Several processes compute what one does, on the embedded broker; and who does not belong to them is told so.
 
+use crate::proxy::Proxy;
 use crate::simulated;
 use crate::support::{Process, Signal, eventually, run_to_end, temp_dir, tickcast};
 use std::net::{TcpListener, TcpStream};
@@ -179,4 +180,30 @@ fn two_processes_with_one_index_and_strangers() {
     for one in [first, second, third] {
         one.wait(WITHIN).expect_code(0);
     }
+}
+
+/// The wire between two processes is cut, and nobody closes anything: both see it, and end with 4.
+#[test]
+fn a_wire_that_is_cut_is_seen_by_both() {
+    let dir = temp_dir();
+    let broker = EmbeddedBroker::start(&[("ticks", 5)]).unwrap();
+    let config = configured(dir.path(), &broker.bootstrap());
+    let stall = "cluster.stall_timeout=1s";
+    let (path, addresses) = hosts(dir.path(), 2);
+    let wire = Proxy::before(addresses[0].clone());
+    let through_wire = dir.path().join("through_wire");
+    std::fs::write(&through_wire, format!("{}\n{}\n", wire.address, addresses[1])).unwrap();
+    let both = [process(&config, &path, 0, stall), process(&config, &through_wire, 1, stall)];
+    eventually("both are there", WITHIN, || {
+        both.iter().all(|one| one.stderr().contains("all 2 processes are there")).then_some(())
+    });
+    wire.set_cut(true);
+    for (one, other) in both.into_iter().zip([1, 0]) {
+        let told = one.wait(WITHIN).expect_code(4).stderr;
+        assert!(
+            told.contains(&format!("process {other} (")) && told.contains("is lost: it said nothing for 1.0 s"),
+            "{told}"
+        );
+    }
+    wire.set_cut(false);
 }

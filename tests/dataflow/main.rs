@@ -28,6 +28,8 @@ mod markets;
 mod memory;
 mod once;
 mod pooled;
+#[path = "../support/proxy.rs"]
+mod proxy;
 mod report;
 mod seed;
 #[path = "../support/series.rs"]

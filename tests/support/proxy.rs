@@ -16,6 +16,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: String,
     away: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
     open: Arc<Mutex<Vec<TcpStream>>>,
     upstream: Arc<Upstream>,
     accepting: Option<JoinHandle<()>>,
@@ -68,11 +69,13 @@ impl Proxy {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (away, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let cut = Arc::<AtomicBool>::default();
         let upstream = Arc::new(Upstream::default());
         let over = Arc::new(AtomicBool::new(false));
         let mut proxy = Self {
             address,
             away: Arc::clone(&away),
+            cut: Arc::clone(&cut),
             open: Arc::clone(&open),
             upstream: Arc::clone(&upstream),
             accepting: None,
@@ -91,11 +94,15 @@ impl Proxy {
                     (client.try_clone().unwrap(), server.try_clone().unwrap(), Some(Arc::clone(&upstream))),
                     (server.try_clone().unwrap(), client.try_clone().unwrap(), None),
                 ] {
+                    let cut = Arc::clone(&cut);
                     std::thread::spawn(move || {
                         let mut bytes = [0; PIECE];
                         while let Ok(1..) = from.read(&mut bytes).inspect(|&n| {
                             if let Some(upstream) = &upstream {
                                 upstream.pass(n);
+                            }
+                            while cut.load(Ordering::SeqCst) {
+                                std::thread::sleep(Duration::from_millis(10));
                             }
                             let _ = to.write_all(&bytes[..n]);
                         }) {}
@@ -111,6 +118,11 @@ impl Proxy {
     /// Lets so many bytes a second through to the server, of all connections together; 0 for as fast as it goes.
     pub fn set_rate(&self, bytes_per_second: u64) {
         self.upstream.rate.store(bytes_per_second, Ordering::Relaxed);
+    }
+
+    /// As if the wire were cut: connections stay open, and nothing gets through.
+    pub fn set_cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
     }
 
     /// Bytes that went to the server.

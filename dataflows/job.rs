@@ -261,6 +261,9 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     if let Some(saver) = saver {
         saver.finish();
     }
+    let is_first = shared.peers.as_ref().is_none_or(Peers::is_first);
+    let (writer, carried) = if is_first { (writer, None) } else { (None, writer) };
+    let carried = carried.map_or(Ok(()), WeightsWriter::finish).map_err(weights_trouble);
     let reported = gather(&shared, ending != Ending::Failed && committed.is_ok());
     let written = writer.map_or(Ok(()), |writer| finish_weights(writer, &shared)).map_err(weights_trouble);
     if let Some(fault) = lock(&shared.failure).take() {
@@ -270,6 +273,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     if let Some(fault) = committed.err().as_ref().and_then(SinkError::fault) {
         return Err(JobError(fault));
     }
+    carried?;
     written?;
     let others = reported.map_err(JobError)?;
     Ok(Summary { interrupted: ending == Ending::Stopped, ..summary(&shared, started, others) })

@@ -163,7 +163,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) 
     let store: Arc<dyn Store> = Arc::new(Directory::new(dir.path()));
     let checkpoints = every.map(|pause| Checkpoints {
         store: Arc::clone(&store),
-        pace: Pace { interval: Span::from_millis(MINUTE_MS), pause, keep: 3 },
+        pace: Pace { interval: Span::from_millis(MINUTE_MS), pause, keep: 3, stragglers: Duration::from_secs(1) },
         generation: Generation(1),
         computation: Computation::default(),
         sources: (0..WORKERS as u32).map(PartitionId).collect(),

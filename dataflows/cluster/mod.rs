@@ -52,6 +52,8 @@ pub enum Word {
     Taken(u64),
     /// Which cut is wanted.
     Cut(Option<Timestamp>),
+    /// It is known here.
+    CutHeard(Timestamp),
     /// A part of a checkpoint, or that one is missed.
     Note(Note),
     /// Weights to be written.
@@ -150,7 +152,9 @@ pub struct Cluster {
     pub sockets: Vec<Option<TcpStream>>,
     /// To each other process, in process 0; in another, to process 0.
     pub links: BTreeMap<usize, Link>,
-    /// What happens on them.
+    /// What has happened on them, and nobody has looked at.
+    pub happened: Vec<(usize, Event)>,
+    /// What happens on them from now on.
     pub events: Receiver<(usize, Event)>,
     /// How this process is left where another is lost.
     pub leaving: Leaving,

@@ -46,7 +46,7 @@ impl Peers {
     /// # Errors
     /// When the system refuses another thread.
     pub fn start(cluster: Cluster, talk: Talk) -> std::io::Result<Self> {
-        let Cluster { index, hosts, links, events, leaving, .. } = cluster;
+        let Cluster { index, hosts, links, happened, events, leaving, .. } = cluster;
         let taken = (0..hosts.count()).map(|_| AtomicU64::new(0)).collect();
         let peers = Self(Arc::new(Inner {
             index,
@@ -61,9 +61,10 @@ impl Peers {
             ending: AtomicBool::new(false),
         }));
         let ring = talk.board.share();
+        talk.cuts.iter().for_each(|cuts| cuts.share());
         let count = peers.0.hosts.count();
         let mut talking = Talking::new(peers.clone(), talk, count);
-        std::thread::Builder::new().name("cluster".to_owned()).spawn(move || talking.run(&events, &ring))?;
+        std::thread::Builder::new().name("cluster".to_owned()).spawn(move || talking.run(happened, &events, &ring))?;
         Ok(peers)
     }
 
@@ -95,6 +96,10 @@ impl Peers {
 
     /// Hands weights to the process that writes them.
     pub fn carry_weights(&self, symbol: Option<Symbol>, bytes: Vec<u8>) {
+        // One after the other: the job hands out none while they wait.
+        while self.0.links.lock().unwrap_or_else(PoisonError::into_inner).get(&0).is_some_and(Link::is_carrying) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.carry(0, &Word::Weights(symbol, bytes));
     }
 

@@ -51,7 +51,8 @@ pub(super) fn gather(shared: &Shared, ended_well: bool) -> Result<u64, Fault> {
         let Report { stats, scores, standings, weights, peak_memory_bytes } = report;
         shared.stats.add_report(stats);
         lock(&shared.scores).add(scores);
-        let standings: BTreeMap<String, SeedStanding> = serde_json::from_str(&standings).unwrap_or_default();
+        let standings: BTreeMap<String, SeedStanding> = serde_json::from_str(&standings)
+            .map_err(|error| Fault::failed(format!("the standings of another process cannot be read: {error}")))?;
         let standings = standings.into_iter().filter_map(|(symbol, of)| Some((Symbol::new(&symbol).ok()?, of)));
         lock(&shared.standings).extend(standings);
         if let Some(weights) = weights.and_then(|weights| Weights::read(&weights).ok()) {

@@ -35,6 +35,9 @@ const END_AFTER_PANIC: Duration = Duration::from_millis(800);
 /// How long who lost another process waits for a word on which, and why.
 const NAMED_WITHIN: Duration = Duration::from_secs(1);
 
+/// How timely begins to say that a socket broke; it promises to keep these words.
+const TIMELY_LOST: &str = "timely communication error:";
+
 /// A panic is a bug of ours: it prints one line and the process ends with 1, whichever thread it is on, since the
 /// others would wait for that one for ever. `RUST_BACKTRACE` shows where it came from. One that its caller is ready for
 /// (a library that reads damaged bytes) is that caller's to tell.
@@ -44,7 +47,10 @@ pub fn one_line_panics() {
         if guard::is_guarded() {
             return;
         }
-        if let Some(process) = is_of_data_socket(std::thread::current().name()) {
+        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if let Some(process) = is_of_data_socket(std::thread::current().name())
+            && said.starts_with(TIMELY_LOST)
+        {
             // The link to process 0 tells more, if it does so in time.
             std::thread::sleep(NAMED_WITHIN);
             output::complain(&format!(

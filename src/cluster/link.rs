@@ -82,6 +82,12 @@ impl Link {
         let _ = self.words.send(word);
     }
 
+    /// Whether something that is long has not been taken up yet.
+    #[must_use]
+    pub fn is_carrying(&self) -> bool {
+        !self.bulk.is_empty()
+    }
+
     /// Sends something that is long, or can wait; it does not keep what is said up.
     pub fn carry(&self, word: Vec<u8>) {
         let _ = self.bulk.send(word);
@@ -161,14 +167,24 @@ impl Writer<'_> {
         }
         let left = silent.saturating_duration_since(Instant::now());
         crossbeam_channel::select! {
-            recv(self.to_say) -> word => Ok(word.ok().map(|word| (kind::WORD, word))),
-            recv(self.to_carry) -> bulk => {
-                let Ok(bulk) = bulk else { return Ok(None) };
-                self.carrying = Some((bulk, 0));
-                self.next(said)
-            }
+            recv(self.to_say) -> word => match word {
+                Ok(word) => Ok(Some((kind::WORD, word))),
+                Err(_) => self.last(said),
+            },
+            recv(self.to_carry) -> bulk => match bulk {
+                Ok(bulk) => {
+                    self.carrying = Some((bulk, 0));
+                    self.next(said)
+                }
+                Err(_) => self.last(said),
+            },
             default(left) => Ok(Some((kind::ALIVE, Vec::new()))),
         }
+    }
+
+    /// Both ends of us are gone together: what is left of either, then nothing.
+    fn last(&mut self, said: Instant) -> io::Result<Option<(u8, Vec<u8>)>> {
+        if self.to_say.is_empty() && self.to_carry.is_empty() { Ok(None) } else { self.next(said) }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::recovery::Fault;
 use crossbeam_channel::{Receiver, Sender};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -204,6 +205,18 @@ impl<'a> Meeting<'a> {
         }
     }
 
+    /// Waits until the other says something: it may look for others first.
+    fn await_answer(&self, stream: &TcpStream) -> std::io::Result<()> {
+        stream.set_read_timeout(Some(LOOK_EVERY))?;
+        while Instant::now() < self.end && !(self.is_given_up)() {
+            match stream.peek(&mut [0]) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                other => return other.map(drop),
+            }
+        }
+        Err(ErrorKind::TimedOut.into())
+    }
+
     fn attempt(&self, address: &str, hello: &Hello) -> Result<Result<TcpStream, String>, NoGreeting> {
         let left = || self.end.saturating_duration_since(Instant::now()).max(LOOK_EVERY);
         let mut last = None;
@@ -212,7 +225,8 @@ impl<'a> Meeting<'a> {
                 Ok(mut stream) => {
                     stream.set_write_timeout(Some(CONNECT_TIME))?;
                     greet(&mut stream, hello)?;
-                    return Ok(match hear(&stream, self.end)? {
+                    self.await_answer(&stream)?;
+                    return Ok(match hear(&stream, Instant::now() + CONNECT_TIME)? {
                         Answer::Welcome => Ok(stream),
                         Answer::Refused(why) => Err(why),
                     });

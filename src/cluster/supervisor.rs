@@ -48,6 +48,8 @@ pub struct Running {
     ended: Vec<Option<ExitStatus>>,
     up_file: PathBuf,
     started: Instant,
+    /// Whether they have met and run in an earlier life.
+    have_run: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -64,8 +66,14 @@ impl Launch {
             None => free_addresses(self.processes)?,
         };
         std::fs::write(&hosts_file, hosts.join("\n"))?;
-        let mut running =
-            Running { children: Vec::new(), ended: Vec::new(), up_file, started: Instant::now(), _dir: dir };
+        let mut running = Running {
+            children: Vec::new(),
+            ended: Vec::new(),
+            up_file,
+            started: Instant::now(),
+            have_run: !is_first,
+            _dir: dir,
+        };
         for index in 0..self.processes {
             let mut command = Command::new(&self.program);
             command.args(&self.arguments).args(if is_first { &self.at_first[..] } else { &[] });
@@ -163,6 +171,11 @@ impl Running {
         self.ended.get(index).is_some_and(Option::is_some)
     }
 
+    /// Whether those that have ended did so well.
+    fn ended_well(&self) -> bool {
+        self.ended.iter().flatten().all(ExitStatus::success)
+    }
+
     /// Whether all ended well.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -189,8 +202,8 @@ impl Running {
         if let Some(code) = decided.into_iter().find(|code| codes.contains(&Some(i32::from(*code)))) {
             return Outcome::GivenUp(code);
         }
-        // Who has never run will not the next time.
-        if !self.is_up() && codes.contains(&Some(i32::from(Cause::Failed.exit_code()))) {
+        // Where they have never run, they will not the next time; where they have, what is wrong may pass.
+        if !self.have_run && codes.contains(&Some(i32::from(Cause::Failed.exit_code()))) {
             return Outcome::GivenUp(Cause::Failed.exit_code());
         }
         Outcome::Again
@@ -244,7 +257,8 @@ pub fn supervise(launch: &Launch, is_stopped: &dyn Fn() -> bool) -> io::Result<u
             running.ask_to_end();
             running.end(STOP_TIME);
         } else {
-            running.end(FOLLOW_TIME);
+            // Who ends well may have to wait for the one that writes.
+            running.end(if running.ended_well() { STOP_TIME } else { FOLLOW_TIME });
         }
         match running.outcome() {
             Outcome::Done => return Ok(0),

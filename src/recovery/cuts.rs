@@ -10,7 +10,7 @@ use crate::market::{Pane, PartitionId, Slide, Timestamp};
 use crossbeam_channel::{Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Where no cut is wanted.
 const NONE: i64 = i64::MIN;
@@ -43,6 +43,10 @@ pub struct Piece {
 #[derive(Debug)]
 pub struct Cuts {
     wanted: AtomicI64,
+    /// The cut that is to be wanted, once the other processes know of it.
+    announced: AtomicI64,
+    /// Whether there are others.
+    shared: AtomicBool,
     notes: Sender<Note>,
 }
 
@@ -52,7 +56,15 @@ impl Cuts {
     pub fn new() -> (Arc<Self>, Receiver<Note>) {
         // Pieces of one cut at a time: bounded by the state.
         let (notes, receiver) = crossbeam_channel::unbounded();
-        (Arc::new(Self { wanted: AtomicI64::new(NONE), notes }), receiver)
+        (
+            Arc::new(Self {
+                wanted: AtomicI64::new(NONE),
+                announced: AtomicI64::new(NONE),
+                shared: AtomicBool::new(false),
+                notes,
+            }),
+            receiver,
+        )
     }
 
     /// The cut that is wanted.
@@ -62,13 +74,37 @@ impl Cuts {
         (wanted != NONE).then(|| Timestamp::from_millis(wanted))
     }
 
+    /// From now on a cut is wanted here when [`Cuts::want`] says so, after it was announced.
+    pub fn share(&self) {
+        self.shared.store(true, Ordering::SeqCst);
+    }
+
     /// Announces a cut, later than all before.
+    pub fn announce(&self, cut: Timestamp) {
+        self.announced.store(cut.millis(), Ordering::Release);
+        if !self.shared.load(Ordering::SeqCst) {
+            self.want(cut);
+        }
+    }
+
+    /// The cut that was announced last.
+    #[must_use]
+    pub fn announced(&self) -> Option<Timestamp> {
+        let announced = self.announced.load(Ordering::Acquire);
+        (announced != NONE).then(|| Timestamp::from_millis(announced))
+    }
+
+    /// A cut is wanted.
+    ///
+    /// In the process of partition 0 the last: where that is still before the cut then, so is the frontier, and everybody else
+    /// knows of the cut before anything behind it is worked off.
     pub fn want(&self, cut: Timestamp) {
         self.wanted.store(cut.millis(), Ordering::Release);
     }
 
     /// No cut is wanted any more.
     pub fn want_none(&self) {
+        self.announced.store(NONE, Ordering::Release);
         self.wanted.store(NONE, Ordering::Release);
     }
 

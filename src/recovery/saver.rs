@@ -24,7 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const AHEAD_MIN: Span = Span::from_millis(1_000);
 /// And at most: a backfill goes through months in a second.
 const AHEAD_MAX: Span = Span::from_millis(400 * 86_400_000);
-/// What does not stand on the road to the sinks, the scoreboard, may give its part a little later than they have everything.
+/// What does not stand on the road to the sinks, the scoreboard, may give its part a little later than they have everything. Parts
+/// of other processes may take as long as it takes until the next cut.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 /// How long a cut may be away before a nearer one is looked for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +66,8 @@ pub struct Pace {
     pub pause: Duration,
     /// How many checkpoints are kept.
     pub keep: usize,
+    /// How long parts may take when all is published.
+    pub stragglers: Duration,
 }
 
 impl Pace {
@@ -72,7 +75,13 @@ impl Pace {
     #[must_use]
     pub fn new(interval: Span, keep: usize) -> Self {
         // A little earlier than the next is due.
-        Self { interval, pause: interval.to_std().mul_f64(0.8), keep }
+        Self { interval, pause: interval.to_std().mul_f64(0.8), keep, stragglers: STRAGGLERS }
+    }
+
+    /// The same where parts come from other processes.
+    #[must_use]
+    pub fn of_several(self) -> Self {
+        Self { stragglers: self.pause.max(STRAGGLERS), ..self }
     }
 }
 
@@ -243,17 +252,19 @@ impl Work {
         self.last = Some(cut);
         self.announced = Some(Instant::now());
         self.gathering = Some(Gathering { cut, pieces: BTreeMap::new(), begun: Instant::now(), published: None });
-        self.cuts.want(cut);
+        self.cuts.announce(cut);
     }
 
     fn finish_cut(&mut self) {
         let Some(mut gathering) = self.gathering.take() else { return };
         let is_whole = self.subject.keepers.iter().all(|keeper| gathering.pieces.contains_key(keeper));
-        if !is_whole && gathering.published.get_or_insert_with(Instant::now).elapsed() < STRAGGLERS {
+        let is_beyond = self.watched.watermark() >= Some(gathering.cut);
+        let waited = gathering.published.get_or_insert_with(Instant::now).elapsed();
+        if !(is_whole && is_beyond) && waited < self.pace.stragglers {
             self.gathering = Some(gathering);
             return;
         }
-        if self.watched.watermark() < Some(gathering.cut) {
+        if !is_beyond {
             // More of an open pane may come where the input goes on.
             return;
         }

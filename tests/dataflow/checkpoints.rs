@@ -137,7 +137,12 @@ fn run(
     };
     let checkpoints = store.map(|store| Checkpoints {
         store,
-        pace: Pace { interval: Span::from_millis(5_000), pause: Duration::ZERO, keep: 1_000 },
+        pace: Pace {
+            interval: Span::from_millis(5_000),
+            pause: Duration::ZERO,
+            keep: 1_000,
+            stragglers: Duration::from_secs(1),
+        },
         generation: Generation(1),
         computation: Computation::default(),
         sources: (0..PARTITIONS as u32).map(PartitionId).collect(),

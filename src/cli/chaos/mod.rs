@@ -34,6 +34,10 @@ const PARTITIONS: u32 = 4;
 const STEPS_PER_LIFE: i64 = 3;
 /// How long the last life may take for what is left.
 const LAST_TIME: Duration = Duration::from_secs(600);
+/// Directories of weights, where there are any: of the cluster, and of the run that nobody disturbs.
+const WEIGHTS: &str = "weights";
+/// See [`WEIGHTS`].
+const WEIGHTS_UNDISTURBED: &str = "weights-undisturbed";
 /// A process that says nothing for so long is lost.
 const STALL: &str = "2s";
 
@@ -168,10 +172,35 @@ fn ground(args: &ChaosArgs, settings: &Settings, sets: &[String], name: &str, di
         own.push(format!("sink.mongodb.database={}_{}", mongodb.database, name.replace('-', "_")));
     }
     own.push(format!("dead_letter.topic={}.{name}.dead", sink.topic));
+    if config.dead_letter.as_ref().is_some_and(|dead| dead.file.is_some()) {
+        own.push(format!("dead_letter.file={}", dir.join("dead.jsonl").display()));
+    }
+    if let Some(weights) = &config.model.weights {
+        // Both runs start from what is there, and write into copies.
+        for copy in [WEIGHTS, WEIGHTS_UNDISTURBED] {
+            copy_files(weights, &dir.join(copy))?;
+        }
+        own.push(format!("model.weights={}", dir.join(WEIGHTS).display()));
+    }
     let sets: Vec<String> = sets.iter().cloned().chain(own).collect();
     let settings = Settings::from_process(args.config.path(), &sets)?;
     settings.check_for(Purpose::Run)?;
     Ok(Ground { sets, config: settings.config })
+}
+
+/// Copies the files of a directory, where there is one.
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    if !from.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            std::fs::copy(&path, to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn feed(publisher: &mut Publisher, records: &[Fed], stop: &Stop) -> anyhow::Result<()> {
@@ -210,7 +239,8 @@ fn backfill(config: &Config, history: &Path, end: Timestamp, out: &Path, stop: &
     config.source.files = Some(FilesSourceConfig { paths: vec![history.to_owned()], ..FilesSourceConfig::default() });
     let files = FilesSinkConfig { dir: out.to_owned(), ..FilesSinkConfig::default() };
     config.sink = SinkConfig { kafka: None, mongodb: None, files: Some(files) };
-    (config.dead_letter, config.checkpoint, config.model.weights) = (None, None, None);
+    (config.dead_letter, config.checkpoint) = (None, None);
+    config.model.weights = config.model.weights.map(|weights| weights.with_file_name(WEIGHTS_UNDISTURBED));
     let plan = Plan { workers: 1, bounded: true, range: (None, Some(end)), reset: false, place: None };
     job::run(&config, &plan, stop, &Arc::new(Stats::default())).context("the run that nobody disturbs")?;
     Ok(())

@@ -6,29 +6,37 @@ use super::{Place, Plan, hooks, takeover};
 use crate::cli::output;
 use crate::cluster::{Event, Identity, Leaving, Link, Meeting, Member};
 use crate::config::Config;
+use crate::connectors::kafka;
 use crate::dataflows::cluster::{Cluster, Part, Wanted, Word, reads, tell_failure};
 use crate::dataflows::job::{self, Job, JobError, Summary};
 use crate::dataflows::model::initial_weights;
 use crate::delivery::Stop;
 use crate::model::weights::InitialWeights;
 use crate::operators::support::stats::Stats;
-use crate::recovery::Fault;
 use crate::recovery::restored::Restored;
+use crate::recovery::{Fault, Offsets};
 use anyhow::Context as _;
 use crossbeam_channel::Receiver;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often a process that waits looks whether somebody wants it to end.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The others, met.
+/// The others, once they are met.
+#[derive(Default)]
 struct Company {
-    links: BTreeMap<usize, Link>,
-    events: Receiver<(usize, Event)>,
+    links: RefCell<BTreeMap<usize, Link>>,
+    events: RefCell<Option<Receiver<(usize, Event)>>>,
+    /// What happened, and nobody has looked at yet.
+    happened: RefCell<VecDeque<(usize, Event)>>,
 }
+
+/// See [`Company::leave`].
+type Left = (BTreeMap<usize, Link>, Vec<(usize, Event)>, Receiver<(usize, Event)>);
 
 /// Runs one process of a cluster.
 ///
@@ -36,11 +44,13 @@ struct Company {
 /// As [`super::run`]; and when not everybody comes, or somebody is lost.
 pub fn run(config: &Config, plan: &Plan, place: &Place, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
     let initial = initial_weights(config)?;
-    let is_given_up = || stop.requested();
+    let company = Company::default();
+    // Who waits for sockets has to hear that somebody is lost, or cannot go on.
+    let is_given_up = || stop.requested() || company.is_in_trouble();
     let meeting = Meeting::open(member(config, plan, place, initial.as_deref()), &is_given_up).map_err(JobError)?;
     let name = place.hosts.name(place.index);
     tracing::info!("{name} of {} processes: waits for the others", place.hosts.count());
-    let company = Company::of(meeting.meet().map_err(JobError)?, config)?;
+    company.join(meeting.meet().map_err(JobError)?, config)?;
     let job = if place.index == 0 {
         lead(config, plan, place, &meeting, &company, stop, stats)
     } else {
@@ -50,12 +60,12 @@ pub fn run(config: &Config, plan: &Plan, place: &Place, stop: &Stop, stats: &Arc
         Ok(job) => job,
         Err(error) => {
             let cause = crate::cli::cause(&error);
-            tell_failure(&company.links, &Fault { cause, text: format!("{error:#}") });
+            tell_failure(&company.links.borrow(), &Fault { cause, text: format!("{error:#}") });
             return Err(error);
         }
     };
     if let Some(cluster) = &mut job.cluster {
-        (cluster.links, cluster.events) = (company.links, company.events);
+        (cluster.links, cluster.happened, cluster.events) = company.leave();
     }
     if let Some(path) = &place.up_file {
         std::fs::write(path, b"").with_context(|| format!("cannot write {}", path.display()))?;
@@ -93,14 +103,11 @@ fn lead(
 ) -> anyhow::Result<Job> {
     let number = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64 ^ u64::from(std::process::id());
     company.say_to_all(&Word::Mesh(number));
-    let sockets = meeting.mesh(number).map_err(JobError)?;
-    let mut waited_for: BTreeSet<usize> = company.links.keys().copied().collect();
-    while let Some(first) = waited_for.first() {
-        let Some((peer, word)) = company.hear(place, Some(meeting.end()), stop)? else {
-            let name = place.hosts.name(*first);
-            return Err(JobError(Fault::failed(format!("{name} did not reach the others in time"))).into());
-        };
-        if matches!(word, Word::Meshed) {
+    let sockets = company.in_company(place, stop, meeting.mesh(number))?;
+    let mut waited_for: BTreeSet<usize> = company.links.borrow().keys().copied().collect();
+    // Whoever cannot connect to the others, or to the broker, says so.
+    while !waited_for.is_empty() {
+        if let Some((peer, Word::Meshed)) = company.hear(place, None, stop)? {
             waited_for.remove(&peer);
         }
     }
@@ -110,9 +117,10 @@ fn lead(
     };
     let (topic, starts, topic_id) = (source.topic.clone(), starts.clone(), topic_id.clone());
     let mut job = takeover::take_over(config, plan, prepared, stop, stats)?;
+    name_partitions(stats, &topic, &starts);
     let wanted = Wanted::by(&job.sinks, config.dead_letter.is_some());
     let (threads, workers) = (plan.workers, plan.workers * place.hosts.count());
-    for (&peer, link) in &company.links {
+    for (&peer, link) in &*company.links.borrow() {
         let of = peer * threads..(peer + 1) * threads;
         let share =
             |restored: &Arc<Restored>| restored.share(of.clone(), workers, |partition| reads(partition, &of, workers));
@@ -145,13 +153,16 @@ fn follow(
     stop: &Stop,
     stats: &Arc<Stats>,
 ) -> anyhow::Result<Job> {
-    let mut sockets = None;
+    let source = config.source.kafka.clone().context("a cluster reads from source.kafka")?;
+    let (mut sockets, mut topic) = (None, None);
     let part = loop {
         // Who has met everybody waits for as long as process 0 needs to look and to take over.
         let end = sockets.is_none().then_some(meeting.end());
         match company.hear(place, end, stop)? {
             Some((_, Word::Mesh(number))) => {
-                sockets = Some(meeting.mesh(number).map_err(JobError)?);
+                sockets = Some(company.in_company(place, stop, meeting.mesh(number))?);
+                // Before anything is touched: this machine reads the topic, too.
+                topic = kafka::topic_state(&source)?.topic_id;
                 company.say_to_all(&Word::Meshed);
             }
             Some((_, Word::Plan(part))) => break *part,
@@ -163,13 +174,20 @@ fn follow(
         }
     };
     let sockets = sockets.context("process 0 has a plan before everybody is there")?;
-    let source = config.source.kafka.clone().context("a cluster reads from source.kafka")?;
     anyhow::ensure!(
         source.topic == part.topic,
         "source.kafka.topic is {} here and {} in process 0: give all processes the same",
         source.topic,
         part.topic
     );
+    if let (Some(here), Some(there)) = (&topic, &part.topic_id) {
+        anyhow::ensure!(
+            here == there,
+            "source.kafka.brokers lead to another topic {} here than in process 0: give all processes the same cluster",
+            part.topic
+        );
+    }
+    name_partitions(stats, &part.topic, &part.starts);
     let restored = part.restored.map(Restored::from_share).transpose()?;
     let decoder = prepare::topic_decoder(&config.source)?;
     let source = Source::Kafka { config: source, decoder, starts: part.starts, ends: None, topic_id: part.topic_id };
@@ -194,6 +212,12 @@ fn follow(
     })
 }
 
+/// Repeats are counted where their symbol is, whoever reads their partition.
+fn name_partitions(stats: &Stats, topic: &str, starts: &Offsets) {
+    let topic: Arc<str> = topic.into();
+    starts.keys().for_each(|partition| stats.name_partition(*partition, &topic));
+}
+
 /// A place whose links come with the rest.
 fn cluster(place: &Place, sockets: Vec<Option<TcpStream>>, wanted: Option<Wanted>) -> Cluster {
     Cluster {
@@ -201,6 +225,7 @@ fn cluster(place: &Place, sockets: Vec<Option<TcpStream>>, wanted: Option<Wanted
         hosts: place.hosts.clone(),
         sockets,
         links: BTreeMap::new(),
+        happened: Vec::new(),
         events: crossbeam_channel::never(),
         leaving: Leaving::new(Arc::new(|fault: &Fault| {
             output::complain(&fault.text);
@@ -213,17 +238,52 @@ fn cluster(place: &Place, sockets: Vec<Option<TcpStream>>, wanted: Option<Wanted
 }
 
 impl Company {
-    fn of(streams: BTreeMap<usize, TcpStream>, config: &Config) -> anyhow::Result<Self> {
+    fn join(&self, streams: BTreeMap<usize, TcpStream>, config: &Config) -> anyhow::Result<()> {
         let (sender, events) = crossbeam_channel::unbounded();
         let stall = config.cluster.stall_timeout.to_std();
         let link = |(peer, stream)| Ok((peer, Link::spawn(stream, peer, stall, sender.clone())?));
         let links: std::io::Result<BTreeMap<usize, Link>> = streams.into_iter().map(link).collect();
-        Ok(Self { links: links.context("cannot talk to the other processes")?, events })
+        *self.links.borrow_mut() = links.context("cannot talk to the other processes")?;
+        *self.events.borrow_mut() = Some(events);
+        Ok(())
+    }
+
+    /// The links, what has happened on them and nobody has looked at, and what happens from now on.
+    fn leave(&self) -> Left {
+        let links = std::mem::take(&mut *self.links.borrow_mut());
+        let happened = self.happened.borrow_mut().drain(..).collect();
+        (links, happened, self.events.borrow_mut().take().unwrap_or_else(crossbeam_channel::never))
+    }
+
+    fn gather(&self) {
+        if let Some(events) = &*self.events.borrow() {
+            self.happened.borrow_mut().extend(events.try_iter());
+        }
+    }
+
+    /// Whether somebody is lost, or has said that it cannot go on.
+    fn is_in_trouble(&self) -> bool {
+        self.gather();
+        let is_trouble = |(_, event): &(usize, Event)| match event {
+            Event::Lost(_) => true,
+            Event::Word(bytes) => matches!(Word::read(bytes), Ok(Word::Failed(_))),
+        };
+        self.happened.borrow().iter().any(is_trouble)
     }
 
     fn say_to_all(&self, word: &Word) {
         let bytes = word.to_bytes();
-        self.links.values().for_each(|link| link.say(bytes.clone()));
+        self.links.borrow().values().for_each(|link| link.say(bytes.clone()));
+    }
+
+    /// What came of a wait; where it was given up because of somebody, what they say.
+    fn in_company<T>(&self, place: &Place, stop: &Stop, waited: Result<T, Fault>) -> Result<T, JobError> {
+        match waited {
+            Err(_) if self.is_in_trouble() => loop {
+                self.hear(place, None, stop)?;
+            },
+            other => other.map_err(JobError),
+        }
     }
 
     /// What somebody says; none where nobody did by `end`.
@@ -235,7 +295,11 @@ impl Company {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(None);
             }
-            let Ok((peer, event)) = self.events.recv_timeout(LOOK_EVERY) else { continue };
+            self.gather();
+            let Some((peer, event)) = self.happened.borrow_mut().pop_front() else {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            };
             let name = || place.hosts.name(peer);
             return match event {
                 Event::Lost(why) => Err(JobError(Fault::peer_lost(format!("{} is lost: {why}", name())))),

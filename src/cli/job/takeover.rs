@@ -51,7 +51,10 @@ pub(super) fn take_over(
     let checkpoints = match (store, &config.checkpoint) {
         (Some(store), Some(CheckpointConfig { interval, keep, .. })) => Some(Checkpoints {
             store,
-            pace: Pace::new(*interval, *keep),
+            pace: match &plan.place {
+                Some(_) => Pace::new(*interval, *keep).of_several(),
+                None => Pace::new(*interval, *keep),
+            },
             generation: progress.as_ref().map_or(generation, |progress| progress.generation),
             computation: progress.as_ref().map_or(computation.clone(), |progress| progress.computation.clone()),
             sources: starts.keys().copied().collect(),

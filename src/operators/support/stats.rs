@@ -1,5 +1,7 @@
 //! What a running job counts, shared by its workers and readable from outside.
 
+mod report;
+
 use super::repeats::{Found, Repeat, Repeats};
 use crate::market::PartitionId;
 use std::collections::BTreeMap;
@@ -7,6 +9,8 @@ use std::ops::AddAssign as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use report::StatsReport;
 
 /// Records by outcome: every record read is counted in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,7 +46,9 @@ impl Records {
     /// All records read.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.used + self.late + self.quarantined + self.undecodable + self.ignored
+        let others = self.late + self.quarantined + self.undecodable;
+        // One process may take back what another has counted as used: their sum is right.
+        self.used.wrapping_add(self.ignored).wrapping_add(others)
     }
 }
 
@@ -128,18 +134,6 @@ fn duplicate(outcome: &'static str, repeats: &Repeats, repeat: &Repeat) -> Unuse
     Unused { outcome, reason: "duplicate", source, partition: repeat.partition.0 }
 }
 
-/// What the workers of one process have counted, on its way to another.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub struct StatsReport {
-    records: Records,
-    /// By source and partition.
-    unused: Vec<(Arc<str>, u32, UnusedCounts)>,
-    /// The first, by outcome and reason.
-    refusals: Vec<((String, String), Refusal)>,
-    rows: u64,
-    forecasts: u64,
-}
-
 /// How often a reason is told while the job runs.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -164,7 +158,8 @@ pub struct Stats {
     forecasts: AtomicU64,
     /// End of the last pane that every sink has, in epoch ms; 0 before the first.
     published_through: AtomicI64,
-    unused: Mutex<BTreeMap<Unused, u64>>,
+    /// Below zero where another process has counted what is taken back here.
+    unused: Mutex<BTreeMap<Unused, i64>>,
     /// By outcome and reason.
     refused: Mutex<BTreeMap<(&'static str, &'static str), Reason>>,
     repeats: Mutex<Repeats>,
@@ -193,45 +188,12 @@ impl Stats {
         }
         let mut unused = self.lock_unused();
         for Counted { outcome, reason, count, refused } in tally.0.drain(..) {
-            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() += count;
+            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() +=
+                count as i64;
             if let Some((offset, error)) = refused {
                 self.refuse((outcome, reason), count, Refusal { source: Arc::clone(source), partition, offset, error });
             }
         }
-    }
-
-    /// Everything, for another process.
-    #[must_use]
-    pub fn report(&self) -> StatsReport {
-        let owned = |(outcome, reason): (&str, &str)| (outcome.to_owned(), reason.to_owned());
-        let mut unused: BTreeMap<(Arc<str>, u32), UnusedCounts> = BTreeMap::new();
-        for (Unused { outcome, reason, source, partition }, count) in self.unused() {
-            unused.entry((source, partition)).or_default().insert(owned((outcome, reason)), count);
-        }
-        StatsReport {
-            records: self.records(),
-            unused: unused.into_iter().map(|((source, partition), counts)| (source, partition, counts)).collect(),
-            refusals: self.refusals().into_iter().map(|(of, refusal)| (owned(of), refusal)).collect(),
-            rows: self.rows(),
-            forecasts: self.forecasts(),
-        }
-    }
-
-    /// Adds what another process has counted.
-    pub fn add_report(&self, report: StatsReport) {
-        let StatsReport { records, unused, refusals, rows, forecasts } = report;
-        self.add_records(&records);
-        for (source, partition, counts) in unused {
-            self.add_all_unused(&source, partition, counts);
-        }
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((outcome, reason), first) in refusals {
-            // Words out of closed lists, once per process.
-            let of = (&*String::leak(outcome), &*String::leak(reason));
-            refused.entry(of).or_insert_with(|| Reason { first, told_at: Instant::now(), since: 0 });
-        }
-        self.add_rows(rows);
-        self.add_forecasts(forecasts);
     }
 
     /// Adds what an earlier run has counted of a partition.
@@ -240,7 +202,8 @@ impl Stats {
         for ((outcome, reason), count) in counts {
             // Words out of closed lists, once per start.
             let (outcome, reason) = (String::leak(outcome), String::leak(reason));
-            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() += count;
+            *unused.entry(Unused { outcome, reason, source: Arc::clone(source), partition }).or_default() +=
+                count as i64;
         }
     }
 
@@ -305,7 +268,7 @@ impl Stats {
                 all.entry((repeat.partition, false)).or_default().add_assign(partly);
                 let key = duplicate("partly", &repeats, &repeat);
                 let count = unused.entry(key.clone()).or_default();
-                *count = count.saturating_add_signed(partly);
+                *count += partly;
                 if *count == 0 {
                     unused.remove(&key);
                 }
@@ -325,7 +288,7 @@ impl Stats {
             }
             let key = Unused { outcome, reason: "duplicate", source: Arc::clone(source), partition: partition.0 };
             let known = unused.entry(key.clone()).or_default();
-            *known = known.saturating_add_signed(count);
+            *known += count;
             if *known == 0 {
                 unused.remove(&key);
             }
@@ -336,7 +299,7 @@ impl Stats {
         self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_unused(&self) -> MutexGuard<'_, BTreeMap<Unused, u64>> {
+    fn lock_unused(&self) -> MutexGuard<'_, BTreeMap<Unused, i64>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -355,7 +318,9 @@ impl Stats {
     /// Unused records so far, by reason and partition.
     #[must_use]
     pub fn unused(&self) -> BTreeMap<Unused, u64> {
-        self.lock_unused().clone()
+        let counted =
+            |(of, count): (&Unused, &i64)| Some((of.clone(), u64::try_from(*count).ok().filter(|count| *count > 0)?));
+        self.lock_unused().iter().filter_map(counted).collect()
     }
 
     /// Adds to the feature rows.

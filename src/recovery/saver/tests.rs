@@ -97,7 +97,12 @@ impl Rig {
             sinks: Vec::new(),
             keepers: [(Keeper::Source(P0), 0), (Keeper::Windows, 0)].into(),
         };
-        let pace = Pace { interval: Span::from_millis(MINUTE), pause: Duration::ZERO, keep: 2 };
+        let pace = Pace {
+            interval: Span::from_millis(MINUTE),
+            pause: Duration::ZERO,
+            keep: 2,
+            stragglers: Duration::from_secs(1),
+        };
         let watched = Box::new(Arc::clone(&told));
         let work = Work::new(Arc::clone(&store) as Arc<dyn Store>, subject, pace, Cuts::new().0, watched);
         Self { work, told, store }

@@ -1,9 +1,10 @@
 //! Where the processes of a cluster are.
 
+use crate::config::kind::{HOSTS_MAX, is_host};
 use std::path::Path;
 
 /// The most processes.
-pub const PROCESSES_MAX: usize = 64;
+pub const PROCESSES_MAX: usize = HOSTS_MAX;
 
 /// Each process's address, `host:port`, by its index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +26,7 @@ impl Hosts {
             return Err(HostsError(format!("{} addresses: give 1 to {PROCESSES_MAX}", addresses.len())));
         }
         for (at, address) in addresses.iter().enumerate() {
-            let port =
-                address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-            if !matches!(port, Some(Ok(1..))) || address.contains(char::is_whitespace) {
+            if !is_host(address) {
                 return Err(HostsError(format!("{address:?}: write host:port, as in localhost:2101")));
             }
             if addresses[..at].contains(address) {

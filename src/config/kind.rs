@@ -321,7 +321,8 @@ fn is_topic(text: &str) -> bool {
 }
 
 /// Whether it is `host:port`.
-fn is_host(text: &str) -> bool {
+#[must_use]
+pub fn is_host(text: &str) -> bool {
     let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     parts.and_then(|(_, port)| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
         && !text.contains(char::is_whitespace)

@@ -104,6 +104,8 @@ fn lead(
     let number = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64 ^ u64::from(std::process::id());
     company.say_to_all(&Word::Mesh(number));
     let sockets = company.in_company(place, stop, meeting.mesh(number))?;
+    // While the others look at the topic; nothing is touched yet.
+    let prepared = prepare::prepare(config, plan, stop)?;
     let mut waited_for: BTreeSet<usize> = company.links.borrow().keys().copied().collect();
     // Whoever cannot connect to the others, or to the broker, says so.
     while !waited_for.is_empty() {
@@ -111,7 +113,6 @@ fn lead(
             waited_for.remove(&peer);
         }
     }
-    let prepared = prepare::prepare(config, plan, stop)?;
     let Source::Kafka { config: source, starts, topic_id, .. } = &prepared.source else {
         anyhow::bail!("a cluster reads from source.kafka");
     };

@@ -140,8 +140,9 @@ fn a_quiet_partition(workers: Workers) {
     // B is quiet at 0 s, and A's ticks close windows all the same.
     through(55);
     let idle = kept.lock().unwrap().idle.clone();
-    let [(&partition, release)] = idle.iter().collect::<Vec<_>>()[..] else { panic!("{idle:?}") };
-    assert_eq!((partition, release.partition, release.offset), (b, b, 1));
+    // A may be quiet by then, too.
+    let release = idle.get(&b).unwrap_or_else(|| panic!("{idle:?}"));
+    assert_eq!((release.partition, release.offset), (b, 1));
     assert!(release.before.millis() >= BASE + 50_000, "{release:?}");
     // B comes back: with a tick in a window that is closed, and with others.
     {
@@ -163,7 +164,6 @@ fn a_quiet_partition(workers: Workers) {
     assert_eq!((batch.releases[0].partition, batch.releases[0].offset), (b, 1));
     let live = rows_until(&batch, 110);
     assert!(replayed(&config, &topic, batch.releases.clone()) == live, "a resume decides as the first run did");
-    assert!(batch.idle.is_empty() || !batch.idle.contains_key(&a), "{:?}", batch.idle);
     let killed = replayed(&config, &topic, idle.values().copied().collect());
     assert!(killed == live, "so does one of a job that was killed while B was quiet");
     assert!(replayed(&config, &topic, Vec::new()) != live, "without the record it would not");

@@ -12,7 +12,7 @@ use super::job::{self, Plan};
 use super::verify::{self, VerifyArgs};
 use super::{Usage, output, signals};
 use crate::cluster::supervisor::Launch;
-use crate::config::{Config, FilesSinkConfig, FilesSourceConfig, Purpose, Settings, SinkConfig};
+use crate::config::{Config, ConfigError, FilesSinkConfig, FilesSourceConfig, Purpose, Settings, SinkConfig};
 use crate::connectors::kafka::{KafkaSink, Publisher};
 use crate::connectors::outputs::Output;
 use crate::delivery::Stop;
@@ -83,6 +83,10 @@ pub fn run(args: &ChaosArgs, settings: &Settings, sets: &[String]) -> anyhow::Re
     let dir = tempfile::Builder::new().prefix("tickcast-chaos-").tempdir()?;
     let outcome = prove(args, settings, sets, seed, number, dir.path(), &stop);
     if let Err(error) = outcome {
+        if error.is::<Usage>() || error.is::<ConfigError>() {
+            // Nothing has begun.
+            return Err(error);
+        }
         let place = dir.keep();
         return Err(error.context(format!(
             "--seed {seed}: the processes' log and what they wrote are in {}; the same seed repeats victims and moments",

@@ -96,6 +96,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints: None,
         restored: None,

@@ -138,6 +138,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints: None,
         restored: None,

@@ -107,6 +107,8 @@ struct Running {
 
 impl Watched for Running {
     fn latest(&self) -> Option<Timestamp> {
+        // A checkpoint needs no history to go on from.
+        self.board.history_is_over().then_some(())?;
         self.board.greatest().map(|watermark| watermark.plus(self.lateness))
     }
 

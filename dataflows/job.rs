@@ -33,7 +33,7 @@ use crate::operators::learn::{Learnt, learn};
 use crate::operators::market::market;
 use crate::operators::panes::{Held, panes};
 use crate::operators::seed::{Standings, seed};
-use crate::operators::source::{Finished, SourceConfig, SourceLinks, source};
+use crate::operators::source::{Finished, History, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
 use crate::operators::support::keeping::Keeping;
 use crate::operators::support::stats::Stats;
@@ -79,6 +79,8 @@ pub struct Job {
     pub range: (Option<Timestamp>, Option<Timestamp>),
     /// Idle releases that an earlier run decided, to be replayed.
     pub releases: Vec<Release>,
+    /// What it has to do with a history that comes before a topic.
+    pub history: Option<History>,
     /// How many partitions the symbols that the job may have are divided over; none: as many as it reads.
     pub symbol_shares: Option<usize>,
     /// Where its state goes, where it is kept.
@@ -173,6 +175,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         bounded,
         range,
         releases,
+        history,
         symbol_shares,
         checkpoints,
         restored,
@@ -198,6 +201,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         dead_letters: wanted.dead_letters,
         stored_ticks: wanted.ticks,
         releases,
+        history,
     };
     let on_commit: OnCommit = {
         let stats = Arc::clone(&stats);

@@ -183,6 +183,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) 
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints,
         restored: None,

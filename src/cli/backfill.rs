@@ -12,7 +12,8 @@ use clap::Args;
 #[command(after_help = "Examples:\n  tickcast backfill -c tickcast.toml --json > summary.json\n  \
                         tickcast backfill --set source.files.paths=ticks.csv.gz --set source.files.symbol=BTC --set sink.files.dir=out\n  \
                         tickcast backfill --set source.files.paths=XBTUSD.csv --set source.files.columns=timestamp,price,size --set source.symbol=BTC\n  \
-                        tickcast backfill -c tickcast.toml --from 2021-01-01T00:00:00Z --to 2021-02-01T00:00:00Z\n\n\
+                        tickcast backfill -c tickcast.toml --from 2021-01-01T00:00:00Z --to 2021-02-01T00:00:00Z\n  \
+                        tickcast backfill -c tickcast.toml --then-live\n\n\
                         Files appear when the run ends well. One that is stopped, or uses none of its records, ends with 1 and replaces none.")]
 pub struct BackfillArgs {
     #[command(flatten)]
@@ -27,6 +28,10 @@ pub struct BackfillArgs {
     /// Event time to end before; records from it on are ignored.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub to: Option<Timestamp>,
+    /// Goes on with source.kafka where the history ends, until it is stopped, as `run` does; the history is that of source.files or
+    /// source.mongodb, else what the topic holds. Started again it goes on where it was.
+    #[arg(long, conflicts_with = "to")]
+    pub then_live: bool,
     /// Starts anew where the job has published before; without it that is refused.
     #[arg(long)]
     pub reset: bool,
@@ -57,10 +62,11 @@ impl BackfillArgs {
 pub fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<()> {
     let plan = Plan {
         workers: args.workers.count(),
-        bounded: true,
+        bounded: !args.then_live,
         range: (args.from, args.to),
         reset: args.reset,
         place: None,
+        looks: false,
     };
     job::run_shown(&settings.config, &plan, args.json)
 }

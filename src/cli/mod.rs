@@ -118,7 +118,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         }
         Command::Backfill(args) => {
             let settings = load(args.config.path())?;
-            settings.check_for(Purpose::Backfill)?;
+            settings.check_for(if args.then_live { Purpose::ThenLive } else { Purpose::Backfill })?;
             args.check()?;
             backfill::run(args, &settings)
         }

@@ -46,7 +46,14 @@ pub struct RunArgs {
 /// When an input or a sink cannot be opened or cannot go on.
 pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
     let place = place(args, settings)?;
-    let plan = Plan { workers: args.workers.count(), bounded: false, range: (None, None), reset: args.reset, place };
+    let plan = Plan {
+        workers: args.workers.count(),
+        bounded: false,
+        range: (None, None),
+        reset: args.reset,
+        place,
+        looks: false,
+    };
     job::run_shown(&settings.config, &plan, args.json)
 }
 

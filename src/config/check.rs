@@ -27,6 +27,8 @@ pub enum Purpose {
     Run,
     /// Bounded history: reads Kafka, files or MongoDB.
     Backfill,
+    /// Bounded history, then Kafka.
+    ThenLive,
     /// Publishes recorded files to the source's topic.
     Replay,
     /// Publishes what an API says to the source's topic.
@@ -71,11 +73,20 @@ pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
     let keys = ["source.kafka.topic", "source.files.paths", "source.mongodb.collection"];
     let mut say = |message: &str| found.push(problem(&keys, message));
     match (purpose, &given[..]) {
-        (Purpose::Run | Purpose::Backfill, [one, other]) => {
+        // A history before the topic.
+        (Purpose::Run | Purpose::ThenLive, ["source.kafka", _]) => {}
+        (Purpose::Backfill, ["source.kafka", other]) => say(&format!(
+            "source.kafka and {other} are both given: leave one of them out, or let the topic go on from the history with \
+             --then-live"
+        )),
+        (Purpose::Run | Purpose::Backfill | Purpose::ThenLive, [one, other]) => {
             say(&format!("{one} and {other} are both given: leave one of them out"));
         }
-        (Purpose::Run | Purpose::Backfill, [_, _, ..]) => {
-            say(&format!("{} are all given: leave only one of them", given.join(", ")));
+        (Purpose::Run | Purpose::Backfill | Purpose::ThenLive, [_, _, ..]) => {
+            say(&format!("{} are all given: leave one of the last two out", given.join(", ")));
+        }
+        (Purpose::ThenLive, _) if kafka.is_none() => {
+            say("no topic to go on with: give source.kafka, as in --set source.kafka.brokers=localhost:9092");
         }
         (Purpose::Run, ["source.files"]) => say(
             "source.files is bounded, and run never ends: use backfill, or publish the files with replay and read source.kafka",
@@ -96,7 +107,9 @@ pub fn check_for(config: &Config, purpose: Purpose) -> Vec<Problem> {
         }
         _ => {}
     }
-    if purpose == Purpose::Backfill && config.source.files.as_ref().is_some_and(|files| files.paths.is_empty()) {
+    if matches!(purpose, Purpose::Backfill | Purpose::ThenLive | Purpose::Run)
+        && config.source.files.as_ref().is_some_and(|files| files.paths.is_empty())
+    {
         say("source.files.paths names no file: give one or more, as in --set source.files.paths=ticks.csv");
     }
     found

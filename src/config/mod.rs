@@ -293,6 +293,12 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
+    /// Whether a history is given, beside the topic that goes on from it.
+    #[must_use]
+    pub const fn has_history(&self) -> bool {
+        self.kafka.is_some() && (self.files.is_some() || self.mongodb.is_some())
+    }
+
     /// What the tables below leave unsaid is what is said here.
     pub fn settle(&mut self) {
         if let Some(files) = &mut self.files {

@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod guard;
+pub mod history;
 pub mod input;
 pub mod kafka;
 pub mod memory;

@@ -5,10 +5,54 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::sync::Arc;
 
-/// A Kafka partition's number, or a file's place in the list of files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A Kafka partition's number, or a file's place in the list of files. Partitions of a history that a topic goes on from come
+/// before those of the topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PartitionId(pub u32);
+
+/// Partitions of history have numbers from here on: more than a topic can have.
+const HISTORY: u32 = 0xffff_0000;
+
+impl PartitionId {
+    /// How many partitions a history may have.
+    pub const HISTORY_MAX: u32 = u32::MAX - HISTORY;
+
+    /// The partition of a history with this number, below [`PartitionId::HISTORY_MAX`].
+    #[must_use]
+    pub const fn of_history(number: u32) -> Self {
+        Self(HISTORY + number)
+    }
+
+    /// Whether it belongs to a history.
+    #[inline]
+    #[must_use]
+    pub const fn is_history(self) -> bool {
+        self.0 >= HISTORY
+    }
+
+    /// Its number in what it belongs to.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        if self.is_history() { self.0 - HISTORY } else { self.0 }
+    }
+}
+
+impl Ord for PartitionId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // Those of history become the smallest.
+        self.0.wrapping_sub(HISTORY).cmp(&other.0.wrapping_sub(HISTORY))
+    }
+}
+
+impl PartialOrd for PartitionId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// How many times a job has been started: a smaller one than what is on record is a zombie's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

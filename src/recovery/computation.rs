@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 
 /// Names of what identifies the source; the others are keys of the configuration.
 pub mod keys {
+    /// The source's topic.
+    pub const TOPIC: &str = "source.kafka.topic";
     /// The cluster that the source's topic lies in.
     pub const CLUSTER_ID: &str = "source.kafka cluster id";
     /// The id that the topic was created with.
     pub const TOPIC_ID: &str = "source.kafka topic id";
     /// The weights that the model starts from.
     pub const INITIAL_WEIGHTS: &str = "initial weights";
+    /// Where the symbols of a history before the topic end; unknown where it need not be read.
+    pub const HISTORY: &str = "history";
+    /// The event time that a history before the topic is used from.
+    pub const HISTORY_FROM: &str = "history --from";
     /// How floating-point numbers are computed.
     pub const NUMERICS: &str = "numerics";
 }
@@ -21,6 +27,12 @@ pub mod keys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Computation(BTreeMap<String, String>);
+
+/// Whether it tells of a history, in a computation that also has a topic.
+fn is_of_history(name: &str) -> bool {
+    let is_input = ["source.files.", "source.mongodb."].iter().any(|table| name.starts_with(table));
+    is_input || name == keys::HISTORY || name == keys::HISTORY_FROM
+}
 
 /// What two computations do not have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,20 +73,42 @@ impl Computation {
     /// broker tells them.
     #[must_use]
     pub fn difference(&self, later: &Self) -> Option<Difference> {
-        let is_id = |name: &str| name == keys::CLUSTER_ID || name == keys::TOPIC_ID;
+        self.difference_in(later, |_| true)
+    }
+
+    /// The same, of a job that goes on from a checkpoint: where it began with a history, that is over.
+    #[must_use]
+    pub fn difference_from_checkpoint(&self, later: &Self) -> Option<Difference> {
+        let is_over = self.has_history();
+        self.difference_in(later, |name| !(is_over && is_of_history(name)))
+    }
+
+    /// Whether a history comes before the topic.
+    #[must_use]
+    pub fn has_history(&self) -> bool {
+        self.0.contains_key(keys::TOPIC) && self.0.keys().any(|name| is_of_history(name))
+    }
+
+    fn difference_in(&self, later: &Self, counts: impl Fn(&str) -> bool) -> Option<Difference> {
+        let is_id = |name: &str| [keys::CLUSTER_ID, keys::TOPIC_ID, keys::HISTORY].contains(&name);
         let names = self.0.keys().chain(later.0.keys().filter(|name| !self.0.contains_key(*name)));
         let differs = |name: &&String| {
             let (was, is) = (self.get(name), later.get(name));
-            was != is && !(is_id(name) && (was.is_none() || is.is_none()))
+            counts(name) && was != is && !(is_id(name) && (was.is_none() || is.is_none()))
         };
         let key = names.filter(differs).min()?.clone();
         let (was, is) = (self.0.get(&key).cloned(), later.0.get(&key).cloned());
         Some(Difference { key, was, is })
     }
 
-    /// The same, with the ids that only `earlier` knew.
+    /// The same, with the ids that only `earlier` knew, and the history that it began with.
     #[must_use]
     pub fn completed_by(mut self, earlier: &Self) -> Self {
+        if earlier.has_history() {
+            self.0.retain(|name, _| !is_of_history(name));
+            let history = earlier.0.iter().filter(|(name, _)| is_of_history(name));
+            self.0.extend(history.map(|(name, value)| (name.clone(), value.clone())));
+        }
         for id in [keys::CLUSTER_ID, keys::TOPIC_ID] {
             if let Some(known) = earlier.0.get(id) {
                 self.0.entry(id.to_owned()).or_insert_with(|| known.clone());

@@ -90,7 +90,8 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
         let (version, known_version) = (progress.version, PROGRESS_VERSION);
         return Err(Refusal::OtherFormat { job: known.job.to_owned(), version, known: known_version });
     }
-    if let Some(difference) = differs_from(progress) {
+    // Of a history that may be over, later.
+    if let Some(difference) = progress.computation.difference_from_checkpoint(known.computation) {
         return Err(differs(known, progress, difference));
     }
     let Some(topic) = known.topic else {
@@ -121,6 +122,13 @@ pub fn decide(known: Known<'_>) -> Result<RunPlan, Refusal> {
             Err(refusal @ Refusal::OffsetsExpired { .. }) => skipped.push(format!("{name}: {refusal}")),
             Err(refusal) => return Err(refusal),
         }
+    }
+    match differs_from(progress) {
+        Some(_) if !known.computation.has_history() => {
+            return Err(Refusal::HistoryNeeded { job: known.job.to_owned(), found: skipped });
+        }
+        Some(difference) => return Err(differs(known, progress, difference)),
+        None => {}
     }
     if !progress.releases_from.is_empty() {
         return Err(Refusal::CheckpointNeeded { job: known.job.to_owned(), found: skipped });
@@ -172,7 +180,7 @@ fn usable<'a>(found: &'a Result<Manifest, Damage>, known: Known<'_>) -> Result<&
     if let Some(sink) = known.sinks.iter().find(|sink| !manifest.sinks.contains(*sink)) {
         return Err(format!("{sink} was no sink then, and would have nothing of the time before"));
     }
-    match manifest.computation.difference(known.computation) {
+    match manifest.computation.difference_from_checkpoint(known.computation) {
         Some(Difference { key, .. }) => Err(format!("of another computation ({key} differs)")),
         None => Ok(manifest),
     }
@@ -198,7 +206,7 @@ fn without_progress(known: Known<'_>) -> Result<RunPlan, Refusal> {
         let (job, checkpoint, generation) = (known.job.to_owned(), name.clone(), newest.generation);
         return Err(Refusal::CheckpointAhead { job, checkpoint, generation, known: Generation::default() });
     }
-    if let Some(difference) = newest.computation.difference(known.computation) {
+    if let Some(difference) = newest.computation.difference_from_checkpoint(known.computation) {
         let progress = Progress { through: newest.cut, ..Progress::of(known.job) };
         return Err(differs(known, &progress, difference));
     }

@@ -114,6 +114,13 @@ pub enum Refusal {
         /// Why the checkpoints that there are cannot be used.
         found: Vec<String>,
     },
+    /// It began with a history that no checkpoint has come beyond, and is to go on without it.
+    HistoryNeeded {
+        /// The job.
+        job: String,
+        /// Why the checkpoints that there are cannot be used.
+        found: Vec<String>,
+    },
     /// The topic has more partitions than the job reads.
     PartitionsAdded {
         /// The topic.
@@ -143,6 +150,7 @@ impl Refusal {
             Self::AnotherBegan { .. } => "another_began",
             Self::CheckpointAhead { .. } => "checkpoint_ahead",
             Self::CheckpointNeeded { .. } => "checkpoint_needed",
+            Self::HistoryNeeded { .. } => "history_needed",
             Self::PartitionsAdded { .. } => "partitions_added",
         }
     }
@@ -242,6 +250,14 @@ impl std::fmt::Display for Refusal {
                     f,
                     "job `{job}` can go on from a checkpoint only, since what it decided before is no longer on record, and \
                      none can be used ({found}). Lead checkpoint.url to its checkpoints, or {ANEW}"
+                )
+            }
+            Self::HistoryNeeded { job, found } => {
+                let found = if found.is_empty() { "there is no checkpoint".to_owned() } else { found.join("; ") };
+                write!(
+                    f,
+                    "job `{job}` began with a history (`backfill --then-live`), has no checkpoint from after it ({found}), and \
+                     would have to read it again: give source.files or source.mongodb as they were, or {ANEW}"
                 )
             }
             Self::PartitionsAdded { topic, was, is } => {

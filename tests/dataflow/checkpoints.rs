@@ -162,6 +162,7 @@ fn run(
         bounded: true,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints,
         restored: restored.map(Arc::new),

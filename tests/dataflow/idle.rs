@@ -124,6 +124,7 @@ fn a_quiet_partition(workers: Workers) {
         bounded: false,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints: None,
         restored: None,

@@ -17,6 +17,7 @@ mod determinism;
 mod file_sources;
 #[path = "../support/harness.rs"]
 mod harness;
+mod history;
 mod idle;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;

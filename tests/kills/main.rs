@@ -3,6 +3,7 @@
 
 mod clusters;
 mod exactly_once;
+mod history;
 #[path = "../support/live.rs"]
 mod live;
 #[path = "../support/simulated.rs"]

@@ -10,6 +10,7 @@ use tickcast::connectors::input::Input;
 use tickcast::dataflows::job::{self, InputFactory, Job, Summary};
 use tickcast::delivery::{Batch, Sink, SinkError, Stop, Wants};
 use tickcast::market::{Release, json};
+use tickcast::operators::source::History;
 use tickcast::operators::support::stats::Stats;
 
 /// What a run published, as the bytes of the files sink.
@@ -81,6 +82,21 @@ pub fn run(config: &Config, workers: Workers, input: Arc<InputFactory>) -> Publi
 
 /// The same, with idle releases that an earlier run decided.
 pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, releases: Vec<Release>) -> Published {
+    run_job(config, workers, input, releases, None)
+}
+
+/// The same, with a history in it.
+pub fn run_joined(config: &Config, workers: Workers, input: Arc<InputFactory>, history: History) -> Published {
+    run_job(config, workers, input, Vec::new(), Some(history))
+}
+
+fn run_job(
+    config: &Config,
+    workers: Workers,
+    input: Arc<InputFactory>,
+    releases: Vec<Release>,
+    history: Option<History>,
+) -> Published {
     let kept = Arc::new(Mutex::new(Batch::default()));
     let job = Job {
         config: config.clone(),
@@ -92,6 +108,7 @@ pub fn run_with(config: &Config, workers: Workers, input: Arc<InputFactory>, rel
         bounded: true,
         range: (None, None),
         releases,
+        history,
         symbol_shares: None,
         checkpoints: None,
         restored: None,

@@ -102,6 +102,7 @@ pub fn job(
         bounded: false,
         range: (None, None),
         releases: Vec::new(),
+        history: None,
         symbol_shares: None,
         checkpoints: None,
         restored: None,

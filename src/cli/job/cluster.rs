@@ -191,7 +191,14 @@ fn follow(
     name_partitions(stats, &part.topic, &part.starts);
     let restored = part.restored.map(Restored::from_share).transpose()?;
     let decoder = prepare::topic_decoder(&config.source)?;
-    let source = Source::Kafka { config: source, decoder, starts: part.starts, ends: None, topic_id: part.topic_id };
+    let source = Source::Kafka {
+        config: source,
+        decoder,
+        starts: part.starts,
+        ends: None,
+        topic_id: part.topic_id,
+        history: None,
+    };
     let mut own = cluster(place, sockets, Some(part.wanted));
     (own.keeps, own.writes_weights) = (part.keeps, part.writes_weights);
     Ok(Job {
@@ -204,6 +211,7 @@ fn follow(
         bounded: false,
         range: plan.range,
         releases: part.releases,
+        history: None,
         symbol_shares: part.symbol_shares,
         checkpoints: None,
         restored: restored.map(Arc::new),

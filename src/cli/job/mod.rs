@@ -2,6 +2,7 @@
 //! then `takeover` fences, creates and writes.
 
 mod cluster;
+mod history;
 mod hooks;
 mod outputs;
 mod prepare;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub reset: bool,
     /// Its place in a cluster, where it is a process of one.
     pub place: Option<Place>,
+    /// Whether nothing but the plan is wanted.
+    pub looks: bool,
 }
 
 /// A process's place in a cluster.
@@ -115,9 +118,12 @@ pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> any
 /// Why it would fail, or refuse.
 pub fn would_do(config: &Config) -> anyhow::Result<String> {
     check_options(config)?;
-    let plan = Plan { workers: 1, bounded: false, range: (None, None), reset: false, place: None };
+    let plan = Plan { workers: 1, bounded: false, range: (None, None), reset: false, place: None, looks: true };
     let prepared = prepare::prepare(config, &plan, &Stop::default())?;
     Ok(match prepared.plan {
+        RunPlan::Fresh if config.source.has_history() => {
+            "read the history, then the topic from source.kafka.start: nothing is published".to_owned()
+        }
         RunPlan::Fresh => "begin at source.kafka.start: nothing is published".to_owned(),
         RunPlan::Anew { given_up } => format!("give up what is published through {given_up}, and begin anew"),
         RunPlan::Resume { checkpoint: Some(manifest), .. } => {

@@ -1,8 +1,10 @@
 //! The first half of a start: what is there, and whether the job can do with it. Nothing is fenced, created or written.
 
+use super::history::{self, Surveyed};
 use super::{Plan, outputs};
 use crate::config::{Config, KafkaSourceConfig, Preset, SourceConfig};
 use crate::connectors::files::input::OpenedFiles;
+use crate::connectors::history::Joined;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{self, KafkaInput, KafkaSink, Reading};
 use crate::connectors::mongodb::MongoSink;
@@ -59,6 +61,8 @@ pub(super) enum Source {
         starts: Offsets,
         ends: Option<Offsets>,
         topic_id: Option<String>,
+        /// What comes before it.
+        history: Option<Surveyed>,
     },
     Files(OpenedFiles),
     MongoDb(MongoSource),
@@ -76,13 +80,18 @@ impl Source {
     /// For each worker, its share.
     pub(super) fn into_factory(self, config: &Config, stop: &Stop) -> Arc<InputFactory> {
         match self {
-            Self::Kafka { config: source, decoder, starts, ends, topic_id } => {
+            Self::Kafka { config: source, decoder, starts, ends, topic_id, history } => {
                 // A job that has no record of where it is would begin anew.
                 let ends_when_grown = config.sink.kafka.is_some();
                 let reading = Reading { topic_id, ends_when_grown, ..Reading::new(starts, ends) };
                 let id = config.job.id.clone();
+                let history = history.map(|history| history.source.into_factory(config, stop));
                 Arc::new(move |worker, workers| {
-                    Ok(Box::new(KafkaInput::open(&source, &id, &decoder, &reading, worker, workers)?) as Box<dyn Input>)
+                    let topic = Box::new(KafkaInput::open(&source, &id, &decoder, &reading, worker, workers)?);
+                    Ok(match &history {
+                        Some(history) => Box::new(Joined::new(history(worker, workers)?, topic)?),
+                        None => topic,
+                    })
                 })
             }
             Self::Files(files) => {
@@ -108,6 +117,10 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
         None => None,
     };
     let mut computation = computation(config, initial.as_deref());
+    let has_history = !plan.bounded && config.source.has_history();
+    if let Some(from) = plan.range.0.filter(|_| has_history) {
+        computation.set(keys::HISTORY_FROM, Some(from.to_string()));
+    }
     if let Some(topic) = &topic {
         computation.set(keys::CLUSTER_ID, topic.cluster_id.clone());
         computation.set(keys::TOPIC_ID, topic.topic_id.clone());
@@ -119,11 +132,11 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     };
     let generation = RunPlan::generation(&config.job.id, &checkpoints);
     let (sinks, layout) = (outputs::sinks(config), layout());
-    let decide = |checkpoints: &[Found]| {
+    let decide = |computation: &Computation, checkpoints: &[Found]| {
         recovery::decide(Known {
             job: &config.job.id,
             forecasts: config.sink.kafka.as_ref().map_or("", |sink| &sink.topic),
-            computation: &computation,
+            computation,
             progress: progress.as_ref(),
             topic: topic.as_ref(),
             bounded: plan.bounded,
@@ -136,7 +149,7 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     };
     // A checkpoint shows what it is worth when all of it is read: the plan is made anew without one that is damaged.
     let (run_plan, restored) = loop {
-        let run_plan = decide(&checkpoints)?;
+        let run_plan = decide(&computation, &checkpoints)?;
         let RunPlan::Resume { checkpoint: Some(manifest), .. } = &run_plan else { break (run_plan, None) };
         let Some(store) = &store else { break (run_plan, None) };
         match Restored::read(store.as_ref(), (**manifest).clone()) {
@@ -153,7 +166,20 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     if let Some(mongodb) = &config.sink.mongodb {
         MongoSink::check(mongodb, stop)?;
     }
-    let source = source(config, plan, &run_plan, topic.as_ref(), stop)?;
+    let mut source = source(config, plan, &run_plan, topic.as_ref(), stop)?;
+    if let (true, None, false, Source::Kafka { history, .. }) = (has_history, &restored, plan.looks, &mut source) {
+        if plan.place.is_some() {
+            anyhow::bail!(
+                "the history before the topic is read by one process: begin with `tickcast backfill --then-live`, and go on \
+                 with the cluster from its first checkpoint on"
+            );
+        }
+        let surveyed = history::survey(config, plan, stop)?;
+        computation.set(keys::HISTORY, Some(surveyed.seam.digest()));
+        // Of another history something else would come.
+        decide(&computation, &checkpoints)?;
+        *history = Some(surveyed);
+    }
     Ok(Prepared { initial, source, computation, plan: run_plan, progress, store, restored, generation })
 }
 
@@ -191,8 +217,13 @@ fn source(
         };
         let ends = plan.bounded.then(|| topic.ends());
         let (decoder, topic_id) = (topic_decoder(&config.source)?, topic.topic_id.clone());
-        return Ok(Source::Kafka { config: source, decoder, starts, ends, topic_id });
+        return Ok(Source::Kafka { config: source, decoder, starts, ends, topic_id, history: None });
     }
+    bounded_source(config, plan, stop)
+}
+
+/// Files or a collection, opened.
+pub(super) fn bounded_source(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Result<Source> {
     if let Some(mongodb) = &config.source.mongodb {
         return Ok(Source::MongoDb(MongoSource::open(mongodb, plan.range, stop)?));
     }

@@ -11,6 +11,7 @@ use crate::connectors::mongodb::MongoSink;
 use crate::dataflows::checkpoints::{Checkpoints, KeptFrom};
 use crate::dataflows::job::Job;
 use crate::delivery::{Resumed, Sink, Stop};
+use crate::operators::source::History;
 use crate::operators::support::stats::Stats;
 use crate::recovery::kept;
 use crate::recovery::point;
@@ -66,6 +67,13 @@ pub(super) fn take_over(
         }),
         _ => None,
     };
+    let history = match &source {
+        Source::Kafka { history: Some(history), .. } => Some(History::Joined(Arc::clone(&history.seam))),
+        _ => None,
+    };
+    // That of a history is its own.
+    let collection = config.source.mongodb.as_ref().filter(|_| config.source.kafka.is_none());
+    let range = collection.map_or(plan.range, |collection| collection.within(plan.range));
     let releases = progress.as_ref().map_or_else(|| run_plan.releases_of_added(), Progress::all_releases);
     Ok(Job {
         config: config.clone(),
@@ -75,8 +83,9 @@ pub(super) fn take_over(
         input: hooks::apply(source.into_factory(config, stop)),
         sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
         bounded: plan.bounded,
-        range: config.source.mongodb.as_ref().map_or(plan.range, |mongodb| mongodb.within(plan.range)),
+        range,
         releases,
+        history,
         symbol_shares: at_first.map(|partitions| partitions as usize),
         checkpoints,
         restored,

@@ -90,7 +90,7 @@ impl Sink for DeadLetterFile {
 
     fn write(&mut self, batch: &Batch, _: &Stop) -> Result<(), SinkError> {
         for letter in &batch.dead_letters {
-            let place = (letter.topic.to_string(), letter.partition.0);
+            let place = (letter.topic.to_string(), letter.partition.number());
             if self.known.get(&place).is_none_or(|last| letter.offset > *last) {
                 self.lines.line(|out| write_dead_letter(letter, out))?;
             }
@@ -116,7 +116,7 @@ pub(in crate::connectors) fn write_dead_letter(letter: &DeadLetter, out: &mut Ve
     let DeadLetter { topic, partition, offset, key, value, sha256, error } = letter;
     let mut object = Map::new();
     object.insert("topic".to_owned(), (&**topic).into());
-    object.insert("partition".to_owned(), partition.0.into());
+    object.insert("partition".to_owned(), partition.number().into());
     object.insert("offset".to_owned(), (*offset).into());
     object.insert("error".to_owned(), error.as_str().into());
     match key {

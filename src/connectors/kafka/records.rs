@@ -101,7 +101,7 @@ fn event_headers(id: &str, kind: &str, job: &str, at: Timestamp, symbol: &Symbol
 }
 
 fn dead_letter_headers(letter: &DeadLetter) -> OwnedHeaders {
-    let (partition, offset) = (letter.partition.0.to_string(), letter.offset.to_string());
+    let (partition, offset) = (letter.partition.number().to_string(), letter.offset.to_string());
     let mut pairs = vec![
         ("error", letter.error.as_str()),
         ("source.topic", &letter.topic),

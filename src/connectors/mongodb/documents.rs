@@ -157,7 +157,7 @@ pub(super) fn tick(t: &StoredTick) -> RawDocumentBuf {
         document.append("side", side.as_str());
     }
     document.append("topic", &*t.topic);
-    document.append("partition", i64::from(t.partition.0));
+    document.append("partition", i64::from(t.partition.number()));
     document.append("offset", count(t.offset));
     document
 }

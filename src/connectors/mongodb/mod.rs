@@ -160,7 +160,7 @@ impl Sink for MongoSink {
 /// `topic/partition/offset`; of the second and later trades of one record, with their place behind it.
 fn tick_id(tick: &StoredTick) -> String {
     let StoredTick { topic, partition, offset, index, .. } = tick;
-    let id = format!("{topic}/{}/{offset}", partition.0);
+    let id = format!("{topic}/{}/{offset}", partition.number());
     if *index == 0 { id } else { format!("{id}/{index}") }
 }
 

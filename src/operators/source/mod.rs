@@ -19,6 +19,7 @@ mod live;
 mod outcome;
 mod partition;
 mod quiet;
+mod seam;
 mod state;
 mod stored;
 mod wake;
@@ -49,6 +50,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 use wake::{CONGESTED_PAUSE, IDLE_LOOK_MIN, LOOK_EVERY, PACE, Schedule};
 
+pub use seam::{History, Seam, Survey};
 pub use wake::Finished;
 
 /// Records read from one partition before the next has its turn.
@@ -87,6 +89,8 @@ pub struct SourceConfig {
     pub stored_ticks: bool,
     /// Releases that an earlier run decided.
     pub releases: Vec<Release>,
+    /// What there is to do with a history, where there is one.
+    pub history: Option<History>,
 }
 
 /// What leaves the source beside ticks.
@@ -258,7 +262,9 @@ impl Reader {
                     let topic = input.topic(id);
                     links.stats.name_partition(id, &topic);
                     let mut partition = SourcePartition::new(id, topic, decoder, Rc::clone(&config), initial.clone());
-                    partition.saving = links.cuts.as_ref().map(|cuts| Saving::of_partition(cuts, id));
+                    // History is over before there is a checkpoint.
+                    let cuts = links.cuts.as_ref().filter(|_| !id.is_history());
+                    partition.saving = cuts.map(|cuts| Saving::of_partition(cuts, id));
                     if let Err(error) = partition.go_on(&links, symbols) {
                         return Err((InputError::Failed(error.to_string()), Some(initial)));
                     }

@@ -43,6 +43,8 @@ pub(super) enum Outcome {
     SpansPanes(Span),
     /// Outside of `--from` and `--to`.
     Outside,
+    /// The history that comes before the topic has it.
+    History,
     /// It was used already. What an open pane may still take from it, another look at a candle, goes on all the same.
     Duplicate,
 }
@@ -53,6 +55,7 @@ impl Outcome {
         match self {
             Self::Used => None,
             Self::Outside => Some(("ignored", "outside")),
+            Self::History => Some(("ignored", "history")),
             Self::Duplicate => Some(("ignored", "duplicate")),
             Self::Quarantined => Some(("quarantined", "ahead")),
             Self::Jumped => Some(("quarantined", "jumped")),
@@ -66,7 +69,10 @@ impl Outcome {
     /// The outcome of a record of which nothing was used. What lies outside of the range was not asked for, and what comes again
     /// was used: another fate says more.
     pub fn telling(outcomes: &[Self]) -> Option<&Self> {
-        outcomes.iter().find(|outcome| !matches!(outcome, Self::Outside | Self::Duplicate)).or(outcomes.first())
+        outcomes
+            .iter()
+            .find(|outcome| !matches!(outcome, Self::Outside | Self::History | Self::Duplicate))
+            .or(outcomes.first())
     }
 
     /// Where it is counted.
@@ -76,7 +82,7 @@ impl Outcome {
             Self::Late | Self::Idle => &mut records.late,
             Self::Quarantined | Self::Jumped => &mut records.quarantined,
             Self::SpansPanes(_) | Self::TooManySymbols => &mut records.undecodable,
-            Self::Outside | Self::Duplicate => &mut records.ignored,
+            Self::Outside | Self::History | Self::Duplicate => &mut records.ignored,
         }
     }
 
@@ -102,7 +108,7 @@ impl Outcome {
             ),
             Self::Late => Some("late: its pane had closed".into()),
             Self::Idle => Some("late: its pane had closed while its partition was idle".into()),
-            Self::Outside | Self::Duplicate | Self::Used => None,
+            Self::Outside | Self::History | Self::Duplicate | Self::Used => None,
         }
     }
 

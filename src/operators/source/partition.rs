@@ -1,12 +1,14 @@
 //! One partition of the input: reads it, decodes it, and decides what becomes of each record.
 
 mod account;
+mod standing;
 
 use super::jump::Jumps;
 use super::known::Key;
 use super::live::{LiveSymbols, SymbolLimits};
 use super::outcome::{Bounds, Outcome, Read, begins};
 use super::quiet::Quiet;
+use super::seam::{AtSeam, History, Near};
 use super::stored::stored;
 use super::watermark::{Timeliness, Watermark};
 use super::{
@@ -23,7 +25,7 @@ use crate::operators::support::stats::{Records, Tally, UnusedCounts};
 use crate::recovery::cuts::Saving;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One partition: its decoder, its watermark, and what has been read but not sent.
 pub(super) struct SourcePartition {
@@ -69,6 +71,12 @@ pub(super) struct SourcePartition {
     passed_in_hold: bool,
     /// What was told of its standing.
     told: Idleness,
+    /// Where a history ends, until it is beyond.
+    pub seam: Option<Box<AtSeam>>,
+    /// Whether it looks where a history ends.
+    surveys: bool,
+    /// Event time to use, `[from, to)`.
+    range: (Option<Timestamp>, Option<Timestamp>),
 }
 
 impl SourcePartition {
@@ -89,7 +97,6 @@ impl SourcePartition {
             decoder: decoder.with_reported(config.stored_ticks),
             jumps: Jumps::new(config.max_ahead),
             topic,
-            config,
             state: PartitionState::Behind,
             empty: false,
             next_offset: 0,
@@ -110,6 +117,13 @@ impl SourcePartition {
             all_unused: UnusedCounts::default(),
             passed_in_hold: false,
             told: Idleness::None,
+            seam: AtSeam::of(config.history.as_ref()),
+            range: match &config.history {
+                Some(History::Joined(seam)) if id.is_history() => seam.range(),
+                _ => config.range,
+            },
+            surveys: matches!(config.history, Some(History::Survey(_))),
+            config,
         }
     }
 
@@ -150,11 +164,11 @@ impl SourcePartition {
         if state == PartitionState::Ended && self.failure.is_none() {
             self.settle_jumps(None, bounds, symbols);
         }
-        if self.saving.is_some() {
+        if self.saving.is_some() || self.id.is_history() {
             self.all_counted.add(&self.counted);
             self.unused.add_to(&mut self.all_unused);
         }
-        links.stats.add_unused(&self.topic, id.0, &mut self.unused);
+        links.stats.add_unused(&self.topic, id.number(), &mut self.unused);
         if self.counted.used > used_before {
             self.quiet.end(Instant::now());
         }
@@ -179,7 +193,7 @@ impl SourcePartition {
     /// Whether it lies in the range of event time that is to be used.
     #[inline]
     fn is_asked_for(&self, at: Timestamp) -> bool {
-        let (from, to) = self.config.range;
+        let (from, to) = self.range;
         from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to)
     }
 
@@ -217,6 +231,10 @@ impl SourcePartition {
             Timeliness::Late => return Outcome::Late,
             Timeliness::LateAfterIdle => return Outcome::Idle,
         }
+        let near = if self.seam.is_some() { self.near_seam(&observation, symbols) } else { Near::Any };
+        if let Near::Known = near {
+            return Outcome::History;
+        }
         // After time was seen to move on: symbols are given up by it, and places become free for others.
         let watermark = self.watermark.value().unwrap_or(at);
         let (symbol, limits) = (observation.symbol, read.bounds.symbols);
@@ -230,8 +248,9 @@ impl SourcePartition {
             self.aside.push(Aside::Stored(stored(&observation, at, symbols)));
         }
         let order = Order { at, partition: self.id, offset: read.offset, index };
-        // A symbol that is its records' key lies in this partition alone.
-        let elsewhere = observation.identity.filter(|_| limits.partitions > 1 && !is_keyed(symbols));
+        // A symbol that is its records' key lies in this partition alone, and in a history.
+        let is_shared = matches!(near, Near::Compared) || limits.partitions > 1 && !is_keyed(symbols);
+        let elsewhere = observation.identity.filter(|_| is_shared);
         let id = elsewhere.filter(|_| self.live.known.has_room(at, slide));
         let zero = Fixed::ZERO;
         let (price, size, side, kind) = match observation.quote {
@@ -254,6 +273,9 @@ impl SourcePartition {
             return Outcome::Duplicate;
         }
         self.live.known.insert(symbol, key);
+        if self.surveys {
+            self.survey(symbol, at, symbols);
+        }
         Outcome::Used
     }
 
@@ -314,80 +336,6 @@ impl SourcePartition {
             (links.sent_aside)(self.aside.iter().map(Aside::bytes).sum());
             aside.activate().session(side).give_container(&mut self.aside);
             self.aside.clear();
-        }
-    }
-
-    /// Tells of its standing where that has changed.
-    fn note_standing(&mut self) {
-        let now = match (self.standing, self.watermark.open_release()) {
-            (Standing::Idle, _) => Idleness::Idle { next_offset: self.next_offset },
-            (_, Some(release)) => Idleness::Since(release),
-            _ => Idleness::None,
-        };
-        if now != self.told {
-            self.told = now;
-            self.aside.push(Aside::Standing(self.id, now));
-        }
-    }
-
-    /// Brings the others up to date about its standing.
-    pub fn tell_standing(&mut self, aside: Outputs<'_, Aside>, links: &SourceLinks) {
-        self.note_standing();
-        if let (Some((_, side)), false) = (&self.capabilities, self.aside.is_empty()) {
-            aside.activate().session(side).give_container(&mut self.aside);
-            self.aside.clear();
-        }
-        links.board.update(self.id, self.board_entry());
-    }
-
-    /// Brings capability and standing up to date; `read`: after a read. Without one, nobody knows whether it is caught up.
-    pub fn update_standing(&mut self, read: bool) {
-        let slide = self.config.slide;
-        if let Some(watermark) = self.watermark.value() {
-            // Later trades of its own record must not overtake a tick in hand.
-            let in_hand = self.in_hand.as_ref().map_or(Pane::LAST, |tick| slide.pane_of(tick.order.at));
-            self.downgrade(slide.pane_of(watermark).min(in_hand));
-        }
-        if self.in_hand.is_none() {
-            match self.state {
-                PartitionState::Ended => {
-                    self.standing = Standing::Ended;
-                    self.capabilities = None;
-                }
-                PartitionState::CaughtUp { .. } if read => {
-                    let missing = self.quiet.missing(self.config.idle_timeout.to_std());
-                    if self.empty || missing.is_some_and(|missing| missing.is_zero()) {
-                        self.standing = Standing::Idle;
-                    }
-                }
-                PartitionState::CaughtUp { .. } | PartitionState::Waiting | PartitionState::Behind => {}
-            }
-        }
-    }
-
-    /// How soon it will be idle if nothing comes.
-    pub fn idle_within(&self) -> Option<Duration> {
-        let missing = self.quiet.missing(self.config.idle_timeout.to_std());
-        missing.filter(|missing| self.standing == Standing::Active && !missing.is_zero())
-    }
-
-    /// Of an idle partition: the moment whose watermark of the others it goes to. Never to what they reached while it may hold
-    /// something itself: after a stall of ours, or while an upstream transaction is open.
-    pub fn follows_as_of(&self, now: Instant) -> Option<Instant> {
-        self.quiet.follows_as_of(now).filter(|_| self.standing == Standing::Idle)
-    }
-
-    /// Whether it goes on when more is forecast.
-    pub const fn waits_for_forecasts(&self) -> bool {
-        self.in_hand.is_some()
-    }
-
-    pub fn downgrade(&mut self, pane: Pane) {
-        if let Some((main, side)) = &mut self.capabilities
-            && pane > *main.time()
-        {
-            main.downgrade(&pane);
-            side.downgrade(&pane);
         }
     }
 }

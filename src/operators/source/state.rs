@@ -38,6 +38,7 @@ impl SourcePartition {
     #[cold]
     pub(super) fn save(&mut self, offset: u64, symbols: &SymbolTable) {
         let cut = std::mem::replace(&mut self.cut, Timestamp::MAX);
+        let history = self.history_kept();
         let Some(saving) = &mut self.saving else { return };
         // Another may be wanted by now, which this record is past: the next look says so.
         if saving.open() != Some(cut) {
@@ -47,6 +48,10 @@ impl SourcePartition {
         records.add(&self.counted);
         let mut unused = self.all_unused.clone();
         self.unused.add_to(&mut unused);
+        if let Some((of_records, of_unused)) = history {
+            records.add(&of_records);
+            of_unused.into_iter().for_each(|(reason, count)| *unused.entry(reason).or_default() += count);
+        }
         let of = |(symbol, last)| SymbolState {
             symbol: symbols.name(symbol).clone(),
             last,
@@ -92,7 +97,7 @@ impl SourcePartition {
         self.state_before = cut;
         (self.all_counted, self.all_unused) = (records, unused.clone());
         stats.add_records(&records);
-        stats.add_all_unused(&self.topic, self.id.0, unused);
+        stats.add_all_unused(&self.topic, self.id.number(), unused);
     }
 
     /// Gives the cut at hand up, where there is one.

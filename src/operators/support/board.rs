@@ -199,6 +199,13 @@ impl Board {
         least.unwrap_or_else(|| inner.entries.values().filter_map(|n| n.watermark).max())
     }
 
+    /// Whether no partition of a history is still read.
+    #[must_use]
+    pub fn history_is_over(&self) -> bool {
+        let inner = self.inner();
+        self.complete() && inner.entries.iter().all(|(id, note)| !id.is_history() || note.standing == Standing::Ended)
+    }
+
     /// The greatest watermark of all partitions; none before the first tick.
     #[must_use]
     pub fn greatest(&self) -> Option<Timestamp> {

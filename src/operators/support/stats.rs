@@ -131,7 +131,7 @@ pub type TakenBack = BTreeMap<(PartitionId, bool), i64>;
 /// Where repeats of a partition's records are counted.
 fn duplicate(outcome: &'static str, repeats: &Repeats, repeat: &Repeat) -> Unused {
     let source = repeats.source(repeat.partition);
-    Unused { outcome, reason: "duplicate", source, partition: repeat.partition.0 }
+    Unused { outcome, reason: "duplicate", source, partition: repeat.partition.number() }
 }
 
 /// How often a reason is told while the job runs.
@@ -286,7 +286,8 @@ impl Stats {
                 self.used.fetch_sub(count, Ordering::Relaxed);
                 self.ignored.fetch_add(count, Ordering::Relaxed);
             }
-            let key = Unused { outcome, reason: "duplicate", source: Arc::clone(source), partition: partition.0 };
+            let key =
+                Unused { outcome, reason: "duplicate", source: Arc::clone(source), partition: partition.number() };
             let known = unused.entry(key.clone()).or_default();
             *known += count;
             if *known == 0 {

@@ -3,10 +3,11 @@
 use super::args::ConfigFile;
 use super::{Usage, job, output};
 use crate::config::Config;
+use crate::connectors::checkpoints;
 use crate::recovery::kept;
 use crate::recovery::manifest::{Keeper, Manifest};
 use crate::recovery::plan::Found;
-use crate::recovery::store::{Directory, Store as _};
+use crate::recovery::store::Store;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
 
@@ -60,16 +61,16 @@ pub fn run(args: &CheckpointArgs, config: &Config) -> anyhow::Result<()> {
         )
         .into());
     };
-    let store = Directory::new(checkpoint.directory().map_err(anyhow::Error::msg)?);
-    let found = kept::found(&store, &config.job.id)?;
+    let store = checkpoints::open(checkpoint)?;
+    let found = kept::found(store.as_ref(), &config.job.id)?;
     match &args.what {
-        What::List(_) => list(&store, &found, config),
+        What::List(_) => list(store.as_ref(), &found, config),
         What::Show { name, .. } => show(&found, name.as_deref()),
-        What::Verify(_) => verify(&store, &found),
+        What::Verify(_) => verify(store.as_ref(), &found),
     }
 }
 
-fn list(store: &Directory, found: &[Found], config: &Config) -> anyhow::Result<()> {
+fn list(store: &dyn Store, found: &[Found], config: &Config) -> anyhow::Result<()> {
     let mut text = String::new();
     for (name, manifest) in found {
         text += &match manifest {
@@ -119,7 +120,7 @@ fn show(found: &[Found], name: Option<&str>) -> anyhow::Result<()> {
     output::print(&text)
 }
 
-fn verify(store: &Directory, found: &[Found]) -> anyhow::Result<()> {
+fn verify(store: &dyn Store, found: &[Found]) -> anyhow::Result<()> {
     let mut damaged = 0;
     let mut text = String::new();
     for (name, manifest) in found {

@@ -142,12 +142,7 @@ fn check_time(config: &Config, found: &mut Vec<Problem>) {
 
 fn check_checkpoint(config: &Config, found: &mut Vec<Problem>) {
     let Some(checkpoint) = &config.checkpoint else { return };
-    if checkpoint.url.starts_with("s3://") {
-        found.push(problem(
-            &["checkpoint.url"],
-            "checkpoint.url: s3:// is planned, but not there yet: write file:///DIRECTORY",
-        ));
-    } else if let Err(why) = checkpoint.directory() {
+    if let Err(why) = checkpoint.place() {
         found.push(problem(&["checkpoint.url"], why));
     }
     let slide = ("time.slide", config.time.slide);

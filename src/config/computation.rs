@@ -20,6 +20,14 @@ pub fn computation(config: &Config) -> Vec<(&'static str, String)> {
     values
 }
 
+impl SourceConfig {
+    /// Whether a history is given, beside the topic that goes on from it.
+    #[must_use]
+    pub const fn has_history(&self) -> bool {
+        self.kafka.is_some() && (self.files.is_some() || self.mongodb.is_some())
+    }
+}
+
 fn of_source(source: &SourceConfig) -> Vec<(&'static str, String)> {
     let SourceConfig { format, symbol, interval, timezone, symbols_max, forget_after, kafka, files, mongodb } = source;
     let format = match format {

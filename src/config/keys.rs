@@ -267,7 +267,7 @@ pub const KEYS: &[Key] = &[
         "checkpoint.url",
         Text,
         "\"file:///var/lib/tickcast\"",
-        "directory, as file:///DIRECTORY; created when missing",
+        "directory, as file:///DIRECTORY (created when missing), or bucket, as s3://BUCKET/PREFIX",
     ),
     key(
         "checkpoint.interval",

@@ -19,7 +19,7 @@ mod sinks;
 mod text;
 
 pub use check::Purpose;
-pub use checkpoint::CheckpointConfig;
+pub use checkpoint::{CheckpointConfig, CheckpointPlace};
 pub use cluster::ClusterConfig;
 pub use collect::CollectConfig;
 pub use layers::{ConfigError, Settings};
@@ -293,12 +293,6 @@ impl Default for SourceConfig {
 }
 
 impl SourceConfig {
-    /// Whether a history is given, beside the topic that goes on from it.
-    #[must_use]
-    pub const fn has_history(&self) -> bool {
-        self.kafka.is_some() && (self.files.is_some() || self.mongodb.is_some())
-    }
-
     /// What the tables below leave unsaid is what is said here.
     pub fn settle(&mut self) {
         if let Some(files) = &mut self.files {

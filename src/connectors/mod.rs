@@ -1,6 +1,7 @@
 //! The doors to the outside: where records come from ([`input`]), where results go (each a [`Sink`](crate::delivery::Sink)),
 //! and one room per kind of service. Windows and models are unknown here.
 
+pub mod checkpoints;
 pub mod files;
 pub mod guard;
 pub mod history;

@@ -39,10 +39,9 @@ impl Restored {
     /// When something of it is not what was written.
     pub fn read(store: &dyn Store, manifest: Manifest) -> Result<Self, Damage> {
         let mut states: BTreeMap<Kept, Vec<Vec<u8>>> = BTreeMap::new();
-        for section in &manifest.sections {
-            let bytes = Manifest::section(store, section)?;
+        manifest.read_sections(store, |section, bytes| {
             states.entry((section.keeper, section.part)).or_default().push(bytes);
-        }
+        })?;
         Ok(Self { manifest, states: Mutex::new(states) })
     }
 

@@ -9,7 +9,7 @@ use super::kept;
 use super::manifest::{Keeper, MANIFEST_VERSION, Manifest, Section, sha256};
 use super::point;
 use super::progress::Offsets;
-use super::store::{Store, StoreError};
+use super::store::{Store, put_once};
 use crate::market::symbol::PARTS;
 use crate::market::{Generation, Span, Timestamp};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -332,28 +332,16 @@ impl Work {
             sections,
         };
         for (worker, bytes) in &objects {
-            self.put(&format!("{name}/state-{worker}"), bytes)?;
+            put_once(self.store.as_ref(), &format!("{name}/state-{worker}"), bytes)?;
             point::reach("checkpoint.half");
         }
         point::reach("checkpoint.state");
-        self.put(&format!("{name}/manifest"), &manifest.to_bytes())?;
+        put_once(self.store.as_ref(), &format!("{name}/manifest"), &manifest.to_bytes())?;
         point::reach("checkpoint.current");
         let oldest = kept::clean(self.store.as_ref(), job, &name, *history..=*generation, self.pace.keep);
         let oldest = oldest.map_err(|error| error.to_string())?;
         self.watched.kept_from(&oldest.unwrap_or_else(|| manifest.clone()));
         Ok(manifest.bytes())
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
-        match self.store.create(name, bytes) {
-            // Of a try before this one, whose answer was lost: ours, where it says the same.
-            Err(StoreError::Exists(place)) => match self.store.get(name) {
-                Ok(found) if found == bytes => Ok(()),
-                Ok(_) => Err(format!("{place} is another instance's")),
-                Err(error) => Err(error.to_string()),
-            },
-            other => other.map_err(|error| error.to_string()),
-        }
     }
 }
 

@@ -60,6 +60,30 @@ pub trait Store: Send + Sync {
     fn remove(&self, name: &str) -> Result<(), StoreError>;
 }
 
+/// How often something is created that is said to be there and is not.
+const CREATE_TRIES: usize = 3;
+
+/// Puts something that only this process can have put there: by a try before this one, whose answer was lost.
+///
+/// # Errors
+/// Why it is not there.
+pub fn put_once(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<(), String> {
+    for _ in 0..CREATE_TRIES {
+        let place = match store.create(name, bytes) {
+            Err(StoreError::Exists(place)) => place,
+            other => return other.map_err(|error| error.to_string()),
+        };
+        match store.get(name) {
+            Ok(found) if found == bytes => return Ok(()),
+            Ok(_) => return Err(format!("{place} is another instance's")),
+            // Object stores say so, too, where two wanted to create it at once and neither has.
+            Err(StoreError::Missing(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!("{name} is said to be there, and is not"))
+}
+
 /// A directory.
 #[derive(Clone, Debug)]
 pub struct Directory {

@@ -33,7 +33,7 @@ fn killed_before_at_and_after_the_seam() {
     let backfilled = setup.backfill(&whole, None);
     // The topic has the last hour of the history, too.
     let history = part(&whole, "history.jsonl", hour(0), hour(6));
-    setup.replay(&part(&whole, "before.jsonl", hour(5), hour(7)), None);
+    let before = part(&whole, "before.jsonl", hour(5), hour(7));
     let later = part(&whole, "later.jsonl", hour(7), hour(9));
     let paths = format!("source.files.paths=[\"{}\"]", history.display());
     let out = format!("sink.files.dir={}", files.path().display());
@@ -47,7 +47,11 @@ fn killed_before_at_and_after_the_seam() {
     // Without its history it cannot go on until a checkpoint is beyond.
     let mut rng = random();
     let mut reached = Vec::new();
-    for turn in 0..5 {
+    for turn in 0..6 {
+        if turn == 3 {
+            // Until now the topic was empty, and nothing but the history told how far it is.
+            setup.replay(&before, None);
+        }
         let mut job = then_live(1 + turn % 2);
         let pause = Duration::from_millis(1_000 + rng.next_u64() % 3_000);
         let begun = Instant::now();

@@ -18,6 +18,9 @@ mod live_is_backfill;
 #[path = "../support/markets.rs"]
 mod markets;
 mod mongodb_sink;
+mod object_store;
+#[path = "../support/objects.rs"]
+mod objects;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod quiet_partitions;

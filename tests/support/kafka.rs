@@ -118,7 +118,10 @@ pub fn visit_committed(brokers: &str, topic: &str, mut visit: impl FnMut(Message
         .expect("a consumer");
     let ids = partitions(&consumer, topic);
     let mut assignment = TopicPartitionList::new();
+    // A topic that is written to all the time might be followed for ever.
+    let mut ends = std::collections::BTreeMap::new();
     for &id in &ids {
+        ends.insert(id, consumer.fetch_watermarks(topic, id, TIMEOUT).expect("its bounds").1);
         assignment.add_partition_offset(topic, id, Offset::Beginning).unwrap();
     }
     consumer.assign(&assignment).unwrap();
@@ -130,7 +133,15 @@ pub fn visit_committed(brokers: &str, topic: &str, mut visit: impl FnMut(Message
             None => continue,
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
             Some(Err(error)) => panic!("reading {topic}: {error}"),
-            Some(Ok(record)) => visit(message(&record)),
+            Some(Ok(record)) => {
+                let (partition, next) = (record.partition(), record.offset() + 1);
+                if next <= ends[&partition] {
+                    visit(message(&record));
+                }
+                if next >= ends[&partition] {
+                    ended.insert(partition);
+                }
+            }
         }
         end = Instant::now() + TIMEOUT;
     }

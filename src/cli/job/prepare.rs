@@ -3,6 +3,7 @@
 use super::history::{self, Surveyed};
 use super::{Plan, outputs};
 use crate::config::{Config, KafkaSourceConfig, Preset, SourceConfig};
+use crate::connectors::checkpoints;
 use crate::connectors::files::input::OpenedFiles;
 use crate::connectors::history::Joined;
 use crate::connectors::input::Input;
@@ -21,7 +22,7 @@ use crate::recovery::computation::keys;
 use crate::recovery::kept;
 use crate::recovery::plan::{Found, Known};
 use crate::recovery::restored::Restored;
-use crate::recovery::store::{Directory, Store};
+use crate::recovery::store::Store;
 use crate::recovery::{self, Computation, Offsets, Progress, RunPlan, TopicState};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -188,9 +189,9 @@ fn open_store(config: &Config, plan: &Plan) -> anyhow::Result<Option<Arc<dyn Sto
     let Some(checkpoint) = config.checkpoint.as_ref().filter(|_| !plan.bounded && config.source.kafka.is_some()) else {
         return Ok(None);
     };
-    let store = Directory::new(checkpoint.directory().map_err(anyhow::Error::msg)?);
+    let store = checkpoints::open(checkpoint)?;
     store.check()?;
-    Ok(Some(Arc::new(store)))
+    Ok(Some(store))
 }
 
 /// What decides the results, besides the source's ids.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::market::{Generation, PartitionId, Sequence, Span};
 
+mod history;
+
 const P0: PartitionId = PartitionId(0);
 const P1: PartitionId = PartitionId(1);
 
@@ -9,7 +11,13 @@ fn computation(values: &[(&'static str, &str)]) -> Computation {
 }
 
 fn mine() -> Computation {
-    computation(&[("time.slide", "5s"), ("model.horizons", "1m 5m"), (keys::TOPIC_ID, "t1"), (keys::CLUSTER_ID, "c1")])
+    computation(&[
+        ("time.slide", "5s"),
+        ("model.horizons", "1m 5m"),
+        (keys::TOPIC, "ticks"),
+        (keys::TOPIC_ID, "t1"),
+        (keys::CLUSTER_ID, "c1"),
+    ])
 }
 
 fn topic(partitions: &[(i64, i64)]) -> TopicState {
@@ -337,7 +345,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn each_start_has_one_outcome() {
-    for Case { what, change, name: expected } in CASES {
+    for Case { what, change, name: expected } in CASES.iter().chain(history::CASES) {
         let mut setup = Setup {
             progress: Some(published()),
             topic: Some(topic(&[(0, 20)])),
@@ -384,9 +392,8 @@ fn the_first_record_of_a_start() {
 
 #[test]
 fn operators_can_look_each_outcome_up() {
-    let page = include_str!("../../../docs/operations.md");
-    let plans = ["fresh", "anew", "resume", "checkpoint"];
-    let named = CASES.iter().map(|case| case.name).filter(|name| !plans.contains(name));
+    let (page, plans) = (include_str!("../../../docs/operations.md"), ["fresh", "anew", "resume", "checkpoint"]);
+    let named = CASES.iter().chain(history::CASES).map(|case| case.name).filter(|name| !plans.contains(name));
     for name in named.chain(["another_began", "partitions_added", "topic_deleted"]) {
         assert!(page.contains(&format!("| `{name}` |")), "docs/operations.md does not say what {name} is");
     }

@@ -1,6 +1,7 @@
 use super::super::store::Directory;
 use super::*;
 use crate::market::PartitionId;
+use crate::recovery::store::StoreError;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

@@ -1,5 +1,8 @@
 //! Arguments that several subcommands share.
 
+use super::Usage;
+use crate::cluster::Hosts;
+use crate::config::Settings;
 use crate::market::Timestamp;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -108,5 +111,62 @@ mod tests {
             assert!(parse_workers(text).is_err(), "{text}");
         }
         assert!((1..=WORKERS_MAX).contains(&Workers { workers: None }.count()));
+    }
+}
+
+/// Which process of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one with this number.
+    Number(usize),
+    /// The one whose host has this machine's name.
+    Auto,
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => number.parse().map(Self::Number).map_err(|_| "write a number from 0, or auto".to_owned()),
+        }
+    }
+}
+
+impl Which {
+    /// Its number.
+    ///
+    /// # Errors
+    /// When there is no such host.
+    pub fn index(self, hosts: &Hosts) -> Result<usize, Usage> {
+        match self {
+            Self::Number(index) if index < hosts.count() => Ok(index),
+            Self::Number(index) => Err(Usage(format!(
+                "--process {index}: there are {} hosts, so write 0 to {}",
+                hosts.count(),
+                hosts.count() - 1
+            ))),
+            Self::Auto => {
+                let system = rustix::system::uname();
+                let machine = system.nodename().to_string_lossy();
+                hosts.index_of(&machine).map_err(|error| Usage(format!("--process auto: {error}")))
+            }
+        }
+    }
+}
+
+/// The addresses of a cluster's processes: of a file, else of the configuration; none where neither gives any.
+///
+/// # Errors
+/// When they cannot be read or used.
+pub fn hosts(file: Option<&Path>, settings: &Settings) -> Result<Option<Hosts>, Usage> {
+    match (file, &settings.config.cluster.hosts) {
+        (Some(path), _) => Hosts::read(path).map(Some).map_err(|error| Usage(format!("--hosts: {error}"))),
+        (None, Some(hosts)) => {
+            let hosts = Hosts::new(hosts.iter().cloned());
+            hosts.map(Some).map_err(|error| Usage(format!("cluster.hosts: {error}")))
+        }
+        (None, None) => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
 //! `tickcast cluster`: several processes on this machine that run one job, started again together where one is lost.
 
-use super::args::{ConfigFile, Workers};
+use super::args::{ConfigFile, Which, Workers, hosts};
 use super::{Ended, Usage, signals};
 use crate::cluster::supervisor::{Launch, supervise};
 use crate::cluster::{Hosts, PROCESSES_MAX};
@@ -8,10 +8,12 @@ use crate::config::Settings;
 use crate::delivery::Stop;
 use clap::Args;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Arguments of `cluster`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  tickcast cluster -c tickcast.toml --processes 2 --workers 2\n\n\
+#[command(after_help = "Examples:\n  tickcast cluster -c tickcast.toml --processes 2 --workers 2\n  \
+                        tickcast cluster -c tickcast.toml --process auto --workers 4     on each machine of cluster.hosts\n\n\
                         Each line of the log begins with the number of its process. Where one dies or hangs, all are started again from \
                         the last checkpoint; where a person has to decide, the command ends with that process's exit code.")]
 pub struct ClusterArgs {
@@ -24,6 +26,13 @@ pub struct ClusterArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
     pub workers: Workers,
+    /// Only one process of a cluster that spans machines: which one, from 0, or `auto`: the one whose host has this machine's name. It
+    /// is started again where it or another is lost; start the same on the other machines.
+    #[arg(long, value_name = "I|auto", conflicts_with = "processes")]
+    pub process: Option<Which>,
+    /// File with each process's address, host:port, one a line, in the order of --process; without it cluster.hosts counts.
+    #[arg(long, value_name = "FILE")]
+    pub hosts: Option<PathBuf>,
     /// Begins anew where the job cannot go on (or should not): what it has published is given up, and published again.
     #[arg(long)]
     pub reset: bool,
@@ -48,16 +57,22 @@ pub fn run(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyhow::
 /// What its processes are started with.
 pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyhow::Result<Launch> {
     let cluster = &settings.config.cluster;
-    let processes = args.processes.unwrap_or(cluster.processes);
+    let hosts = hosts(args.hosts.as_deref(), settings)?;
+    let only = match (args.process, &hosts) {
+        (Some(process), Some(hosts)) => Some(process.index(hosts)?),
+        (Some(_), None) => return Err(Usage("--process needs --hosts FILE, or cluster.hosts".to_owned()).into()),
+        (None, _) => None,
+    };
+    let given = hosts.as_ref().filter(|_| only.is_some() || args.hosts.is_some()).map(Hosts::count);
+    let processes = args.processes.or(given).unwrap_or(cluster.processes);
     if !(1..=PROCESSES_MAX).contains(&processes) {
         return Err(Usage(format!("--processes {processes}: write 1 to {PROCESSES_MAX}")).into());
     }
-    let hosts = cluster.hosts.as_ref().map(|hosts| Hosts::new(hosts.iter().cloned())).transpose();
-    let hosts = hosts.map_err(|error| Usage(format!("cluster.hosts: {error}")))?;
     if hosts.as_ref().is_some_and(|hosts| hosts.count() != processes) {
         return Err(Usage(format!("--processes {processes}: cluster.hosts has another number of addresses")).into());
     }
-    let workers = args.workers.count_of(processes);
+    // Of this machine's processors.
+    let workers = args.workers.count_of(if only.is_some() { 1 } else { processes });
     let mut arguments: Vec<OsString> = vec!["run".into(), "--workers".into(), workers.to_string().into()];
     if let Some(path) = args.config.path() {
         arguments.extend(["-c".into(), path.into()]);
@@ -68,5 +83,5 @@ pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyho
     }
     let at_first = if args.reset { vec!["--reset".into()] } else { Vec::new() };
     let program = std::env::current_exe()?;
-    Ok(Launch { program, arguments, at_first, processes, hosts, log: None, variables: Vec::new() })
+    Ok(Launch { program, arguments, at_first, processes, only, hosts, log: None, variables: Vec::new() })
 }

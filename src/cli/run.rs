@@ -1,9 +1,8 @@
 //! `tickcast run`: the live job.
 
 use super::Usage;
-use super::args::{ConfigFile, Workers};
+use super::args::{ConfigFile, Which, Workers, hosts};
 use super::job::{self, Place, Plan};
-use crate::cluster::Hosts;
 use crate::config::Settings;
 use clap::Args;
 use std::path::PathBuf;
@@ -23,9 +22,10 @@ pub struct RunArgs {
     /// Begins anew where the job cannot go on (or should not): what it has published is given up, and published again.
     #[arg(long)]
     pub reset: bool,
-    /// One process of a cluster: which one, from 0. All are started with the same hosts and configuration.
-    #[arg(long, value_name = "I")]
-    pub process: Option<usize>,
+    /// One process of a cluster: which one, from 0, or `auto`: the one whose host has this machine's name. All are started with the
+    /// same hosts and configuration.
+    #[arg(long, value_name = "I|auto")]
+    pub process: Option<Which>,
     /// File with each process's address, host:port, one a line, in the order of --process; without it cluster.hosts counts.
     #[arg(long, value_name = "FILE", requires = "process")]
     pub hosts: Option<PathBuf>,
@@ -59,20 +59,14 @@ pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
 
 /// Which process of which cluster it is; none where it runs alone.
 fn place(args: &RunArgs, settings: &Settings) -> Result<Option<Place>, Usage> {
-    let Some(index) = args.process else { return Ok(None) };
-    let hosts = match (&args.hosts, &settings.config.cluster.hosts) {
-        (Some(path), _) => Hosts::read(path).map_err(|error| Usage(format!("--hosts: {error}")))?,
-        (None, Some(hosts)) => {
-            Hosts::new(hosts.iter().cloned()).map_err(|error| Usage(format!("cluster.hosts: {error}")))?
+    let Some(process) = args.process else {
+        if settings.config.cluster.hosts.is_some() {
+            tracing::warn!("cluster.hosts is given, and --process is not: this job runs in one process, alone");
         }
-        (None, None) => return Err(Usage("--process needs --hosts FILE, or cluster.hosts".to_owned())),
+        return Ok(None);
     };
-    if index >= hosts.count() {
-        return Err(Usage(format!(
-            "--process {index}: there are {} hosts, so write 0 to {}",
-            hosts.count(),
-            hosts.count() - 1
-        )));
-    }
+    let hosts = hosts(args.hosts.as_deref(), settings)?
+        .ok_or_else(|| Usage("--process needs --hosts FILE, or cluster.hosts".to_owned()))?;
+    let index = process.index(&hosts)?;
     Ok(Some(Place { index, hosts, up_file: args.up_file.clone(), supervised: args.supervised }))
 }

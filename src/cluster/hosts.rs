@@ -48,6 +48,32 @@ impl Hosts {
         Self::new(addresses).map_err(|error| HostsError(format!("{name}: {error}")))
     }
 
+    /// Which process a machine runs, by its name: that of a host, or the first part of it, as pods of a StatefulSet have it.
+    ///
+    /// # Errors
+    /// When no host has that name, or several have.
+    pub fn index_of(&self, machine: &str) -> Result<usize, HostsError> {
+        let first = |name: &str| name.split('.').next().map(str::to_owned);
+        let host = |address: &String| address.rsplit_once(':').map(|(host, _)| host.to_owned()).unwrap_or_default();
+        let is_it = |address: &String| {
+            let host = host(address);
+            host.eq_ignore_ascii_case(machine)
+                || host.parse::<std::net::IpAddr>().is_err()
+                    && first(&host).zip(first(machine)).is_some_and(|(host, own)| host.eq_ignore_ascii_case(&own))
+        };
+        let found: Vec<usize> = (0..self.count()).filter(|index| is_it(&self.0[*index])).collect();
+        match found[..] {
+            [index] => Ok(index),
+            [] => Err(HostsError(format!(
+                "no host has the name of this machine, {machine:?}, among {}: write --process with a number",
+                self.0.join(", ")
+            ))),
+            _ => Err(HostsError(format!(
+                "several hosts have the name of this machine, {machine:?}: write --process with a number"
+            ))),
+        }
+    }
+
     /// How many processes there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -80,6 +106,21 @@ mod tests {
         assert_eq!((hosts.count(), hosts.address(1)), (2, "[::1]:2102"));
         assert_eq!(hosts.name(0), "process 0 (a:2101)");
         assert!(Hosts::read(&dir.path().join("none")).unwrap_err().0.starts_with("cannot read "));
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_name() {
+        let of = |hosts: &[&str]| Hosts::new(hosts.iter().map(|host| (*host).to_owned())).unwrap();
+        let pods = of(&["tickcast-0.tickcast:2101", "tickcast-1.tickcast:2101", "tickcast-10.tickcast:2101"]);
+        assert_eq!(pods.index_of("tickcast-1"), Ok(1));
+        assert_eq!(pods.index_of("tickcast-10.tickcast.market.svc"), Ok(2));
+        assert!(
+            pods.index_of("tickcast").unwrap_err().0.contains("no host has the name of this machine, \"tickcast\"")
+        );
+        let one = of(&["10.0.0.1:1", "10.0.0.2:1", "A.example:1"]);
+        assert_eq!((one.index_of("10.0.0.2"), one.index_of("a")), (Ok(1), Ok(2)));
+        assert!(one.index_of("10").is_err());
+        assert!(of(&["a:1", "a:2"]).index_of("a").unwrap_err().0.starts_with("several hosts"));
     }
 
     #[test]

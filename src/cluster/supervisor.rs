@@ -33,6 +33,8 @@ pub struct Launch {
     pub at_first: Vec<OsString>,
     /// How many processes there are.
     pub processes: usize,
+    /// The one of them that runs here; none: all do. Who else there is comes and goes by itself.
+    pub only: Option<usize>,
     /// Where they listen; none: at any ports of this machine that are free.
     pub hosts: Option<Hosts>,
     /// A file for what they log; without it, it comes out here.
@@ -44,6 +46,8 @@ pub struct Launch {
 /// The processes of a cluster, one life long. Dropped, they are killed.
 #[derive(Debug)]
 pub struct Running {
+    /// Which process each child is.
+    indices: Vec<usize>,
     children: Vec<Child>,
     ended: Vec<Option<ExitStatus>>,
     up_file: PathBuf,
@@ -67,18 +71,19 @@ impl Launch {
         };
         std::fs::write(&hosts_file, hosts.join("\n"))?;
         let mut running = Running {
+            indices: (0..self.processes).filter(|index| self.only.is_none_or(|only| only == *index)).collect(),
             children: Vec::new(),
             ended: Vec::new(),
             up_file,
             started: Instant::now(),
-            have_run: !is_first,
+            have_run: !is_first || self.only.is_some(),
             _dir: dir,
         };
-        for index in 0..self.processes {
+        for index in running.indices.clone() {
             let mut command = Command::new(&self.program);
             command.args(&self.arguments).args(if is_first { &self.at_first[..] } else { &[] });
             command.args(["--supervised", "--process"]).arg(index.to_string()).arg("--hosts").arg(&hosts_file);
-            if index == 0 {
+            if index == 0 || self.only.is_some() {
                 command.arg("--up-file").arg(&running.up_file);
             }
             if index > 0 || self.log.is_some() {
@@ -213,7 +218,7 @@ impl Running {
     #[must_use]
     pub fn shown(&self) -> String {
         use std::os::unix::process::ExitStatusExt as _;
-        let show = |(index, ended): (usize, &Option<ExitStatus>)| {
+        let show = |(index, ended): (&usize, &Option<ExitStatus>)| {
             let status = (*ended)?;
             let how = match (status.code(), status.signal()) {
                 (Some(code), _) => format!("ended with exit code {code}"),
@@ -221,7 +226,7 @@ impl Running {
             };
             Some(format!("process {index} {how}"))
         };
-        self.ended.iter().enumerate().filter_map(show).collect::<Vec<_>>().join(", ")
+        self.indices.iter().zip(&self.ended).filter_map(show).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -272,12 +277,7 @@ pub fn supervise(launch: &Launch, is_stopped: &dyn Fn() -> bool) -> io::Result<u
         if running.is_up() && running.started.elapsed() >= WELL_AFTER {
             pause = AGAIN_MIN;
         }
-        tracing::warn!(
-            "{}: all {} are started again in {:.1} s",
-            running.shown(),
-            launch.processes,
-            pause.as_secs_f64()
-        );
+        tracing::warn!("{}: started again in {:.1} s, with all others", running.shown(), pause.as_secs_f64());
         // What was to happen once has happened where they have run.
         is_first &= !running.is_up();
         drop(running);
@@ -303,6 +303,7 @@ mod tests {
             arguments: vec!["-c".into(), script.into()],
             at_first: Vec::new(),
             processes,
+            only: None,
             hosts: None,
             log: None,
             variables: Vec::new(),
@@ -335,6 +336,20 @@ mod tests {
             count.display()
         );
         assert_eq!(supervise(&launch(&script, 2), &|| false).unwrap(), 0);
+        assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 3);
+    }
+
+    /// One of several machines: what the others lack may come.
+    #[test]
+    fn one_process_alone_is_started_again_until_a_person_has_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let count = dir.path().join("count");
+        let script = format!(
+            "[ $2 = 1 ] || exit 77; echo x >> {0}; case $(wc -l < {0}) in 1) exit 1;; 2) exit 4;; *) exit 5;; esac",
+            count.display()
+        );
+        let launch = Launch { only: Some(1), ..launch(&script, 3) };
+        assert_eq!(supervise(&launch, &|| false).unwrap(), 5);
         assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 3);
     }
 

@@ -184,3 +184,39 @@ fn chaos_loses_and_doubles_nothing() {
     let topic = place.split_once('/').unwrap().1;
     assert_eq!(console_consumer(&services, topic, Duration::from_secs(5)).len(), expected);
 }
+
+/// A parent on each of two machines, as in two pods: either process is killed, both parents start theirs again.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn a_parent_on_each_machine() {
+    let services = Services::shared();
+    let (setup, _store) = setup(&services);
+    let (whole, _) = simulated::files(setup.dir.path(), 6);
+    let backfilled = setup.backfill(&whole, None);
+    setup.replay(&whole, None);
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hosts = setup.dir.path().join("hosts");
+    std::fs::write(&hosts, format!("{}\n{}\n", free(), free())).unwrap();
+    let parent = |index: usize| {
+        let index = index.to_string();
+        let arguments = ["cluster", "-c", setup.config(), "--process", &index, "--workers", "1", "--json"];
+        Process::spawn(tickcast(arguments.into_iter().chain(["--hosts", hosts.to_str().unwrap()])))
+    };
+    // The second one has to wait for the first.
+    let mut second = parent(1);
+    std::thread::sleep(Duration::from_secs(1));
+    let mut first = parent(0);
+    await_starts(&mut first, 1);
+    for (number, index) in [(2, 0), (3, 1)] {
+        let killed = child(if index == 0 { &first } else { &second }, index).unwrap();
+        send(killed, Signal::Kill);
+        await_starts(&mut first, number);
+    }
+    setup.await_through(backfilled.last_but_one(), WITHIN);
+    assert!(second.is_running(), "{}", second.stderr());
+    first.signal(Signal::Term);
+    second.signal(Signal::Term);
+    first.wait(Duration::from_secs(20)).expect_code(0);
+    second.wait(Duration::from_secs(20)).expect_code(0);
+    assert_exact(&setup, &backfilled);
+}

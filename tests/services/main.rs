@@ -12,6 +12,7 @@ mod decisions;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;
 mod kafka_sink_real;
+mod kubernetes;
 #[path = "../support/live.rs"]
 mod live;
 mod live_is_backfill;

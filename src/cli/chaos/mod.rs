@@ -118,6 +118,8 @@ fn prove(
         config: args.config.clone(),
         processes: args.processes,
         workers: args.workers,
+        process: None,
+        hosts: None,
         reset: false,
         json: true,
     };

@@ -8,6 +8,7 @@
 //! A manifest is put last. So a checkpoint without one never was; and none is ever changed.
 
 use super::computation::Computation;
+use super::packed::unpack;
 use super::progress::Offsets;
 use super::store::{Store, StoreError};
 use crate::market::{Generation, PartitionId, Timestamp};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// The format that is written, and the only one that is read.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 /// More is no manifest: a section takes some 150 bytes.
 const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
@@ -51,9 +52,11 @@ pub struct Section {
     pub object: String,
     /// Where it begins there.
     pub from: u64,
-    /// How long it is.
+    /// How long it is there.
     pub bytes: u64,
-    /// SHA-256, in hexadecimal digits.
+    /// How long the state is that it holds, compressed with zstd.
+    pub state: u64,
+    /// SHA-256 of what lies there, in hexadecimal digits.
     pub sha256: String,
 }
 
@@ -224,7 +227,7 @@ impl Manifest {
                 if sha256(bytes) != section.sha256 {
                     return Err(damaged());
                 }
-                take(section, bytes.to_vec());
+                take(section, unpack(bytes, section.state).ok_or_else(damaged)?);
             }
             rest = later;
         }
@@ -240,6 +243,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::pack;
     use super::super::store::Directory;
     use super::*;
     use proptest::prelude::*;
@@ -250,9 +254,11 @@ mod tests {
             part,
             object: "btc/00001700000060000-3/state-0".to_owned(),
             from,
-            bytes: bytes.len() as u64,
-            sha256: sha256(bytes),
+            bytes: pack(bytes).unwrap().len() as u64,
+            state: bytes.len() as u64,
+            sha256: sha256(&pack(bytes).unwrap()),
         };
+        let from = pack(b"abc").unwrap().len() as u64;
         Manifest {
             version: MANIFEST_VERSION,
             job: "btc".to_owned(),
@@ -266,7 +272,7 @@ mod tests {
             sinks: vec!["kafka".to_owned()],
             sections: vec![
                 section(Keeper::Source(PartitionId(0)), None, 0, b"abc"),
-                section(Keeper::Windows, Some(7), 3, b"defgh"),
+                section(Keeper::Windows, Some(7), from, b"defgh"),
             ],
         }
     }
@@ -291,9 +297,9 @@ mod tests {
         assert_eq!(parse(b"PK\x03\x04"), Damage::Foreign("m".to_owned()));
         assert_eq!(parse(&bytes[..bytes.len() / 2]), Damage::Damaged("m".to_owned()));
         assert_eq!(parse(&bytes[..bytes.len() - 9]), Damage::Damaged("m".to_owned()));
-        let newer = String::from_utf8(bytes.clone()).unwrap().replace("{\"version\":1,", "{\"version\":2,\"more\":[],");
-        assert_eq!(parse(newer.as_bytes()), Damage::Version("m".to_owned(), 2));
-        let json = b"{\"version\":1,\"job\":\"x\"}";
+        let newer = String::from_utf8(bytes.clone()).unwrap().replace("{\"version\":2,", "{\"version\":3,\"more\":[],");
+        assert_eq!(parse(newer.as_bytes()), Damage::Version("m".to_owned(), 3));
+        let json = b"{\"version\":2,\"job\":\"x\"}";
         let other = [&json[..], b"\n", sha256(json).as_bytes()].concat();
         assert_eq!(parse(&other), Damage::Foreign("m".to_owned()));
         for at in 0..bytes.len() - 1 {
@@ -312,13 +318,20 @@ mod tests {
         assert!(matches!(Manifest::read(&store, &name), Err(Damage::Missing(_))));
         store.create(&format!("{name}/manifest"), &whole.to_bytes()).unwrap();
         assert!(matches!(whole.verify(&store), Err(Damage::Missing(_))));
-        store.create(&format!("{name}/state-0"), b"abcdefgh").unwrap();
+        let both = [pack(b"abc").unwrap(), pack(b"defgh").unwrap()].concat();
+        store.create(&format!("{name}/state-0"), &both).unwrap();
         let read = Manifest::read(&store, &name).unwrap();
-        assert_eq!((read.verify(&store), read.bytes()), (Ok(()), 8));
+        assert_eq!((read.verify(&store), read.bytes()), (Ok(()), both.len() as u64));
         let mut sections = Vec::new();
-        read.read_sections(&store, |section, bytes| sections.push((section.from, bytes))).unwrap();
-        assert_eq!(sections, [(0, b"abc".to_vec()), (3, b"defgh".to_vec())]);
-        for content in [&b"abcdefg"[..], b"", b"abcdefgi"] {
+        read.read_sections(&store, |section, bytes| sections.push((section.keeper, bytes))).unwrap();
+        assert_eq!(sections, [(Keeper::Source(PartitionId(0)), b"abc".to_vec()), (Keeper::Windows, b"defgh".to_vec())]);
+        // Of another length than it should be, though its bytes are right.
+        let mut longer = read.clone();
+        longer.sections[1].state += 1;
+        assert!(matches!(longer.verify(&store), Err(Damage::Damaged(_))));
+        let mut changed = both.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        for content in [&both[..both.len() - 1], b"", &changed] {
             store.remove(&format!("{name}/state-0")).unwrap();
             store.create(&format!("{name}/state-0"), content).unwrap();
             assert!(matches!(read.verify(&store), Err(Damage::Damaged(_))), "{content:?}");

@@ -7,6 +7,7 @@ pub mod computation;
 pub mod cuts;
 pub mod kept;
 pub mod manifest;
+mod packed;
 pub mod plan;
 pub mod point;
 pub mod progress;

@@ -7,6 +7,7 @@ use super::computation::Computation;
 use super::cuts::{Cuts, Note, Piece};
 use super::kept;
 use super::manifest::{Keeper, MANIFEST_VERSION, Manifest, Section, sha256};
+use super::packed::pack;
 use super::point;
 use super::progress::Offsets;
 use super::store::{Store, put_once};
@@ -313,9 +314,11 @@ impl Work {
             }
             let object = objects.entry(worker).or_default();
             for (part, state) in piece.states {
-                let (from, bytes, sha256) = (object.len() as u64, state.len() as u64, sha256(&state));
-                sections.push(Section { keeper, part, object: format!("{name}/state-{worker}"), from, bytes, sha256 });
-                object.extend_from_slice(&state);
+                let packed = pack(&state).map_err(|error| format!("cannot compress a state: {error}"))?;
+                let (from, bytes, sha256) = (object.len() as u64, packed.len() as u64, sha256(&packed));
+                let (object_name, state) = (format!("{name}/state-{worker}"), state.len() as u64);
+                sections.push(Section { keeper, part, object: object_name, from, bytes, state, sha256 });
+                object.extend_from_slice(&packed);
             }
         }
         let manifest = Manifest {

@@ -205,9 +205,12 @@ impl Store for Directory {
         let path = self.path(name);
         match std::fs::remove_file(&path) {
             Ok(()) => {
-                // Nor what held it, where that is empty now.
+                // Nor what held it, where that is empty now; nor what a process that died here left so.
                 let emptied = path.parent().filter(|dir| *dir != self.root);
-                emptied.into_iter().for_each(|dir| drop(std::fs::remove_dir(dir)));
+                let beside = emptied.and_then(Path::parent).and_then(|dir| std::fs::read_dir(dir).ok());
+                let beside = beside.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+                // One that holds something stays.
+                beside.chain(emptied.map(Path::to_owned)).for_each(|dir| drop(std::fs::remove_dir(dir)));
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -242,7 +245,9 @@ mod tests {
         store.remove("job/a").unwrap();
         store.remove("job/a").unwrap();
         store.create("job/d/e", b"x").unwrap();
+        std::fs::create_dir(dir.path().join("deep/down/job/left")).unwrap();
         store.remove("job/d/e").unwrap();
+        assert!(!dir.path().join("deep/down/job/left").exists(), "litter goes");
         assert!(!dir.path().join("deep/down/job/d").exists() && dir.path().join("deep/down/job").exists());
         assert_eq!(store.list("").unwrap(), ["job/b/c"]);
     }

@@ -6,10 +6,13 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickcast::config::{Delivery, KafkaSinkConfig};
 use tickcast::connectors::kafka::*;
 use tickcast::delivery::{Batch, Sink, SinkError, Stop};
+use tickcast::market::{PartitionId, Release, Timestamp};
+use tickcast::recovery::Offsets;
 
 #[test]
 fn a_batch_is_written_whole_with_its_progress() {
@@ -177,3 +180,32 @@ fn dead_letters_go_to_their_topic_without_a_sink() {
 }
 
 // From here on against a real broker.
+
+/// With a checkpoint now and then the record of what was decided stays small, and holds what a resume from the oldest one needs.
+#[test]
+fn a_hundred_thousand_releases() {
+    let broker = embedded();
+    let mut sink = open_embedded(&broker);
+    let kept_from = Arc::<Mutex<Offsets>>::default();
+    sink.set_kept_from(Arc::clone(&kept_from));
+    let (stop, mut most) = (Stop::default(), 0);
+    let release = |offset: u64| Release {
+        partition: PartitionId((offset % 3) as u32),
+        offset,
+        before: Timestamp::from_millis(1_700_000_000_000 + 1000 * offset as i64),
+    };
+    for round in 0..1000_u64 {
+        let releases = (100 * round..100 * (round + 1)).map(release).collect();
+        let through = Timestamp::from_millis(60_000 * (round as i64 + 1));
+        sink.write(&Batch { through, releases, ..Batch::default() }, &stop).unwrap();
+        // The oldest of three checkpoints.
+        let oldest = 100 * round.saturating_sub(3);
+        *kept_from.lock().unwrap() = (0..3).map(|partition| (PartitionId(partition), oldest as i64)).collect();
+        most = most.max(serde_json::to_vec(sink.progress()).unwrap().len());
+        let needed = (oldest..100 * (round + 1)).map(release);
+        assert!(needed.into_iter().all(|release| sink.progress().releases.contains(&release)), "round {round}");
+    }
+    println!("the record had {most} bytes at most");
+    assert!(most < 100_000, "{most}");
+    assert!(sink.progress().releases_from.values().all(|from| *from <= 99_600), "no more than what none needs is gone");
+}

@@ -29,6 +29,7 @@ fn manifest() -> Manifest {
         object: "btc/00001700000000000-3/state-0".to_owned(),
         from,
         bytes: 17,
+        state: 5,
         sha256: sha256(b"state"),
     };
     Manifest {

@@ -25,6 +25,7 @@ mod objects;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod quiet_partitions;
+mod repeats_and_wrappings;
 mod report_sources;
 #[path = "../support/simulated.rs"]
 mod simulated;

@@ -5,6 +5,7 @@ mod cluster;
 mod history;
 mod hooks;
 mod outputs;
+mod phases;
 mod prepare;
 mod takeover;
 

@@ -1,6 +1,7 @@
 //! The first half of a start: what is there, and whether the job can do with it. Nothing is fenced, created or written.
 
 use super::history::{self, Surveyed};
+use super::phases::Phases;
 use super::{Plan, outputs};
 use crate::config::{Config, KafkaSourceConfig, Preset, SourceConfig};
 use crate::connectors::checkpoints;
@@ -111,12 +112,15 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
     let inputs = config.source.files.as_ref().map_or(&[][..], |files| &files.paths);
     outputs::check(config, inputs, plan.bounded)?;
     let initial = initial_weights(config)?;
+    let mut phases = Phases::begin();
     // The source first: without one there is nothing to ask about.
     let topic = config.source.kafka.as_ref().map(kafka::topic_state).transpose()?;
+    phases.end("a look at the topic");
     let progress = match &config.sink.kafka {
         Some(sink) => KafkaSink::published(sink, &config.job.id, stop)?,
         None => None,
     };
+    phases.end("a look at the progress");
     let mut computation = computation(config, initial.as_deref());
     let has_history = !plan.bounded && config.source.has_history();
     if let Some(from) = plan.range.0.filter(|_| has_history) {
@@ -161,6 +165,7 @@ pub(super) fn prepare(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resu
             }
         }
     };
+    phases.end("reading the state");
     if topic.as_ref().is_some_and(|topic| topic.compacted == Some(true)) {
         tracing::warn!("the source's topic is compacted: its broker deletes all but the last record of each key");
     }

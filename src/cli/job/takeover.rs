@@ -1,5 +1,6 @@
 //! The second half of a start: what was checked is opened for writing, and earlier instances of the job end.
 
+use super::phases::Phases;
 use super::prepare::{Prepared, Source};
 use super::{Plan, hooks, outputs};
 use crate::config::{CheckpointConfig, Config, KafkaSourceConfig, SourceConfig};
@@ -153,10 +154,12 @@ fn open_sinks(config: &Config, plan: &Plan, partitions: u32, begin: Begin<'_>, s
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let topic = config.dead_letter.as_ref().and_then(|d| d.topic.as_deref());
     // Kafka first: it fences an instance that still runs, before the database's generation moves on.
+    let mut phases = Phases::begin();
     let kafka_sink = match &config.sink.kafka {
         Some(kafka) => Some(KafkaSink::take_over(kafka, &config.job.id, topic, partitions, begin, stop)?.0),
         None => None,
     };
+    phases.end("taking over");
     let mongodb = match &config.sink.mongodb {
         Some(mongodb) => Some(MongoSink::open(mongodb, &config.job.id, &config.time.windows, stop)?),
         None => None,

@@ -9,6 +9,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 /// How long a job waits for a broker when it starts.
@@ -20,9 +21,36 @@ const SETTING_WAIT: Duration = Duration::from_secs(3);
 /// How long a topic may take to become known after it was created.
 const TOPIC_WAIT: Duration = Duration::from_secs(3);
 
+/// A client that nobody waits for when it ends, which takes it a tenth of a second.
+pub(super) struct Passing<C: Send + 'static>(Option<C>);
+
+impl<C: Send + 'static> Passing<C> {
+    /// Of a client.
+    pub const fn new(client: C) -> Self {
+        Self(Some(client))
+    }
+}
+
+impl<C: Send + 'static> Deref for Passing<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        // It is taken when this is dropped, and not before.
+        self.0.as_ref().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl<C: Send + 'static> Drop for Passing<C> {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // Where there is no thread for it, it ends here.
+        drop(std::thread::Builder::new().name("ending".to_owned()).spawn(move || drop(client)));
+    }
+}
+
 /// A client that asks for metadata and offsets.
 pub(super) struct Inquirer {
-    consumer: BaseConsumer<Context>,
+    consumer: Passing<BaseConsumer<Context>>,
     server: Server,
     deadline: Instant,
     stop: Stop,
@@ -33,7 +61,12 @@ impl Inquirer {
     /// the job is to stop.
     pub fn new(server: &Server, config: &ClientConfig, wait: Duration, stop: &Stop) -> Result<Self, String> {
         let consumer = config.create_with_context(Context::default()).map_err(|error| server.explain(&error).0)?;
-        Ok(Self { consumer, server: server.clone(), deadline: Instant::now() + wait, stop: stop.clone() })
+        Ok(Self {
+            consumer: Passing::new(consumer),
+            server: server.clone(),
+            deadline: Instant::now() + wait,
+            stop: stop.clone(),
+        })
     }
 
     /// How many partitions a topic has, or `None` when there is no such topic.
@@ -106,13 +139,14 @@ impl Inquirer {
 
     /// The id that a topic was created with; none where the broker does not say.
     pub fn topic_id(&self, topic: &str) -> Option<String> {
-        let question = Question::ask(&self.consumer, topic)?;
+        let question = Question::ask(&*self.consumer, topic)?;
         question.answer(START_WAIT)?.ok()?.id
     }
 
     /// A setting of a topic; none where the broker does not say, or not to us.
     pub fn topic_setting(&self, topic: &str, name: &str) -> Option<String> {
         let admin: AdminClient<Context> = self.server.inquirer().create_with_context(Context::default()).ok()?;
+        let admin = Passing::new(admin);
         let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
         let options = AdminOptions::new().request_timeout(Some(SETTING_WAIT));
         let resource = ResourceSpecifier::Topic(topic);

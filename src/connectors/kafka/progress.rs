@@ -1,6 +1,6 @@
 //! The job's progress, read from its topic.
 
-use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
+use super::connect::{CALL_WAIT, Inquirer, Passing, START_WAIT};
 use super::context::Context;
 use super::options::Server;
 use super::patience::Patience;
@@ -44,16 +44,17 @@ pub(super) fn read(
     open: Open,
     patience: &mut Patience<'_>,
 ) -> Result<Option<Progress>, ReadError> {
-    let end = committed_end(server, topic, wait, open, patience)?;
-    if end == 0 {
+    let (first, end) = committed_bounds(server, topic, wait, open, patience)?;
+    if end == first {
         return Ok(None);
     }
     let config = server.consumer(&format!("tickcast-{job}"), 1);
     let consumer: BaseConsumer<Context> = config
         .create_with_context(Context::default())
         .map_err(|error| ReadError::Unusable(server.explain(&error).0))?;
+    let consumer = Passing::new(consumer);
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Beginning)
+    list.add_partition_offset(topic, 0, Offset::Offset(first))
         .and_then(|()| consumer.assign(&list))
         .map_err(|error| ReadError::Unusable(format!("cannot read {topic}: {error}")))?;
     let mut last = None;
@@ -111,27 +112,28 @@ fn parse(topic: &str, job: &str, bytes: &[u8]) -> Result<Progress, ReadError> {
     }
 }
 
-/// The end of the one partition, once no transaction is open below it; or the end of what is committed.
-fn committed_end(
+/// The first offset of the one partition, so that the reader need not ask for it, which takes it half a second; and its end, once
+/// no transaction is open below it, or the end of what is committed.
+fn committed_bounds(
     server: &Server,
     topic: &str,
     wait: Duration,
     open: Open,
     patience: &mut Patience<'_>,
-) -> Result<i64, ReadError> {
+) -> Result<(i64, i64), ReadError> {
     let inquirer = |config| Inquirer::new(server, &config, wait, patience.stop()).map_err(ReadError::Unusable);
     let uncommitted = inquirer(server.uncommitted_inquirer())?;
-    let (_, end) = uncommitted.watermarks(topic, 0).map_err(ReadError::Again)?;
+    let (first, end) = uncommitted.watermarks(topic, 0).map_err(ReadError::Again)?;
     let committed = inquirer(server.inquirer())?;
     let begin = Instant::now();
     loop {
         patience.check().map_err(|_| ReadError::Stopped)?;
         let (_, stable) = committed.watermarks(topic, 0).map_err(ReadError::Again)?;
         if stable >= end {
-            return Ok(end);
+            return Ok((first, end));
         }
         if open == Open::LeaveOut && begin.elapsed() > LOOK_WAIT {
-            return Ok(stable);
+            return Ok((first, stable.max(first)));
         }
         // The broker looks every 10 seconds for transactions that are open too long.
         if begin.elapsed() > START_WAIT * 2 {

@@ -42,11 +42,15 @@ pub struct KafkaSink {
     limiter: Limiter,
     scratch: Vec<u8>,
     /// From which offsets the oldest checkpoint goes on: what was decided before them need not stay on record.
+    /// So many releases are worth a warning.
+    warn_at: usize,
     kept_from: Arc<Mutex<Offsets>>,
 }
 
 /// So many releases stay on record, whatever checkpoints there are: a job with fewer can always be computed from its start.
 const RELEASES_KEPT: usize = 64;
+/// So many take some 100 kB.
+const RELEASES_WARNED: usize = 2000;
 
 impl KafkaSink {
     /// [`KafkaSink::take_over`], going on from what was published.
@@ -100,7 +104,18 @@ impl KafkaSink {
         let limiter = Limiter::default();
         let (budget, scratch) = (Budget::FULL, Vec::new());
         let kept_from = Arc::default();
-        let mut sink = Self { server, topics, delivery, channel: None, progress, budget, limiter, scratch, kept_from };
+        let mut sink = Self {
+            server,
+            topics,
+            delivery,
+            channel: None,
+            progress,
+            budget,
+            limiter,
+            scratch,
+            kept_from,
+            warn_at: RELEASES_WARNED,
+        };
         let found = sink.begin(begin, &mut Patience::new(stop))?;
         Ok((sink, found))
     }
@@ -138,9 +153,18 @@ impl KafkaSink {
     }
 
     /// Leaves out releases that no checkpoint needs, where there are many.
-    fn prune(&self, progress: &mut Progress) {
+    fn prune(&mut self, progress: &mut Progress) {
         if progress.releases.len() <= RELEASES_KEPT {
             return;
+        }
+        if progress.releases.len() >= self.warn_at {
+            self.warn_at = 2 * progress.releases.len();
+            tracing::warn!(
+                target: "tickcast::kafka",
+                "{} releases of idle partitions are on record, more than one transaction's record will hold one day: with [checkpoint] \
+                 those that none needs go, with a longer time.idle_timeout there are fewer",
+                progress.releases.len()
+            );
         }
         let kept_from = self.kept_from.lock().unwrap_or_else(PoisonError::into_inner);
         let needed = |release: &Release| {

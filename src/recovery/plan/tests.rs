@@ -162,7 +162,9 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "a broker that does not tell the topic's id",
-        change: |s| s.computation = computation(&[("time.slide", "5s"), ("model.horizons", "1m 5m")]),
+        change: |s| {
+            s.computation = computation(&[("time.slide", "5s"), ("model.horizons", "1m 5m"), (keys::TOPIC, "ticks")])
+        },
         name: "resume",
     },
     Case {

@@ -10,14 +10,16 @@ fn computation(values: &[(&'static str, &str)]) -> Computation {
     Computation::new(values.iter().map(|(name, value)| (*name, (*value).to_owned())))
 }
 
+const OWN: [(&str, &str); 5] = [
+    ("time.slide", "5s"),
+    ("model.horizons", "1m 5m"),
+    (keys::TOPIC, "ticks"),
+    (keys::TOPIC_ID, "t1"),
+    (keys::CLUSTER_ID, "c1"),
+];
+
 fn mine() -> Computation {
-    computation(&[
-        ("time.slide", "5s"),
-        ("model.horizons", "1m 5m"),
-        (keys::TOPIC, "ticks"),
-        (keys::TOPIC_ID, "t1"),
-        (keys::CLUSTER_ID, "c1"),
-    ])
+    computation(&OWN)
 }
 
 fn topic(partitions: &[(i64, i64)]) -> TopicState {
@@ -162,9 +164,7 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "a broker that does not tell the topic's id",
-        change: |s| {
-            s.computation = computation(&[("time.slide", "5s"), ("model.horizons", "1m 5m"), (keys::TOPIC, "ticks")])
-        },
+        change: |s| s.computation = computation(&OWN[..3]),
         name: "resume",
     },
     Case {
@@ -337,11 +337,6 @@ const CASES: &[Case] = &[
             s.topic = Some(topic(&[(0, 20), (0, 5)]));
         },
         name: "checkpoint",
-    },
-    Case {
-        what: "the source was files, and is a topic now",
-        change: |s| edit(s, |p| p.computation.set("source", Some("files".to_owned()))),
-        name: "other_computation",
     },
 ];
 

@@ -59,4 +59,9 @@ pub(super) const CASES: &[Case] = &[
         },
         name: "other_computation",
     },
+    Case {
+        what: "the source was files, and is a topic now",
+        change: |s| edit(s, |p| p.computation.set("source", Some("files".to_owned()))),
+        name: "other_computation",
+    },
 ];

@@ -60,6 +60,14 @@ impl BackfillArgs {
 /// # Errors
 /// When an input or a sink cannot be opened or cannot go on.
 pub fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<()> {
+    if args.then_live && args.from.is_some() && !settings.config.source.has_history() {
+        return Err(Usage(
+            "--from with --then-live is where a history in source.files or source.mongodb begins: of a topic alone, \
+             source.kafka.start says it"
+                .to_owned(),
+        )
+        .into());
+    }
     let plan = Plan {
         workers: args.workers.count(),
         bounded: !args.then_live,

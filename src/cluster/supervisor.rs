@@ -329,10 +329,10 @@ mod tests {
     fn all_are_started_again_where_one_is_lost() {
         let dir = tempfile::tempdir().unwrap();
         let count = dir.path().join("count");
-        // The second process kills itself in its first two lives, once all are up; the first would go on for ever.
+        // The second process kills itself in its first two lives, once the first is up; that would go on for ever.
         let script = format!(
-            "if [ $2 = 0 ]; then : > $6; echo x >> {0}; [ $(wc -l < {0}) -ge 3 ] && exit 0; exec sleep 1000; fi; \
-             while [ ! -s {0} ]; do sleep 0.01; done; [ $(wc -l < {0}) -ge 3 ] && exit 0; kill -9 $$",
+            "if [ $2 = 0 ]; then echo x >> {0}; : > $6; [ $(wc -l < {0}) -ge 3 ] && exit 0; exec sleep 1000; fi; \
+             while [ ! -e $(dirname $4)/up ]; do sleep 0.01; done; [ $(wc -l < {0}) -ge 3 ] && exit 0; kill -9 $$",
             count.display()
         );
         assert_eq!(supervise(&launch(&script, 2), &|| false).unwrap(), 0);

@@ -63,7 +63,11 @@ const fn optional(name: &'static str, kind: Kind, example: &'static str, meaning
 /// All tables, in the order of the example file.
 pub const TABLES: &[Table] = &[
     table("job", true, "Who the job is."),
-    table("source", true, "Where records come from: Kafka for `run`; Kafka, files or MongoDB for `backfill`."),
+    table(
+        "source",
+        true,
+        "Where records come from: Kafka for `run`; Kafka, files or MongoDB for `backfill`. Files or MongoDB beside Kafka are its history: `backfill --then-live`.",
+    ),
     table("source.kafka", false, "From a Kafka topic."),
     table("source.files", false, "From files: CSV, JSON or Parquet, plain, .gz, .zst or .zip; one partition each."),
     table(

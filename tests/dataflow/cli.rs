@@ -72,6 +72,13 @@ fn wrong_configuration_exits_with_2_and_says_what_to_do() {
         refuses("[time]\nlate = \"correct\"", &args, 2, &["time.late", "planned, but not there yet"]);
     }
     refuses("[source.files]\npaths = [\"a.csv\"]", &["run"], 2, &["use backfill"]);
+    let both = "[source.files]\npaths = [\"a.csv\"]\n[source.kafka]\ntopic = \"t\"";
+    refuses(both, &["backfill"], 2, &["source.kafka and source.files are both given", "--then-live"]);
+    refuses(both, &["chaos", "--kills", "1", "--seed", "1"], 2, &["leave source.files and source.mongodb out"]);
+    let then_live = ["backfill", "--then-live"];
+    refuses("[source.files]\npaths = [\"a.csv\"]", &then_live, 2, &["no topic to go on with: give source.kafka"]);
+    let from = ["backfill", "--then-live", "--from", "2021-01-02T00:00:00Z"];
+    refuses("[source.kafka]\ntopic = \"t\"", &from, 2, &["source.kafka.start says it"]);
     refuses("", &["run"], 2, &["no source", "source.kafka"]);
     refuses("", &["replay", "a.csv"], 2, &["source.kafka"]);
     let range = ["backfill", "--from", "2021-01-02T00:00:00Z", "--to", "2021-01-01T00:00:00Z"];

@@ -191,6 +191,10 @@ fn ground(args: &ChaosArgs, settings: &Settings, sets: &[String], name: &str, di
     let sets: Vec<String> = sets.iter().cloned().chain(own).collect();
     let settings = Settings::from_process(args.config.path(), &sets)?;
     settings.check_for(Purpose::Run)?;
+    if settings.config.source.has_history() {
+        let text = "the market of chaos is its own: leave source.files and source.mongodb out of this configuration";
+        return Err(Usage(text.to_owned()).into());
+    }
     Ok(Ground { sets, config: settings.config })
 }
 

@@ -189,8 +189,10 @@ impl SourcePartition {
         let Some(seam) = &mut self.seam else { return Near::Any };
         let near = seam.judge(self.id, observation, symbols.name(observation.symbol));
         let usual = self.config.slide.span().millis().saturating_add(self.config.allowed_lateness.millis());
-        if !self.id.is_history() && self.watermark.value() > Some(seam.seam.through) {
-            // What comes from here on and is not late lies after it.
+        let pane = |at: Timestamp| self.config.slide.pane_of(at);
+        let is_beyond = self.watermark.value().is_some_and(|watermark| pane(watermark) > pane(seam.seam.through));
+        if !self.id.is_history() && is_beyond {
+            // What comes from here on and is not late lies in a pane after it.
             seam.tell(&self.topic, self.id, Span::from_millis(usual));
             self.seam = None;
         }

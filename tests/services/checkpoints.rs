@@ -125,6 +125,6 @@ fn a_job_goes_on_from_what_it_kept_whatever_became_of_the_rest() {
     // A manifest of a newer format is passed over; one that knows more than the progress record is not.
     let newest = checkpoints(&store).pop().unwrap();
     let manifest = std::fs::read_to_string(newest.join("manifest")).unwrap();
-    std::fs::write(newest.join("manifest"), manifest.replacen("\"version\":1", "\"version\":9", 1)).unwrap();
+    std::fs::write(newest.join("manifest"), manifest.replacen("\"version\":2", "\"version\":9", 1)).unwrap();
     assert!(look("list", 0).stdout_text().contains("format 9, this tickcast reads 2"));
 }

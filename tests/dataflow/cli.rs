@@ -74,7 +74,9 @@ fn wrong_configuration_exits_with_2_and_says_what_to_do() {
     refuses("[source.files]\npaths = [\"a.csv\"]", &["run"], 2, &["use backfill"]);
     let both = "[source.files]\npaths = [\"a.csv\"]\n[source.kafka]\ntopic = \"t\"";
     refuses(both, &["backfill"], 2, &["source.kafka and source.files are both given", "--then-live"]);
-    refuses(both, &["chaos", "--kills", "1", "--seed", "1"], 2, &["leave source.files and source.mongodb out"]);
+    let with_sink = format!("{both}\n[sink.kafka]\ntopic = \"f\"");
+    let chaos = ["chaos", "--kills", "1", "--seed", "1"];
+    refuses(&with_sink, &chaos, 2, &["leave source.files and source.mongodb out"]);
     let then_live = ["backfill", "--then-live"];
     refuses("[source.files]\npaths = [\"a.csv\"]", &then_live, 2, &["no topic to go on with: give source.kafka"]);
     let from = ["backfill", "--then-live", "--from", "2021-01-02T00:00:00Z"];

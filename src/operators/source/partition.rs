@@ -8,7 +8,7 @@ use super::known::Key;
 use super::live::{LiveSymbols, SymbolLimits};
 use super::outcome::{Bounds, Outcome, Read, begins};
 use super::quiet::Quiet;
-use super::seam::{AtSeam, History, Near};
+use super::seam::{self, AtSeam, History, Near};
 use super::stored::stored;
 use super::watermark::{Timeliness, Watermark};
 use super::{
@@ -17,12 +17,15 @@ use super::{
 };
 use crate::connectors::input::{Flow, Input, InputError, PartitionState};
 use crate::formats::Decoder;
-use crate::market::{DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, SymbolTable, Timestamp};
+use crate::market::{
+    DeadLetter, Fixed, Observation, Order, Pane, PartitionId, Quote, Span, Symbol, SymbolTable, Timestamp,
+};
 use crate::operators::panes::{Tick, TickKind};
 use crate::operators::support::board::{BoardEntry, Standing};
 use crate::operators::support::repeats::Share;
 use crate::operators::support::stats::{Records, Tally, UnusedCounts};
 use crate::recovery::cuts::Saving;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,8 +76,8 @@ pub(super) struct SourcePartition {
     told: Idleness,
     /// Where a history ends, until it is beyond.
     pub seam: Option<Box<AtSeam>>,
-    /// Whether it looks where a history ends.
-    surveys: bool,
+    /// The last tick of each symbol, where it looks for the end of a history.
+    pub surveyed: Option<BTreeMap<Symbol, Timestamp>>,
     /// Event time to use, `[from, to)`.
     range: (Option<Timestamp>, Option<Timestamp>),
 }
@@ -122,7 +125,7 @@ impl SourcePartition {
                 Some(History::Joined(seam)) if id.is_history() => seam.range(),
                 _ => config.range,
             },
-            surveys: matches!(config.history, Some(History::Survey(_))),
+            surveyed: matches!(config.history, Some(History::Survey(_))).then(BTreeMap::new),
             config,
         }
     }
@@ -273,8 +276,8 @@ impl SourcePartition {
             return Outcome::Duplicate;
         }
         self.live.known.insert(symbol, key);
-        if self.surveys {
-            self.survey(symbol, at, symbols);
+        if let Some(ends) = &mut self.surveyed {
+            seam::note(ends, symbols.name(symbol), at);
         }
         Outcome::Used
     }

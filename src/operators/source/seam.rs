@@ -5,9 +5,9 @@
 //! that say their identity are compared; those that do not are taken to be in the history.
 
 use super::partition::SourcePartition;
-use crate::market::{Observation, PartitionId, Quote, Span, Symbol, SymbolId, SymbolTable, Timestamp};
+use crate::market::{Observation, PartitionId, Quote, Span, Symbol, SymbolTable, Timestamp};
 use crate::operators::support::stats::{Records, UnusedCounts};
-use sha2::{Digest as _, Sha256};
+use crate::recovery::manifest::sha256;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,11 +32,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Notes that a symbol has a tick at `at`.
+pub(super) fn note(ends: &mut BTreeMap<Symbol, Timestamp>, symbol: &Symbol, at: Timestamp) {
+    match ends.get_mut(symbol) {
+        Some(end) => *end = at.max(*end),
+        None => drop(ends.insert(symbol.clone(), at)),
+    }
+}
+
 impl Survey {
-    pub(super) fn note(&self, symbol: &Symbol, last: Timestamp) {
+    /// What one partition has found.
+    fn add(&self, of_partition: &BTreeMap<Symbol, Timestamp>) {
         let mut ends = lock(&self.0);
-        let end = ends.entry(symbol.clone()).or_insert(last);
-        *end = last.max(*end);
+        of_partition.iter().for_each(|(symbol, last)| note(&mut ends, symbol, *last));
     }
 
     /// Where the history ends; none where it has no tick.
@@ -90,14 +98,9 @@ impl Seam {
     /// Tells one history from another by where its symbols end.
     #[must_use]
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for (symbol, end) in &self.ends {
-            hash.update((symbol.as_str().len() as u64).to_le_bytes());
-            hash.update(symbol.as_str());
-            hash.update(end.millis().to_le_bytes());
-        }
-        let digest = hash.finalize();
-        let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let ends = self.ends.iter().map(|(symbol, end)| format!("{symbol} {}\n", end.millis()));
+        let digest = sha256(ends.collect::<String>().as_bytes());
+        let hex = digest.get(..16).unwrap_or(&digest);
         format!("{} symbols through {} ({hex})", self.ends.len(), self.through)
     }
 
@@ -199,16 +202,12 @@ impl SourcePartition {
         near
     }
 
-    /// A tick that was used, for a survey.
-    pub(super) fn survey(&self, symbol: SymbolId, at: Timestamp, symbols: &SymbolTable) {
-        if let Some(History::Survey(survey)) = &self.config.history {
-            survey.note(symbols.name(symbol), at);
-        }
-    }
-
-    /// At the end of a partition of history: what became of its records is told to who keeps it.
+    /// At the end of a partition: what was found of a history, or what became of its records, is told to who keeps it.
     #[cold]
     pub(super) fn end_history(&mut self) {
+        if let (Some(found), Some(History::Survey(survey))) = (self.surveyed.take(), &self.config.history) {
+            survey.add(&found);
+        }
         if let (true, Some(History::Joined(seam))) = (self.id.is_history(), &self.config.history) {
             let mut over = lock(&seam.over);
             over.0.add(&std::mem::take(&mut self.all_counted));

@@ -5,6 +5,7 @@ use crate::live::Setup;
 use crate::simulated;
 use crate::support::{Process, Services, Signal, console_consumer, eventually, tickcast, tickcast_of};
 use rand_chacha::rand_core::Rng;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const WITHIN: Duration = Duration::from_secs(300);
@@ -65,12 +66,21 @@ fn await_starts(cluster: &mut Process, count: usize) {
     });
 }
 
+/// Whether a checkpoint has become current.
+fn has_checkpoint(store: &Path) -> bool {
+    let inside = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>()
+    };
+    inside(store).iter().flat_map(|job| inside(job)).any(|checkpoint| checkpoint.join("manifest").is_file())
+}
+
 /// `kill -9` and SIGSTOP of either process at random moments, while records come in.
 #[test]
 #[ignore = "needs services: run ./deploy/test"]
 fn a_process_of_two_is_killed_or_hangs() {
     let services = Services::shared();
-    let (setup, _store) = setup(&services);
+    let (setup, store) = setup(&services);
     let (whole, _) = simulated::files(setup.dir.path(), 10);
     let backfilled = setup.backfill(&whole, None);
     let mut feed =
@@ -79,6 +89,10 @@ fn a_process_of_two_is_killed_or_hangs() {
     let mut rng = random();
     for turn in 0..6 {
         await_starts(&mut cluster, turn + 1);
+        if turn == 3 {
+            // Lives may all be too short for one.
+            eventually("a checkpoint", WITHIN, || has_checkpoint(store.path()).then_some(()));
+        }
         std::thread::sleep(Duration::from_millis(rng.next_u64() % 2_500));
         let (index, signal) = (turn % 2, if turn < 4 { Signal::Kill } else { Signal::Stop });
         let begun = Instant::now();

@@ -6,6 +6,8 @@ use crate::delivery::committer::Acknowledged;
 use crate::market::{Generation, PartitionId, Span, Timestamp};
 use crate::model::state::STATE_VERSION;
 use crate::operators::support::board::Board;
+use crate::operators::support::gauges::wall_clock;
+use crate::operators::support::stats::Stats;
 use crate::recovery::cuts::Cuts;
 use crate::recovery::manifest::{Keeper, Manifest};
 use crate::recovery::saver::{Pace, Saver, Subject, Watched};
@@ -15,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// From which offsets the oldest checkpoint that is kept goes on; shared with the sink of the progress record.
 pub type KeptFrom = Arc<Mutex<Offsets>>;
@@ -51,6 +54,7 @@ impl Checkpoints {
         workers: usize,
         board: Arc<Board>,
         progress: Arc<Acknowledged>,
+        stats: Arc<Stats>,
     ) -> Result<(Saver, Arc<Cuts>), JobError> {
         let Self { store, pace, generation, computation, sources, partitions, history, sinks, kept_from, files } = self;
         let keepers = keepers(config, workers, &sources);
@@ -58,7 +62,7 @@ impl Checkpoints {
         let subject = Subject { job, generation, computation, partitions, history, layout, sinks, keepers };
         let (cuts, notes) = Cuts::new();
         let lateness = config.time.allowed_lateness;
-        let watched = Box::new(Running { board, progress, lateness, kept_from, files });
+        let watched = Box::new(Running { board, progress, lateness, kept_from, files, stats });
         let saver = Saver::spawn(store, subject, pace, Arc::clone(&cuts), notes, watched);
         let saver = saver.map_err(|error| JobError(Fault::failed(format!("cannot start a thread: {error}"))))?;
         Ok((saver, cuts))
@@ -103,6 +107,7 @@ struct Running {
     lateness: Span,
     kept_from: KeptFrom,
     files: Vec<PathBuf>,
+    stats: Arc<Stats>,
 }
 
 impl Watched for Running {
@@ -122,6 +127,18 @@ impl Watched for Running {
 
     fn kept_from(&self, oldest: &Manifest) {
         self.kept_from.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&oldest.offsets);
+    }
+
+    fn wrote(&self, cut: Timestamp, bytes: u64, took: Duration) {
+        self.stats.gauges.set_checkpoint(|gauge| {
+            gauge.written += 1;
+            gauge.written_at = Some(wall_clock());
+            (gauge.cut, gauge.bytes, gauge.took) = (Some(cut), bytes, took);
+        });
+    }
+
+    fn could_not_write(&self) {
+        self.stats.gauges.set_checkpoint(|gauge| gauge.failed += 1);
     }
 
     fn sync(&self) -> Result<(), String> {

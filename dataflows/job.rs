@@ -25,7 +25,7 @@ use crate::connectors::input::{Input, InputError};
 use crate::connectors::weights::{WeightsSender, WeightsWriter};
 use crate::delivery::committer::{Committer, Limits, OnCommit};
 use crate::delivery::{Ending, Sink, SinkError, Stop};
-use crate::market::{Pane, Release, Symbol, SymbolTable, Timestamp};
+use crate::market::{Pane, Release, Span, Symbol, SymbolTable, Timestamp};
 use crate::model::seed::forecaster::SeedStanding;
 use crate::model::weights::{InitialWeights, Weights};
 use crate::operators::commit::{CommitLinks, Item, commit};
@@ -35,10 +35,11 @@ use crate::operators::panes::{Held, panes};
 use crate::operators::seed::{Standings, seed};
 use crate::operators::source::{Finished, History, SourceConfig, SourceLinks, source};
 use crate::operators::support::board::Board;
+use crate::operators::support::gauges::{Running, wall_clock};
 use crate::operators::support::keeping::Keeping;
 use crate::operators::support::stats::Stats;
 use crate::operators::support::weights::WeightsOut;
-use crate::operators::windows::{WindowsConfig, windows};
+use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use crate::recovery::Fault;
 use crate::recovery::cuts::Cuts;
 use crate::recovery::restored::{Restored, Unreadable};
@@ -118,6 +119,7 @@ struct Shared {
     input: Arc<InputFactory>,
     source: SourceConfig,
     rows_wanted: bool,
+    bars_wanted: bool,
     board: Arc<Board>,
     stats: Arc<Stats>,
     stop: Stop,
@@ -205,15 +207,28 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
     };
     let on_commit: OnCommit = {
         let stats = Arc::clone(&stats);
-        Box::new(move |batch, _| stats.set_published_through(batch.through.millis()))
+        Box::new(move |batch, took| {
+            stats.set_published_through(batch.through.millis());
+            stats.gauges.commits.add(took);
+            if !batch.forecasts.is_empty() {
+                stats.gauges.note_acknowledged(batch.through, wall_clock());
+            }
+        })
     };
     let limits = Limits::of(&sinks);
     let no_thread = |error: std::io::Error| JobError::failed(format!("cannot start a thread: {error}"));
     let committer = Committer::spawn(sinks, limits, stop.clone(), on_commit).map_err(no_thread)?;
     let board = Arc::new(Board::new(workers));
     let progress = Arc::clone(committer.sender().progress());
-    let saver = checkpoints.map(|own| own.start(&config, workers, Arc::clone(&board), Arc::clone(&progress)));
+    let saver = checkpoints
+        .map(|own| own.start(&config, workers, Arc::clone(&board), Arc::clone(&progress), Arc::clone(&stats)));
     let (saver, mut cuts) = saver.transpose()?.unzip();
+    stats.gauges.set_running(Running {
+        board: Arc::clone(&board),
+        acknowledged: Arc::clone(&progress),
+        workers: threads,
+        processes: cluster.as_ref().map_or(1, |cluster| cluster.hosts.count()),
+    });
     let failure = Arc::<Mutex<Option<Fault>>>::default();
     let company = Company {
         cluster,
@@ -237,6 +252,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         input,
         source,
         rows_wanted: wanted.rows,
+        bars_wanted: wanted.bars,
         commit: CommitLinks { sender: committer.sender(), taken: Arc::new(taken), stop: stop.clone() },
         board,
         stats: Arc::clone(&stats),
@@ -307,6 +323,11 @@ fn build(
     let mut items = aside.map(move |aside| Item::Aside(worker, aside));
     if shared.rows_wanted {
         items = items.concat(rows.clone().flat_map(Item::rows));
+    } else if shared.bars_wanted {
+        let windows: Vec<Span> = config.time.windows.iter().copied().chain(step).collect();
+        let is_whole = move |end: Timestamp| windows.iter().any(|window| end.is_multiple_of(*window));
+        let bars = move |rows: PaneRows| is_whole(slide.end_of(rows.pane)).then(|| Item::rows(rows));
+        items = items.concat(rows.clone().flat_map(move |rows| bars(rows).into_iter().flatten()));
     }
     let stats = Arc::clone(&shared.stats);
     let (verdicts, learnt) = match config.model.preset {

@@ -21,4 +21,5 @@ pub mod operators;
 pub mod recovery;
 pub mod replay;
 pub mod report;
+pub mod serving;
 pub mod simulation;

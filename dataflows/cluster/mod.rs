@@ -112,6 +112,8 @@ pub struct Part {
 pub struct Wanted {
     /// Feature rows.
     pub rows: bool,
+    /// Feature rows at the ends of whole windows.
+    pub bars: bool,
     /// Used ticks.
     pub ticks: bool,
     /// Records that were not used.
@@ -123,7 +125,12 @@ impl Wanted {
     #[must_use]
     pub fn by(sinks: &[Box<dyn Sink>], dead_letters: bool) -> Self {
         let wants = |pick: fn(&dyn Sink) -> bool| sinks.iter().any(|sink| pick(sink.as_ref()));
-        Self { rows: wants(|sink| sink.wants().rows), ticks: wants(|sink| sink.wants().ticks), dead_letters }
+        Self {
+            rows: wants(|sink| sink.wants().rows),
+            bars: wants(|sink| sink.wants().bars),
+            ticks: wants(|sink| sink.wants().ticks),
+            dead_letters,
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::Usage;
 use super::args::{ConfigFile, Workers, parse_time};
+use super::face;
 use super::job::{self, Plan};
 use crate::config::Settings;
 use crate::market::Timestamp;
 use clap::Args;
+use std::net::SocketAddr;
 
 /// Arguments of `backfill`.
 #[derive(Clone, Debug, Args)]
@@ -35,6 +37,9 @@ pub struct BackfillArgs {
     /// Starts anew where the job has published before; without it that is refused.
     #[arg(long)]
     pub reset: bool,
+    /// Serves a page, an API, metrics and probes there, as http.listen does.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -76,5 +81,5 @@ pub fn run(args: &BackfillArgs, settings: &Settings) -> anyhow::Result<()> {
         place: None,
         looks: false,
     };
-    job::run_shown(&settings.config, &plan, args.json)
+    job::run_shown(&face::listening(&settings.config, args.listen), &plan, args.json)
 }

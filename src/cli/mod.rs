@@ -12,6 +12,7 @@ pub mod collect;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod face;
 pub mod job;
 pub mod logging;
 pub mod model;
@@ -20,6 +21,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod serve;
 pub mod signals;
 pub mod summary;
 pub mod verify;
@@ -65,6 +67,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Asks a market-data API for prices and publishes them to the source's topic.
     Collect(collect::CollectArgs),
+    /// Serves a page and an API over what a job has written.
+    Serve(serve::ServeArgs),
     /// Judges stored forecasts: a table, and a page with words and pictures.
     Report(report::ReportArgs),
     /// Shows what is kept of a live job, and what a start would do.
@@ -132,6 +136,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Collect)?;
             collect::run(args, &settings)
         }
+        Command::Serve(args) => serve::run(args, &load(args.config.path())?),
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),

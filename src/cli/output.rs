@@ -15,6 +15,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Tells a person something, on stderr.
+pub fn tell(text: &str) {
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Says on stderr what went wrong.
 pub fn complain(problem: &str) {
     // Without a stderr there is nobody left to tell.

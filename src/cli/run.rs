@@ -2,9 +2,11 @@
 
 use super::Usage;
 use super::args::{ConfigFile, Which, Workers, hosts};
+use super::face;
 use super::job::{self, Place, Plan};
 use crate::config::Settings;
 use clap::Args;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Arguments of `run`.
@@ -35,6 +37,9 @@ pub struct RunArgs {
     /// Ends when its standard input does: whoever started it is gone.
     #[arg(long, hide = true)]
     pub supervised: bool,
+    /// Serves a page, an API, metrics and probes there, as http.listen does.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -54,7 +59,7 @@ pub fn run(args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
         place,
         looks: false,
     };
-    job::run_shown(&settings.config, &plan, args.json)
+    job::run_shown(&face::listening(&settings.config, args.listen), &plan, args.json)
 }
 
 /// Which process of which cluster it is; none where it runs alone.

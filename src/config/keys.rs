@@ -3,8 +3,8 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Assets, Choice, Columns, Flag, Hosts, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret, Share, Span,
-    SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
+    Address, Assets, Choice, Columns, Flag, HostNames, Hosts, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret,
+    Share, Span, SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
 };
 
 /// A table of the file.
@@ -93,6 +93,7 @@ pub const TABLES: &[Table] = &[
         "Where a live job keeps its state, so that a start computes little again; read from Kafka.",
     ),
     table("cluster", true, "Several processes that run one job: `cluster`, or `run --process` on several machines."),
+    table("http", false, "A page, an API, metrics and probes of a running job; nothing is served without it."),
     table("collect", true, "Where `collect` gets prices from, to publish them to source.kafka.topic."),
 ];
 
@@ -294,6 +295,34 @@ pub const KEYS: &[Key] = &[
         "\"10s\"",
         "a process that says nothing for so long is lost, and all are started again; at least 1s",
     ),
+    key(
+        "http.listen",
+        Address,
+        "\"127.0.0.1:8080\"",
+        "address and port; others than this machine can ask only where it is not 127.0.0.1",
+    ),
+    optional(
+        "http.hosts",
+        HostNames,
+        "[\"tickcast.example.com\"]",
+        "names that it is asked for by, besides localhost and its addresses",
+    ),
+    optional(
+        "http.store",
+        Path,
+        "\"/var/lib/tickcast/results.db\"",
+        "SQLite file that keeps results for the page and the API, for `serve` too; without it, and without sink.mongodb, they are in memory",
+    ),
+    key("http.retention", Span, "\"2d\"", "event time that the store keeps"),
+    key(
+        "http.store_bytes_max",
+        Whole(1_000_000, i64::MAX),
+        "1000000000",
+        "bytes that its file may have, more or less; what is oldest goes. In memory: a sixteenth of it",
+    ),
+    key("http.connections_max", Whole(1, 100_000), "1024", "open connections"),
+    key("http.streams_max", Whole(1, 100_000), "512", "open event streams"),
+    key("http.streams_per_client", Whole(1, 100_000), "64", "of one address"),
     key("collect.url", HttpUrl, "\"https://data.messari.io\"", "where Messari's market-data API is"),
     key("collect.assets", Assets, "[\"bitcoin\"]", "assets to ask for, by the API's names"),
     key("collect.every", Span, "\"10s\"", "how often each asset is asked for, spread evenly; at least 100ms"),

@@ -50,6 +50,10 @@ pub enum Kind {
     Options,
     /// Where an HTTP API is.
     HttpUrl,
+    /// An IP address and a port to listen on.
+    Address,
+    /// Names of this machine.
+    HostNames,
     /// Addresses of processes.
     Hosts,
     /// Names of assets, each a part of an address.
@@ -139,6 +143,10 @@ impl Kind {
             Self::HttpUrl => {
                 "http:// or https://, a host, and no user, query or fragment, as in https://data.messari.io".to_owned()
             }
+            Self::Address => "an IP address and a port, as in 127.0.0.1:8080".to_owned(),
+            Self::HostNames => format!(
+                "a list of 1 to {HOSTS_MAX} names without a port, as in [\"tickcast.example.com\", \"monitoring\"]"
+            ),
             Self::Hosts => {
                 format!("a list of 1 to {HOSTS_MAX} of host:port, all different, as in [\"a:2101\", \"b:2101\"]")
             }
@@ -170,7 +178,7 @@ impl Kind {
                 None => Err(wrong("no number")),
             },
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
-            Self::Spans | Self::Paths | Self::Assets | Self::Hosts => self.read_list(value),
+            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => self.read_list(value),
             Self::Columns => check_columns(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::Options => match value {
                 Value::String(text) => Ok(Value::String(text.clone())),
@@ -194,7 +202,9 @@ impl Kind {
             Self::Whole(..) => text.parse().map(Value::Integer).ok(),
             Self::Share => text.parse().map(Value::Float).ok(),
             Self::Flag => text.parse().map(Value::Boolean).ok(),
-            Self::Spans | Self::Paths | Self::Assets | Self::Hosts | Self::Columns if text.starts_with(['[', '{']) => {
+            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts | Self::Columns
+                if text.starts_with(['[', '{']) =>
+            {
                 toml::from_str::<toml::Table>(&format!("list = {text}"))
                     .ok()
                     .filter(|table| table.len() == 1)
@@ -202,7 +212,7 @@ impl Kind {
             }
             // Nothing between two commas is a column that is passed over.
             Self::Columns => Some(Value::Array(text.split(',').map(str::trim).map(Value::from).collect())),
-            Self::Spans | Self::Paths | Self::Assets | Self::Hosts => Some(Value::Array(
+            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => Some(Value::Array(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
             )),
             _ => None,
@@ -216,13 +226,14 @@ impl Kind {
         let max = match self {
             Self::Spans => SPANS_MAX,
             Self::Assets => ASSETS_MAX,
-            Self::Hosts => HOSTS_MAX,
+            Self::HostNames | Self::Hosts => HOSTS_MAX,
             _ => PATHS_MAX,
         };
         let check = |text: &str| match self {
             Self::Spans => Self::Span.check_text(text),
             Self::Assets if !is_asset(text) => Err(format!("no name of an asset: write {}", self.allowed())),
-            Self::Assets => Ok(()),
+            Self::HostNames if !is_asset(text) => Err(format!("no name of a machine: write {}", self.allowed())),
+            Self::Assets | Self::HostNames => Ok(()),
             Self::Hosts if !is_host(text) => Err(format!("no address: write {}", self.allowed())),
             Self::Hosts => Ok(()),
             _ => Self::Path.check_text(text),
@@ -267,6 +278,7 @@ impl Kind {
             Self::MongoUri if !text.starts_with("mongodb://") && !text.starts_with("mongodb+srv://") => {
                 wrong("begins with neither mongodb:// nor mongodb+srv://")
             }
+            Self::Address if text.parse::<std::net::SocketAddr>().is_err() => wrong("no address"),
             Self::HttpUrl if !is_http_url(text) => wrong("no address"),
             Self::Secret if !text.bytes().all(|b| b.is_ascii_graphic()) => wrong("no key"),
             Self::Start if !is_start(text) => wrong("no beginning"),

@@ -9,6 +9,8 @@ mod collect;
 pub mod computation;
 pub mod example;
 mod file;
+mod format;
+mod http;
 pub mod keys;
 pub mod kind;
 pub mod layers;
@@ -22,6 +24,8 @@ pub use check::Purpose;
 pub use checkpoint::{CheckpointConfig, CheckpointPlace};
 pub use cluster::ClusterConfig;
 pub use collect::CollectConfig;
+pub use format::Format;
+pub use http::HttpConfig;
 pub use layers::{ConfigError, Settings};
 pub use mongodb_source::MongoSourceConfig;
 pub use sinks::{
@@ -55,6 +59,8 @@ pub struct Config {
     pub cluster: ClusterConfig,
     /// What `collect` asks for.
     pub collect: CollectConfig,
+    /// What is served of it.
+    pub http: Option<HttpConfig>,
 }
 
 /// `[job]`
@@ -89,23 +95,6 @@ pub struct SourceConfig {
     pub files: Option<FilesSourceConfig>,
     /// From MongoDB.
     pub mongodb: Option<MongoSourceConfig>,
-}
-
-/// `source.format`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Detected per message.
-    #[default]
-    Auto,
-    /// `{"symbol","timestamp","price",…}`
-    Tick,
-    /// Messari's market data.
-    Messari,
-    /// Trades of exchanges' public streams.
-    Trade,
-    /// Bars.
-    Candle,
 }
 
 /// `[source.kafka]`

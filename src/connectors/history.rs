@@ -71,6 +71,11 @@ impl Input for Joined {
         input.is_empty(own)
     }
 
+    fn end(&self, partition: PartitionId) -> Option<u64> {
+        let (input, own) = self.of(partition);
+        input.end(own)
+    }
+
     fn set_wake(&mut self, wake: Wake) {
         self.history.set_wake(Arc::clone(&wake));
         self.topic.set_wake(wake);

@@ -121,6 +121,11 @@ pub trait Input {
         false
     }
 
+    /// The offset behind the last record of a partition that can be read, where that is known without asking anybody: for people.
+    fn end(&self, _partition: PartitionId) -> Option<u64> {
+        None
+    }
+
     /// Takes what to call when there is something to read again where [`Input::read`] found nothing.
     ///
     /// It may be called too often, and a reader has to look by itself now and then: an input need not call it at all.

@@ -11,5 +11,5 @@ pub mod memory;
 pub mod mongodb;
 pub mod outputs;
 pub mod published;
-pub mod store;
+pub mod sqlite;
 pub mod weights;

@@ -5,11 +5,13 @@
 pub mod acknowledged;
 pub mod batch;
 pub mod committer;
+pub mod reader;
 pub mod resumed;
 pub mod sink;
 pub mod stop;
 
 pub use batch::Batch;
+pub use reader::Reader;
 pub use resumed::Resumed;
 pub use sink::{Ending, Sink, SinkError, Wants};
 pub use stop::Stop;

@@ -7,8 +7,10 @@ use crate::recovery::Fault;
 /// What optional streams a sink writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// Feature rows.
+    /// Feature rows, all of them.
     pub rows: bool,
+    /// Feature rows at the ends of whole windows: those at which a window's span divides the time.
+    pub bars: bool,
     /// Used ticks.
     pub ticks: bool,
 }

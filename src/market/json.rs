@@ -2,7 +2,7 @@
 
 use super::fixed::write_decimal;
 use super::forecast::{EXPERT_NAMES, LEVEL_NAMES, forecast_id};
-use super::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Timestamp};
+use super::{FeatureRow, Fixed, Forecast, Ohlcv, Score, Span, Symbol, Timestamp};
 use std::io::Write as _;
 
 /// Appends `text` as a JSON string.
@@ -144,6 +144,15 @@ fn write_bar(bar: &Ohlcv, out: &mut Vec<u8>) {
         Some(count) => integer(count, out),
         None => out.extend_from_slice(b"null"),
     }
+    out.push(b'}');
+}
+
+/// Appends a window of a feature row as one JSON object of its own: the bar of `symbol` that ends at `end`.
+pub fn write_window(symbol: &Symbol, window: Span, end: Timestamp, bar: &Ohlcv, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"symbol\":");
+    string(symbol.as_str(), out);
+    put!(out, ",\"window\":\"{window}\",\"end\":{},\"bar\":", end.millis());
+    write_bar(bar, out);
     out.push(b'}');
 }
 

@@ -94,6 +94,12 @@ impl Timestamp {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// Whether it lies at a whole number of `span` since the epoch.
+    #[must_use]
+    pub const fn is_multiple_of(self, span: Span) -> bool {
+        span.0 > 0 && self.0.rem_euclid(span.0) == 0
+    }
+
     /// This stamp and `span` earlier, the first one there is at the most.
     #[must_use]
     pub const fn minus(self, span: Span) -> Self {

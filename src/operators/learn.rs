@@ -14,6 +14,7 @@
 
 use super::market::MarketStep;
 use super::pool::{Pooled, Share, Totals, pool};
+use super::support::gauges::Gauges;
 use super::support::keeping::Keeping;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
@@ -31,6 +32,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -117,7 +119,7 @@ pub fn learn<'scope>(
             let pause = {
                 let mut output = verdicts.activate();
                 let mut session = output.session(held);
-                state.advance(frontiers, &mut results, |pane, results| {
+                state.advance(frontiers, &mut results, &stats.gauges, |pane, results| {
                     stats.add_forecasts(results.forecasts.len() as u64);
                     session.give_iterator(results.scores.drain(..).map(|score| (pane, Verdict::Score(score))));
                     session.give_iterator(results.forecasts.drain(..).map(|f| (pane, Verdict::Forecast(f))));
@@ -237,6 +239,7 @@ impl LearnState {
         &mut self,
         frontiers: Frontiers,
         results: &mut StepResults,
+        gauges: &Gauges,
         mut emit: impl FnMut(Pane, &mut StepResults),
     ) -> Pause {
         let Some(closed) = frontiers.closed(self.steps.last_pane()) else { return Pause::Done };
@@ -250,10 +253,12 @@ impl LearnState {
             if let Some(pause) = self.save(None) {
                 return pause;
             }
+            let begun = Instant::now();
             let done = if self.pooled.is_some() { self.step_pooled(results) } else { Some(self.step(results)) };
             self.issued += results.forecasts.len() as u64;
             emit(self.steps.next_pane(), results);
             let Some(done) = done else { return Pause::Waiting };
+            self.time(begun.elapsed(), gauges);
             worked += done.max(1);
             self.steps.advance();
         }
@@ -265,6 +270,15 @@ impl LearnState {
             pooled.catch_up(next_pane, &mut self.scratch);
         }
         self.save(Some(frontiers)).unwrap_or(Pause::Done)
+    }
+
+    /// Notes how long the next step took.
+    fn time(&self, took: Duration, gauges: &Gauges) {
+        gauges.steps.add(took);
+        let end = self.steps.end_of(self.steps.next());
+        if end.millis() % self.config.epoch.millis() == 0 {
+            gauges.training.add(took);
+        }
     }
 
     /// One step of every symbol that has a row or waits for a score. Gives how many.

@@ -98,6 +98,12 @@ pub trait Watched: Send {
     fn kept_from(&self, oldest: &Manifest);
     /// Results that are published through there have to be on the disk.
     fn sync(&self) -> Result<(), String>;
+
+    /// There is a checkpoint of `cut`; for people.
+    fn wrote(&self, _cut: Timestamp, _bytes: u64, _took: Duration) {}
+
+    /// There is none where one was wanted; for people.
+    fn could_not_write(&self) {}
 }
 
 /// The running thread.
@@ -275,18 +281,20 @@ impl Work {
             return;
         }
         self.ahead = Span::from_millis(self.ahead.millis() / 2).max(AHEAD_MIN);
-        let (cut, begun) = (gathering.cut, gathering.begun);
+        let (cut, begun, writing) = (gathering.cut, gathering.begun, Instant::now());
         match self.write(gathering) {
             Ok(bytes) => {
                 tracing::debug!(
                     "checkpoint of {cut}: {bytes} bytes, {:.1} s after it was announced",
                     begun.elapsed().as_secs_f64()
                 );
+                self.watched.wrote(cut, bytes, writing.elapsed());
                 self.rest_until = None;
                 self.done = Instant::now();
             }
             Err(why) => {
                 let name = Manifest::name(&self.subject.job, cut, self.subject.generation);
+                self.watched.could_not_write();
                 kept::take_back(self.store.as_ref(), &name);
                 self.rest_until = Some(Instant::now() + RETRY_AFTER);
                 self.warn(&format!("no checkpoint of {cut}: {why}"));

@@ -41,9 +41,4 @@ impl Clock for SystemClock {
 }
 
 /// The time of day.
-#[must_use]
-#[allow(clippy::disallowed_methods, reason = "a replay may be asked not to run ahead of the wall clock")]
-pub fn wall_clock() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
+pub use crate::operators::support::gauges::wall_clock;

@@ -14,6 +14,7 @@ pub use html::page;
 pub use numbers::grouped;
 pub use plots::{Plot, PlotError, SeriesPlots, plots};
 pub use table::table;
+pub use words::verdict;
 
 /// The most symbols times horizons with pictures and words; the table has all. Each has ten pictures of some 6 kB.
 pub const PLOTTED_MAX: usize = 40;

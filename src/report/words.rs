@@ -42,6 +42,13 @@ pub(super) struct Words {
     pub sentences: Vec<String>,
 }
 
+/// What there is to say of a series, for who shows it elsewhere: `better`, `same`, `worse` or `unknown`, a headline, sentences.
+#[must_use]
+pub fn verdict(s: &SeriesFigures) -> (&'static str, String, Vec<String>) {
+    let Words { verdict, headline, sentences } = words(s);
+    (verdict.class(), headline, sentences)
+}
+
 /// What there is to say of a series.
 pub(super) fn words(s: &SeriesFigures) -> Words {
     let Some(ratio) = s.mae_ratio.filter(|_| s.scored >= SCORES_MIN) else { return too_few(s) };

@@ -14,6 +14,7 @@ mod clusters;
 mod collect;
 mod deploying;
 mod determinism;
+mod face;
 mod file_sources;
 #[path = "../support/harness.rs"]
 mod harness;

@@ -214,3 +214,48 @@ fn the_broker_was_away_for_30_seconds() {
 fn the_database_was_away_for_30_seconds() {
     away(Service::MongoDb);
 }
+
+/// `kill -9` of the broker and of the database, in turns, each started again; then both are away. Three times each and for a minute
+/// where `TICKCAST_TEST_LONG` is set.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn broker_and_database_are_killed_and_then_both_are_away() {
+    let is_long = std::env::var_os("TICKCAST_TEST_LONG").is_some();
+    let (turns, away) = if is_long { (3, Duration::from_secs(60)) } else { (1, Duration::from_secs(5)) };
+    let services = Services::own();
+    let setup = Setup::new(&services, true, "");
+    let Some((whole, parts)) = live::trades(setup.dir.path(), &[200_000, 250_000]) else { return };
+    let backfilled = setup.backfill(&whole, SYMBOL);
+    setup.replay(&parts[0], SYMBOL);
+    let mut job = setup.start();
+    let mut rng = random();
+    let wait = |time: Duration| {
+        let end = std::time::Instant::now() + time;
+        eventually("time passes", time + Duration::from_secs(5), || (std::time::Instant::now() >= end).then_some(()));
+    };
+    for turn in 0..turns {
+        for service in [Service::Kafka, Service::MongoDb] {
+            wait(Duration::from_millis(500 + rng.next_u64() % 2_000));
+            let pid = services.pid(service).to_string();
+            let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+            assert!(killed.success(), "turn {turn}, {service:?}");
+            wait(Duration::from_millis(rng.next_u64() % 3_000));
+            services.start(service);
+            assert!(job.is_running(), "turn {turn}, {service:?}: {}", job.stderr());
+        }
+    }
+    services.stop(Service::Kafka);
+    services.stop(Service::MongoDb);
+    wait(away);
+    assert!(job.is_running(), "the job waits: {}", job.stderr());
+    let peak = job.peak_memory_bytes().unwrap();
+    services.start(Service::MongoDb);
+    services.start(Service::Kafka);
+    setup.replay(&parts[1], SYMBOL);
+    setup.await_through(backfilled.last_but_one(), WITHIN);
+    println!("peak memory {} MB", peak / 1_000_000);
+    assert!(peak < 300_000_000, "memory stays bounded: {peak}");
+    job.signal(Signal::Term);
+    job.wait(Duration::from_secs(10)).expect_code(0);
+    assert_exact(&setup, &backfilled);
+}

@@ -120,7 +120,7 @@ fn any_bytes_are_a_word_of_another_process_or_an_error() {
         starts: [(PartitionId(0), 5)].into(),
         releases: vec![release; 3],
         symbol_shares: Some(4),
-        wanted: Wanted { rows: true, ticks: false, dead_letters: true },
+        wanted: Wanted { rows: true, bars: false, ticks: false, dead_letters: true },
         keeps: true,
         writes_weights: false,
         restored: None,

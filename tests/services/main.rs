@@ -9,6 +9,7 @@ mod checkpoints;
 mod collect_to_database;
 mod consumers;
 mod decisions;
+mod face;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;
 mod kafka_sink_real;

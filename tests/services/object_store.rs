@@ -102,7 +102,7 @@ fn answers_that_are_wrong_or_missing() {
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
 }
 
-/// Killed twice; the store is away for a while in between.
+/// Killed twice; the store is away for a while in between: for a minute where `TICKCAST_TEST_LONG` is set.
 #[test]
 #[ignore = "needs services: run ./deploy/test"]
 fn a_job_with_its_state_in_a_bucket() {
@@ -145,6 +145,10 @@ fn a_job_with_its_state_in_a_bucket() {
     let through = setup.through();
     eventually("a word that the store is away", WITHIN, || job.stderr().contains("no checkpoint of ").then_some(()));
     setup.await_through(through + 60_000, WITHIN);
+    if std::env::var_os("TICKCAST_TEST_LONG").is_some() {
+        std::thread::sleep(Duration::from_secs(60));
+        assert!(job.is_running(), "{}", job.stderr());
+    }
     objects.set_away(false);
     eventually("another checkpoint", WITHIN, || (manifests().pop() > before).then_some(()));
     job.signal(Signal::Kill);

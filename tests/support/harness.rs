@@ -57,7 +57,7 @@ impl Sink for Keep {
     }
 
     fn wants(&self) -> Wants {
-        Wants { rows: true, ticks: false }
+        Wants { rows: true, ..Wants::default() }
     }
 
     fn write(&mut self, batch: &Batch, _stop: &Stop) -> Result<(), SinkError> {

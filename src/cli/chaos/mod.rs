@@ -252,7 +252,7 @@ fn backfill(config: &Config, history: &Path, end: Timestamp, out: &Path, stop: &
     (config.dead_letter, config.checkpoint) = (None, None);
     config.model.weights = config.model.weights.map(|weights| weights.with_file_name(WEIGHTS_UNDISTURBED));
     let plan = Plan { workers: 1, bounded: true, range: (None, Some(end)), reset: false, place: None, looks: false };
-    job::run(&config, &plan, stop, &Arc::new(Stats::default())).context("the run that nobody disturbs")?;
+    job::run(&config, &plan, stop, &Arc::new(Stats::default()), None).context("the run that nobody disturbs")?;
     Ok(())
 }
 

@@ -12,21 +12,23 @@ mod setup;
 mod table;
 
 use super::args::{Speed, parse_workers};
+use super::face::{Doorway, Face};
 use super::job::check_outputs;
 use super::{output, signals, summary};
 use crate::config::{Config, FilesSourceConfig, Settings};
 use crate::connectors::kafka::Publisher;
-use crate::connectors::store::EmbeddedStore;
 use crate::dataflows::job::{self, Job, JobError, Summary};
 use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
 use crate::replay::{FileSource, Merge, Pace, ReplayError, TopicPublisher, wall_clock};
+use crate::serving::Live;
 use crate::simulation::{self, LABEL, SimulatedMarket};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use feed::{Feed, Market, Plan};
 use screen::Screen;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -51,6 +53,12 @@ pub struct DemoArgs {
     /// Times the live pace once the first two days are through, or max: as fast as it goes.
     #[arg(long, value_name = "X|max", default_value = "1")]
     pub speed: Speed,
+    /// Where the page, the API and metrics are; without it 127.0.0.1:8080, or a port that is free.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Opens the page in a browser.
+    #[arg(long)]
+    pub open: bool,
     /// Ends after the first two days (with --data: at the end of the files) and prints the scores.
     #[arg(long)]
     pub exit: bool,
@@ -79,13 +87,15 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let simulated = args.data.is_empty();
     let like = settings.config.source.files.clone().unwrap_or_default();
     let market = market(args, &settings.config, &like)?;
+    let doorway = doorway(args, &settings.config)?;
+    output::tell(&format!("tickcast demo: http://{} shows it in a browser", doorway.address()));
     let partitions = if simulated { simulation::SYMBOLS as u32 } else { 1 };
     // Lives on this thread, and until the end.
     let broker = setup::broker(partitions)?;
     let config = setup::config(settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
     check_outputs(&config, &args.data, true)?;
-    let store = EmbeddedStore::default();
-    let (job, reading) = setup::job(&config, &like, args.workers, partitions, &store, &stop)?;
+    let face = doorway.serve_job(&config, simulated.then_some(LABEL))?;
+    let (job, reading) = setup::job(&config, &like, args.workers, partitions, &face, &stop)?;
     let stats = Arc::clone(&job.stats);
 
     let publisher = Publisher::open(setup::kafka_source(&config)?, None, &stop)?;
@@ -101,12 +111,16 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let outcome = match is_ready.recv() {
         Err(_) => Ok(None),
         Ok(()) => {
-            let showing = Showing { simulated, started, stop: &stop, feed: &feed, stats: &stats, store: &store };
+            if args.open {
+                open_browser(&face);
+            }
+            let showing = Showing { simulated, started, stop: &stop, feed: &feed, stats: &stats, live: face.live() };
             showing.run(job, &config).map(Some)
         }
     };
     stop.request();
     let fed: Result<(), ReplayError> = feeding.join().map_err(|_| anyhow!("the feed panicked"))?;
+    face.finish();
     let summary = outcome?;
     fed?;
     if let Some(summary) = summary {
@@ -115,6 +129,32 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let left_out = feed.state().left_out;
     anyhow::ensure!(left_out == 0, "{left_out} rows of the files could not be used");
     Ok(())
+}
+
+/// Where the demo is served: as it was asked to be, else at the usual address, or any other that is free.
+fn doorway(args: &DemoArgs, config: &Config) -> anyhow::Result<Doorway> {
+    let mut http = config.http.clone().unwrap_or_default();
+    // Nothing simulated is left behind.
+    http.store = None;
+    if let Some(listen) = args.listen {
+        http.listen = listen.to_string();
+    } else if config.http.is_none() && Doorway::listen(&http).is_err() {
+        http.listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
+    }
+    Doorway::listen(&http)
+}
+
+/// Asks the system for a browser; where there is none, the address was printed.
+fn open_browser(face: &Face) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let address = format!("http://{}", face.address());
+    let quiet = std::process::Stdio::null;
+    let started = std::process::Command::new(program).arg(&address).stdout(quiet()).stderr(quiet()).spawn();
+    match started {
+        // Not waited for: a browser may be open for long.
+        Ok(mut browser) => drop(spawn("browser", move || browser.wait())),
+        Err(error) => tracing::warn!("{program} cannot be started ({error}): open {address} yourself"),
+    }
 }
 
 /// What is replayed.
@@ -152,7 +192,7 @@ struct Showing<'a> {
     stop: &'a Stop,
     feed: &'a Feed,
     stats: &'a Stats,
-    store: &'a EmbeddedStore,
+    live: &'a Live,
 }
 
 impl Showing<'_> {
@@ -193,8 +233,8 @@ impl Showing<'_> {
 
     fn show(&self, draw: impl FnOnce(&View<'_>)) {
         let state = self.feed.state();
-        let totals = self.store.totals();
-        let latest = self.store.latest();
+        let totals = self.live.totals();
+        let latest = self.live.latest();
         draw(&View {
             simulated: self.simulated,
             phase: state.phase,

@@ -1,12 +1,12 @@
 //! The demo's parts: an embedded broker, a configuration that points at it, and the job.
 
 use crate::cli::Usage;
+use crate::cli::face::Face;
 use crate::config::{Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig};
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::input::Input;
 use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start};
-use crate::connectors::store::EmbeddedStore;
 use crate::dataflows::job::Job;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::{Sink, Stop};
@@ -70,7 +70,7 @@ pub fn job(
     like: &FilesSourceConfig,
     workers: usize,
     partitions: u32,
-    store: &EmbeddedStore,
+    face: &Face,
     stop: &Stop,
 ) -> anyhow::Result<(Job, Reading)> {
     let source = kafka_source(config)?.clone();
@@ -83,15 +83,18 @@ pub fn job(
     let sink = config.sink.kafka.as_ref().context("the demo has no sink")?;
     let (mut kafka, _) = KafkaSink::open(sink, JOB, Some(DEAD_LETTERS), partitions, stop)?;
     kafka.set_start(&starts);
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(kafka), Box::new(store.clone())];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![face.store_sink()?, Box::new(kafka)];
     if let Some(files) = &config.sink.files {
         sinks.push(Box::new(FilesSink::open(files, JOB, &config.time.windows, Writing::Whole)?));
     }
+    sinks.push(face.live_sink());
     let input_reading = reading.clone();
     let input = move |worker, workers| {
         let input = KafkaInput::open(&source, JOB, &decoder, &input_reading, worker, workers)?;
         Ok(Box::new(input) as Box<dyn Input>)
     };
+    let stats = Arc::new(Stats::default());
+    face.watch().set_stats(&stats);
     let job = Job {
         config: config.clone(),
         workers,
@@ -108,7 +111,7 @@ pub fn job(
         restored: None,
         initial: initial_weights(config)?,
         stop: stop.clone(),
-        stats: Arc::new(Stats::default()),
+        stats,
     };
     Ok((job, reading))
 }

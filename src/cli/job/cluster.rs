@@ -3,6 +3,7 @@
 
 use super::prepare::{self, Source};
 use super::{Place, Plan, hooks, takeover};
+use crate::cli::face::Face;
 use crate::cli::output;
 use crate::cluster::{Event, Identity, Leaving, Link, Meeting, Member};
 use crate::config::Config;
@@ -42,7 +43,14 @@ type Left = (BTreeMap<usize, Link>, Vec<(usize, Event)>, Receiver<(usize, Event)
 ///
 /// # Errors
 /// As [`super::run`]; and when not everybody comes, or somebody is lost.
-pub fn run(config: &Config, plan: &Plan, place: &Place, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
+pub fn run(
+    config: &Config,
+    plan: &Plan,
+    place: &Place,
+    stop: &Stop,
+    stats: &Arc<Stats>,
+    face: Option<&Face>,
+) -> anyhow::Result<Summary> {
     let initial = initial_weights(config)?;
     let company = Company::default();
     // Who waits for sockets has to hear that somebody is lost, or cannot go on.
@@ -52,7 +60,7 @@ pub fn run(config: &Config, plan: &Plan, place: &Place, stop: &Stop, stats: &Arc
     tracing::info!("{name} of {} processes: waits for the others", place.hosts.count());
     company.join(meeting.meet().map_err(JobError)?, config)?;
     let job = if place.index == 0 {
-        lead(config, plan, place, &meeting, &company, stop, stats)
+        lead(config, plan, place, &meeting, &company, stop, stats, face)
     } else {
         follow(config, plan, place, &meeting, &company, initial, stop, stats)
     };
@@ -92,6 +100,7 @@ fn member(config: &Config, plan: &Plan, place: &Place, initial: Option<&InitialW
 }
 
 /// Process 0: connects everybody, looks, plans, takes over, and tells the others.
+#[expect(clippy::too_many_arguments, reason = "one call, of what is at hand")]
 fn lead(
     config: &Config,
     plan: &Plan,
@@ -100,6 +109,7 @@ fn lead(
     company: &Company,
     stop: &Stop,
     stats: &Arc<Stats>,
+    face: Option<&Face>,
 ) -> anyhow::Result<Job> {
     let number = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64 ^ u64::from(std::process::id());
     company.say_to_all(&Word::Mesh(number));
@@ -117,7 +127,7 @@ fn lead(
         anyhow::bail!("a cluster reads from source.kafka");
     };
     let (topic, starts, topic_id) = (source.topic.clone(), starts.clone(), topic_id.clone());
-    let mut job = takeover::take_over(config, plan, prepared, stop, stats)?;
+    let mut job = takeover::take_over(config, plan, prepared, stop, stats, face)?;
     name_partitions(stats, &topic, &starts);
     let wanted = Wanted::by(&job.sinks, config.dead_letter.is_some());
     let (threads, workers) = (plan.workers, plan.workers * place.hosts.count());

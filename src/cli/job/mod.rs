@@ -9,6 +9,7 @@ mod phases;
 mod prepare;
 mod takeover;
 
+use super::face::{self, Doorway, Face};
 use super::{Usage, progress, signals, summary};
 use crate::cluster::Hosts;
 use crate::config::Config;
@@ -63,32 +64,27 @@ pub struct Place {
 /// # Errors
 /// As [`run`]; and when a bounded run was stopped, or used none of the records that it read.
 pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    check_options(config)?;
+    let is_first = plan.place.as_ref().is_none_or(|place| place.index == 0);
+    let doorway = if is_first { Doorway::open(config)? } else { None };
+    if doorway.is_some() {
+        face::check_store(config)?;
+    }
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
     if plan.place.as_ref().is_some_and(|place| place.supervised) {
         signals::stop_with_standard_input(&stop)?;
     }
-    let mut plan = plan.clone();
-    let summary = loop {
-        let stats = Arc::new(Stats::default());
-        let shown = progress::JobBar::show(&stats, None);
-        let outcome = run(config, &plan, &stop.child(), &stats);
-        drop(shown);
-        match outcome {
-            Err(error)
-                if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.sleep(AGAIN_PAUSE) =>
-            {
-                tracing::warn!("{error:#}: starting again");
-                plan.reset = false;
-            }
-            // Asked to stop in the pause before it begins again.
-            Err(error) if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.requested() => {
-                return Ok(());
-            }
-            outcome => break outcome?,
-        }
-    };
-    if plan.place.as_ref().is_some_and(|place| place.index > 0) {
+    let face = doorway.map(|doorway| doorway.serve_job(config, None)).transpose()?;
+    if let Some(face) = &face {
+        tracing::info!("http://{} has a page, an API, metrics and probes of this job", face.address());
+    }
+    let outcome = run_again_and_again(config, plan, &stop, face.as_ref());
+    if let Some(face) = face {
+        face.finish();
+    }
+    let Some(summary) = outcome? else { return Ok(()) };
+    if !is_first {
         // Process 0 has all that there is to tell.
         return Ok(());
     }
@@ -99,17 +95,55 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Runs a job, and begins again where its topic has grown; none where it was stopped between two runs.
+fn run_again_and_again(
+    config: &Config,
+    plan: &Plan,
+    stop: &Stop,
+    face: Option<&Face>,
+) -> anyhow::Result<Option<Summary>> {
+    let mut plan = plan.clone();
+    loop {
+        let stats = Arc::new(Stats::default());
+        let shown = progress::JobBar::show(&stats, None);
+        if let Some(face) = face {
+            face.watch().set_stats(&stats);
+        }
+        let outcome = run(config, &plan, &stop.child(), &stats, face);
+        drop(shown);
+        match outcome {
+            Err(error)
+                if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.sleep(AGAIN_PAUSE) =>
+            {
+                tracing::warn!("{error:#}: starting again");
+                plan.reset = false;
+            }
+            // Asked to stop in the pause before it begins again.
+            Err(error) if plan.place.is_none() && super::cause(&error) == Cause::StartAgain && stop.requested() => {
+                return Ok(None);
+            }
+            outcome => return outcome.map(Some),
+        }
+    }
+}
+
 /// Opens inputs and sinks, and runs the job until its input ends or `stop` is requested.
 ///
 /// # Errors
 /// When something that the configuration names cannot be opened, or cannot go on.
-pub fn run(config: &Config, plan: &Plan, stop: &Stop, stats: &Arc<Stats>) -> anyhow::Result<Summary> {
+pub fn run(
+    config: &Config,
+    plan: &Plan,
+    stop: &Stop,
+    stats: &Arc<Stats>,
+    face: Option<&Face>,
+) -> anyhow::Result<Summary> {
     check_options(config)?;
     if let Some(place) = &plan.place {
-        return cluster::run(config, plan, place, stop, stats);
+        return cluster::run(config, plan, place, stop, stats, face);
     }
     let prepared = prepare::prepare(config, plan, stop)?;
-    let job = takeover::take_over(config, plan, prepared, stop, stats)?;
+    let job = takeover::take_over(config, plan, prepared, stop, stats, face)?;
     Ok(job::run(job)?)
 }
 

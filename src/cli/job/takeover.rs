@@ -3,6 +3,7 @@
 use super::phases::Phases;
 use super::prepare::{Prepared, Source};
 use super::{Plan, hooks, outputs};
+use crate::cli::face::Face;
 use crate::config::{CheckpointConfig, Config, KafkaSourceConfig, SourceConfig};
 use crate::connectors::files::dead_letters::DeadLetterFile;
 use crate::connectors::files::lines_file::Writing;
@@ -28,6 +29,7 @@ pub(super) fn take_over(
     prepared: Prepared,
     stop: &Stop,
     stats: &Arc<Stats>,
+    face: Option<&Face>,
 ) -> anyhow::Result<Job> {
     let Prepared { initial, source, computation, plan: run_plan, progress: seen, store, restored, generation } =
         prepared;
@@ -39,6 +41,7 @@ pub(super) fn take_over(
     let begin = |found: Option<&Progress>| run_plan.begin(job, &computation, &starts, seen.as_ref(), found);
     let Opened { sinks, mut kafka_sink, mongodb } = open_sinks(config, plan, partitions, &begin, stop)?;
     let progress = kafka_sink.as_ref().map(|sink| sink.progress().clone());
+    let begins_anew = plan.bounded || matches!(run_plan, RunPlan::Anew { .. });
     if let (Some(store), RunPlan::Anew { .. }) = (&store, &run_plan) {
         // Of a history that is over. The progress record says so, too, should this not get to its end.
         kept::forget_all(store.as_ref(), job)?;
@@ -82,7 +85,7 @@ pub(super) fn take_over(
         cluster: None,
         serialised: false,
         input: hooks::apply(source.into_factory(config, stop)),
-        sinks: order(sinks, kafka_sink, mongodb, progress.as_ref()),
+        sinks: with_face(face, order(sinks, kafka_sink, mongodb, progress.as_ref()), progress.as_ref(), begins_anew)?,
         bounded: plan.bounded,
         range,
         releases,
@@ -180,6 +183,27 @@ fn open_sinks(config: &Config, plan: &Plan, partitions: u32, begin: Begin<'_>, s
         sinks.push(Box::new(DeadLetterFile::open(file, writing)?));
     }
     Ok(Opened { sinks, kafka_sink, mongodb })
+}
+
+/// The embedded store before all others, what shows after them.
+fn with_face(
+    face: Option<&Face>,
+    others: Vec<Box<dyn Sink>>,
+    progress: Option<&Progress>,
+    begins_anew: bool,
+) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let Some(face) = face else { return Ok(others) };
+    if begins_anew {
+        face.store().clear()?;
+    }
+    let stored = face.store().reader()?.through()?;
+    let sink = face.store_sink()?;
+    let first: Box<dyn Sink> = match (stored, progress) {
+        // What is published is computed again to the same bytes.
+        (Some(stored), Some(progress)) => Box::new(Resumed::new(sink, stored.min(progress.through))),
+        _ => sink,
+    };
+    Ok(std::iter::once(first).chain(others).chain([face.live_sink()]).collect())
 }
 
 /// Database, Kafka, files: what Kafka's progress says is published is in the database by then.

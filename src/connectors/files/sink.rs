@@ -71,7 +71,7 @@ impl Sink for FilesSink {
     }
 
     fn wants(&self) -> Wants {
-        Wants { rows: true, ticks: false }
+        Wants { rows: true, ..Wants::default() }
     }
 
     fn write(&mut self, batch: &Batch, _: &Stop) -> Result<(), SinkError> {

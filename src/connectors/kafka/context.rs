@@ -81,6 +81,11 @@ impl Context {
         locked(self.reach.as_ref()?).proven(partition)
     }
 
+    /// [`Reach::end`].
+    pub fn end(&self, partition: i32) -> Option<u64> {
+        locked(self.reach.as_ref()?).end(partition)
+    }
+
     /// [`Reach::doubt`].
     pub fn doubt(&self, partition: i32) {
         if let Some(reach) = &self.reach {

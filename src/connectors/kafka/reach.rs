@@ -44,6 +44,8 @@ struct Evidence {
     doubt: Option<Option<Duration>>,
     /// The client's age at which the partition held nothing that is not here, by the last report.
     proven: Option<Duration>,
+    /// Behind the last record that can be read, by the last report that knew it.
+    end: Option<u64>,
 }
 
 impl Reach {
@@ -60,6 +62,11 @@ impl Reach {
     /// The partition had some trouble: its broker has to be believed anew.
     pub fn doubt(&mut self, partition: i32) {
         self.partitions.entry(partition).or_default().start_to_doubt();
+    }
+
+    /// The offset behind the last record that can be read, by the last report.
+    pub fn end(&self, partition: i32) -> Option<u64> {
+        self.partitions.get(&partition)?.end
     }
 
     pub fn take_report(&mut self, report: &Report) {
@@ -83,6 +90,7 @@ impl Evidence {
     }
 
     fn take(&mut self, age: Duration, report: &PartitionReport, fetches: u64, answers: bool) {
+        self.end = report.end().or(self.end);
         if !answers {
             self.start_to_doubt();
             return;
@@ -173,6 +181,11 @@ struct PartitionReport {
 }
 
 impl PartitionReport {
+    /// The end of what can be read, where it is known.
+    fn end(&self) -> Option<u64> {
+        u64::try_from(self.ls_offset).ok().filter(|_| self.hi_offset >= 0)
+    }
+
     /// Whether the partition held nothing, read or not, that was not handed over and taken.
     fn holds_nothing(&self) -> bool {
         self.fetch_state == "active"

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::describe::Question;
 use super::offsets::{Offsets, gone};
 use super::options::Server;
+use super::positions::Positions;
 use super::watch::TopicWatch;
 use crate::config::KafkaSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
@@ -19,7 +20,6 @@ use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the bounds of a partition may take to be told.
@@ -28,34 +28,6 @@ const BOUNDS_WAIT: Duration = Duration::from_secs(2);
 const EVENTS_EVERY: Duration = Duration::from_millis(50);
 /// The most of them that are served at a time: hundreds a second while a broker is away.
 const EVENTS_MAX: usize = 100;
-
-/// How far each partition was read, shared by all workers of the process.
-#[derive(Debug)]
-pub struct Positions(BTreeMap<PartitionId, AtomicI64>);
-
-impl Positions {
-    fn new(starts: &Offsets) -> Self {
-        Self(starts.iter().map(|(partition, offset)| (*partition, AtomicI64::new(*offset))).collect())
-    }
-
-    /// The offset after the last record that was read.
-    #[must_use]
-    pub fn next(&self, partition: PartitionId) -> Option<i64> {
-        self.0.get(&partition).map(|next| next.load(Ordering::Acquire))
-    }
-
-    /// [`Positions::next`] of all partitions.
-    #[must_use]
-    pub fn all(&self) -> Offsets {
-        self.0.iter().map(|(partition, next)| (*partition, next.load(Ordering::Acquire))).collect()
-    }
-
-    fn advance(&self, partition: PartitionId, next: i64) {
-        if let Some(position) = self.0.get(&partition) {
-            position.store(next, Ordering::Release);
-        }
-    }
-}
 
 /// What a job reads of a topic; the same for all its workers.
 #[derive(Clone, Debug)]
@@ -288,6 +260,10 @@ impl Input for KafkaInput {
 
     fn is_empty(&self, partition: PartitionId) -> bool {
         self.partitions.get(&partition).is_some_and(|partition| partition.empty)
+    }
+
+    fn end(&self, partition: PartitionId) -> Option<u64> {
+        self.consumer.as_ref()?.client().context().end(i32::try_from(partition.0).ok()?)
     }
 
     fn set_wake(&mut self, wake: Wake) {

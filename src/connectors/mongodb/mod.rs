@@ -124,7 +124,7 @@ impl Sink for MongoSink {
     }
 
     fn wants(&self) -> Wants {
-        Wants { rows: self.collections.features.is_some(), ticks: self.collections.ticks.is_some() }
+        Wants { rows: self.collections.features.is_some(), bars: false, ticks: self.collections.ticks.is_some() }
     }
 
     fn records_max(&self) -> usize {

@@ -5,7 +5,10 @@
 
 pub(in crate::connectors) mod json;
 
+mod whole;
+
 pub use json::{forecast, score};
+pub use whole::whole_forecast;
 
 use crate::connectors::input::InputError;
 use crate::evaluation::report::{Issued, Judge, Settled};

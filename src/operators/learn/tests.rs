@@ -39,7 +39,8 @@ fn a_worker_learns_what_it_had_no_part_in_before_it_takes_part() {
         totals.borrow_mut().frontier = Some(Pane::from_number(pool_frontier));
         let (frontiers, mut results) =
             (Frontiers { rows: Some(Pane::from_number(110)), market: None }, StepResults::default());
-        let pause = state.advance(frontiers, &mut results, |_, results| issued.append(&mut results.forecasts));
+        let pause = state
+            .advance(frontiers, &mut results, &Gauges::default(), |_, results| issued.append(&mut results.forecasts));
         (pause == Pause::Waiting, state.closed.is_some())
     };
     assert_eq!(advance(&mut state, 94), (true, false), "the epoch before is not complete");

@@ -61,6 +61,8 @@ const BYTES_PER_READ: usize = 2 << 20;
 pub const PANES_AHEAD_MAX: u64 = 128;
 /// The same while the open panes hold too much: with fewer, nobody would get on.
 const PANES_AHEAD_MIN: u64 = 1;
+/// How often it is noted how far a partition is.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What the source does with time and with records that it cannot use.
 #[derive(Clone, Debug)]
@@ -239,6 +241,8 @@ struct Reader {
     /// Known when all workers have said which partitions they own.
     limits: Option<SymbolLimits>,
     failed: bool,
+    /// When it was last noted how far it is.
+    shown: Option<Instant>,
 }
 
 impl Reader {
@@ -275,7 +279,7 @@ impl Reader {
         }
         let follows = links.board.join(partitions.iter().map(|p| (p.id, p.board_entry())), schedule.wake());
         input.set_wake(schedule.wake());
-        Ok(Self { input, links, partitions, follows, past: Past::default(), limits: None, failed: false })
+        Ok(Self { input, links, partitions, follows, past: Past::default(), limits: None, failed: false, shown: None })
     }
 
     /// Reads what there is and fits.
@@ -314,7 +318,7 @@ impl Reader {
             if !read {
                 next = next.min(Next::Within(CONGESTED_PAUSE));
             }
-            partition.update_standing(read);
+            partition.update_standing(read, &self.links.stats.gauges);
             // While its capability is where it was when that was decided.
             partition.tell_standing(aside, &self.links);
             waits |= partition.waits_for_forecasts();
@@ -323,6 +327,7 @@ impl Reader {
             }
         }
         self.partitions.iter_mut().for_each(SourcePartition::look_for_cut);
+        self.show();
         if all_read {
             // Not while nothing is read: a partition that is not looked at may hold more.
             self.follow();
@@ -333,6 +338,18 @@ impl Reader {
             Next::Within(_) if found => Next::Soon,
             Next::Within(_) if all_read && waits => Next::Finished,
             next => next,
+        }
+    }
+
+    /// Notes for people how far it is, now and then.
+    fn show(&mut self) {
+        if self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        for partition in &self.partitions {
+            let gauge = partition.gauge(self.input.as_ref());
+            self.links.stats.gauges.set_partition(partition.id, gauge);
         }
     }
 

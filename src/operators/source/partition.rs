@@ -45,6 +45,8 @@ pub(super) struct SourcePartition {
     /// Whether it has held no record so far.
     empty: bool,
     pub next_offset: u64,
+    /// The broker's stamp on the last record that had one.
+    pub broker_time: Option<Timestamp>,
     /// A tick that lies too far ahead.
     in_hand: Option<Tick>,
     /// Records whose stamps jump.
@@ -103,6 +105,7 @@ impl SourcePartition {
             state: PartitionState::Behind,
             empty: false,
             next_offset: 0,
+            broker_time: None,
             in_hand: None,
             quiet: Quiet::new(Instant::now()),
             ticks: Vec::new(),

@@ -199,6 +199,12 @@ impl Board {
         least.unwrap_or_else(|| inner.entries.values().filter_map(|n| n.watermark).max())
     }
 
+    /// Where a partition stands; none where nobody has said so.
+    #[must_use]
+    pub fn entry(&self, partition: PartitionId) -> Option<BoardEntry> {
+        self.inner().entries.get(&partition).copied()
+    }
+
     /// Whether no partition of a history is still read.
     #[must_use]
     pub fn history_is_over(&self) -> bool {

@@ -3,6 +3,7 @@
 
 pub mod board;
 mod clock;
+pub mod gauges;
 pub mod keeping;
 pub mod last_seen;
 pub mod repeats;

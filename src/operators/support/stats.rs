@@ -2,6 +2,7 @@
 
 mod report;
 
+use super::gauges::Gauges;
 use super::repeats::{Found, Repeat, Repeats};
 use crate::market::PartitionId;
 use std::collections::BTreeMap;
@@ -163,6 +164,8 @@ pub struct Stats {
     /// By outcome and reason.
     refused: Mutex<BTreeMap<(&'static str, &'static str), Reason>>,
     repeats: Mutex<Repeats>,
+    /// What it shows besides.
+    pub gauges: Gauges,
 }
 
 impl Stats {

@@ -18,6 +18,7 @@ impl SourcePartition {
             return Flow::Continue;
         }
         self.next_offset = offset + 1;
+        self.broker_time = broker_time.or(self.broker_time);
         let counted = self.counted.total();
         let flow = self.account_for_value(Record { offset, broker_time, key, value }, bounds, symbols);
         // What did not settle what is in hand, and did not join it.

@@ -2,9 +2,11 @@
 
 use super::super::{Aside, Idleness, Outputs, SourceLinks};
 use super::SourcePartition;
-use crate::connectors::input::PartitionState;
+use crate::connectors::input::{Input, PartitionState};
 use crate::market::Pane;
 use crate::operators::support::board::Standing;
+use crate::operators::support::gauges::{Gauges, PartitionGauge};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl SourcePartition {
@@ -32,12 +34,19 @@ impl SourcePartition {
     }
 
     /// Brings capability and standing up to date; `read`: after a read. Without one, nobody knows whether it is caught up.
-    pub fn update_standing(&mut self, read: bool) {
+    pub fn update_standing(&mut self, read: bool, gauges: &Gauges) {
         let slide = self.config.slide;
+        let before = self.capabilities.as_ref().map(|(main, _)| *main.time());
         if let Some(watermark) = self.watermark.value() {
             // Later trades of its own record must not overtake a tick in hand.
             let in_hand = self.in_hand.as_ref().map_or(Pane::LAST, |tick| slide.pane_of(tick.order.at));
-            self.downgrade(slide.pane_of(watermark).min(in_hand));
+            let pane = slide.pane_of(watermark).min(in_hand);
+            self.downgrade(pane);
+            if let (Some(broker_time), Some(closed)) = (self.broker_time, pane.previous())
+                && before.is_some_and(|before| pane > before)
+            {
+                gauges.note_arrival(slide.end_of(closed), broker_time);
+            }
         }
         if self.in_hand.is_none() {
             match self.state {
@@ -54,6 +63,18 @@ impl SourcePartition {
                 }
                 PartitionState::CaughtUp { .. } | PartitionState::Waiting | PartitionState::Behind => {}
             }
+        }
+    }
+
+    /// How far it is read, for people.
+    pub fn gauge(&self, input: &dyn Input) -> PartitionGauge {
+        // What lies between the last record and the end may be no record: marks of transactions.
+        let is_through = matches!(self.state, PartitionState::CaughtUp { .. } | PartitionState::Ended);
+        PartitionGauge {
+            source: Arc::clone(&self.topic),
+            next_offset: self.next_offset,
+            end: if is_through { Some(self.next_offset) } else { input.end(self.id) },
+            broker_time: self.broker_time,
         }
     }
 

@@ -1,0 +1,186 @@
+//! What a command serves over HTTP, from its configuration.
+
+use crate::config::{Config, HttpConfig};
+use crate::connectors::published::whole_forecast;
+use crate::connectors::sqlite::{self, Limits as StoreLimits, Place, SqliteStore};
+use crate::delivery::reader::{Kind, Range};
+use crate::delivery::{Reader, Sink};
+use crate::market::Span;
+use crate::serving::app::Results;
+use crate::serving::server::Listening;
+use crate::serving::{JobInfo, JobWatch, Limits, Live, Server, Watch};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A store in memory gets so much less than a file.
+const MEMORY_SHARE: u64 = 16;
+
+/// A socket that listens, for a command that is about to begin.
+pub struct Doorway {
+    http: HttpConfig,
+    listening: Listening,
+}
+
+impl Doorway {
+    /// Listens where the configuration says; none where it does not.
+    ///
+    /// # Errors
+    /// Where that address is taken.
+    pub fn open(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some(http) = &config.http else { return Ok(None) };
+        Self::listen(http).map(Some)
+    }
+
+    /// Listens there.
+    ///
+    /// # Errors
+    /// Where that address is taken.
+    pub fn listen(http: &HttpConfig) -> anyhow::Result<Self> {
+        // The configuration was checked.
+        let address: SocketAddr = http.listen.parse()?;
+        Ok(Self { http: http.clone(), listening: Listening::open(address)? })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.listening.address()
+    }
+
+    /// Serves what is watched, and results where there are any.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn serve(self, watched: Arc<dyn Watch>, results: Option<Results>) -> anyhow::Result<Server> {
+        start(&self.http, self.listening, watched, results)
+    }
+
+    /// Serves a job of this process. Its results are kept in the embedded store.
+    ///
+    /// # Errors
+    /// When the store cannot be opened, or a thread cannot be started.
+    pub fn serve_job(self, config: &Config, label: Option<&str>) -> anyhow::Result<Face> {
+        let Self { http, listening } = self;
+        let limits = StoreLimits { retention: http.retention, bytes_max: http.store_bytes_max };
+        let (place, limits) = match &http.store {
+            Some(path) => (Place::File(path.clone()), limits),
+            None => (Place::Memory, StoreLimits { bytes_max: limits.bytes_max / MEMORY_SHARE, ..limits }),
+        };
+        let store = SqliteStore::open(place, &config.job.id, limits)?;
+        let reader = store.reader()?;
+        let watch = Arc::new(JobWatch::new(info(config, label, reader.name())));
+        let live = Live::default();
+        prime(&live, &reader)?;
+        let results = Results { live: live.clone(), reader: Arc::new(reader) };
+        let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
+        let server = start(&http, listening, watched, Some(results))?;
+        Ok(Face { server, live, watch, store, windows: config.time.windows.clone() })
+    }
+}
+
+/// The configuration, with what `--listen` says.
+pub fn listening(config: &Config, listen: Option<SocketAddr>) -> Config {
+    let mut config = config.clone();
+    if let Some(listen) = listen {
+        config.http.get_or_insert_default().listen = listen.to_string();
+    }
+    config
+}
+
+/// A server, and what it asks.
+fn start(
+    http: &HttpConfig,
+    listening: Listening,
+    watched: Arc<dyn Watch>,
+    results: Option<Results>,
+) -> anyhow::Result<Server> {
+    let limits = Limits {
+        connections_max: http.connections_max,
+        streams_max: http.streams_max,
+        streams_per_client: http.streams_per_client,
+    };
+    let names = http.hosts.clone().unwrap_or_default();
+    Ok(Server::start(listening, &names, limits, watched, results)?)
+}
+
+pub(super) fn info(config: &Config, label: Option<&str>, store: &str) -> JobInfo {
+    JobInfo {
+        job: config.job.id.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        label: label.map(str::to_owned),
+        step: config.model.step,
+        horizons: config.model.horizons.clone(),
+        windows: config.time.windows.clone(),
+        coverage: config.model.coverage,
+        store: store.to_owned(),
+    }
+}
+
+/// Shows what was published before.
+pub(super) fn prime(live: &Live, reader: &dyn Reader) -> anyhow::Result<()> {
+    let last = Range { from: None, to: None, limit: 1 };
+    let mut latest = Vec::new();
+    for (symbol, horizon) in reader.series(Kind::Forecasts)? {
+        let lines = reader.read(Kind::Forecasts, &symbol, horizon, last)?;
+        latest.extend(lines.iter().filter_map(|line| whole_forecast(&line.json)));
+    }
+    live.show(latest);
+    Ok(())
+}
+
+/// What is served of a job of this process.
+pub struct Face {
+    server: Server,
+    live: Live,
+    watch: Arc<JobWatch>,
+    store: SqliteStore,
+    windows: Vec<Span>,
+}
+
+impl Face {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The latest forecasts.
+    pub const fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// What a job shows of itself.
+    pub const fn watch(&self) -> &Arc<JobWatch> {
+        &self.watch
+    }
+
+    /// The job's store.
+    pub const fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// The first of the job's sinks: what others are told is in the store by then.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn store_sink(&self) -> anyhow::Result<Box<dyn Sink>> {
+        Ok(Box::new(self.store.sink(&self.windows)?))
+    }
+
+    /// The last of the job's sinks: what shows is in every other by then.
+    pub fn live_sink(&self) -> Box<dyn Sink> {
+        Box::new(self.live.clone())
+    }
+
+    /// Ends it.
+    pub fn finish(self) {
+        self.server.finish();
+    }
+}
+
+/// Whether the embedded store can be used; changes nothing.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_store(config: &Config) -> anyhow::Result<()> {
+    let store = config.http.as_ref().and_then(|http| http.store.as_deref());
+    Ok(store.map_or(Ok(()), |path| sqlite::check(path, &config.job.id))?)
+}

@@ -39,7 +39,8 @@ fn the_page_in_a_browser() {
     let (mut job, address) = demo(&["--speed", "20"]);
     let chromium = std::env::var("TICKCAST_TEST_CHROMIUM").expect("deploy/services env names it");
     let pictures = std::env::var("TICKCAST_TEST_PICTURES").unwrap_or_default();
-    let mut arguments = vec![address.as_str(), chromium.as_str()];
+    let pid = job.pid().to_string();
+    let mut arguments = vec![address.as_str(), chromium.as_str(), pid.as_str()];
     arguments.extend(Some(pictures.as_str()).filter(|dir| !dir.is_empty()));
     python(&services, "page.py", &arguments);
     job.signal(Signal::Term);

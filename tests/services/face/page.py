@@ -1,9 +1,11 @@
-"""Looks at the page of a job in headless Chromium: page.py URL CHROMIUM [PICTURES]
+"""Looks at the page of a job in headless Chromium: page.py URL CHROMIUM PID [PICTURES]
 
 Clicks, keys, a live update, a stale server, barriers (axe-core), console lines, requests to elsewhere, nothing wider than the window.
-Prints what it saw; ends with 1 at the first fault. PICTURES: a directory for screenshots.
+PID: the job's process, which is made to hang for a while. Prints what it saw; ends with 1 at the first fault. PICTURES: a directory for screenshots.
 """
 import json
+import os
+import signal
 import sys
 import time
 import urllib.request
@@ -12,8 +14,8 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-URL, CHROMIUM = sys.argv[1:3]
-PICTURES = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+URL, CHROMIUM, PID = sys.argv[1], sys.argv[2], int(sys.argv[3])
+PICTURES = Path(sys.argv[4]) if len(sys.argv) > 4 else None
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -132,9 +134,13 @@ def lives(browser):
     begun = time.monotonic()
     page.wait_for_function("before => document.getElementById('cards').textContent !== before", arg=before, timeout=90_000)
     print(f"live: another forecast after {time.monotonic() - begun:.1f} s")
-    page.context.set_offline(True)
-    expect(page.locator("#state")).to_have_class("state stale", timeout=20_000)
-    print("stale: said so")
+    os.kill(PID, signal.SIGSTOP)
+    try:
+        expect(page.locator("#state")).to_have_class("state stale", timeout=20_000)
+    finally:
+        os.kill(PID, signal.SIGCONT)
+    expect(page.locator("#state")).to_have_class("state live", timeout=20_000)
+    print("stale while the job hangs, live again after")
     page.close()
 
 

@@ -141,6 +141,9 @@ mod tests {
     use super::*;
     use crate::delivery::reader::{Line, ReadError};
 
+    /// 2001 began.
+    const BASE: i64 = 978_307_200_000;
+
     /// Two horizons; a record each minute, kept by its target.
     struct Minutes;
 
@@ -152,14 +155,17 @@ mod tests {
         fn read(&self, _: Kind, _: &Symbol, span: Span, range: Range) -> Result<Vec<Line>, ReadError> {
             let shift = span.millis() / 60_000;
             let fits = |at: &i64| {
-                let at = Timestamp::from_millis(*at * 60_000);
+                let at = Timestamp::from_millis(BASE + *at * 60_000);
                 range.from.is_none_or(|from| at >= from) && range.to.is_none_or(|to| at < to)
             };
             let all: Vec<i64> = (1..=10).map(|issue| issue + shift).filter(fits).collect();
             let skipped = if range.from.is_some() { 0 } else { all.len().saturating_sub(range.limit) };
             let some = all.into_iter().skip(skipped).take(range.limit);
             Ok(some
-                .map(|at| Line { at: Timestamp::from_millis(at * 60_000), json: format!("\"{}/{span}\"", at - shift) })
+                .map(|at| Line {
+                    at: Timestamp::from_millis(BASE + at * 60_000),
+                    json: format!("\"{}/{span}\"", at - shift),
+                })
                 .collect())
         }
 
@@ -185,11 +191,11 @@ mod tests {
     #[test]
     fn pages_follow_each_other_without_a_gap_or_a_repeat() {
         assert_eq!(ask("limit=3").0, ["9/5m", "10/1m", "10/5m"], "the last ones");
-        assert_eq!(ask("limit=3&to=120000").0, ["1/1m", "1/5m"]);
+        assert_eq!(ask("limit=3&to=2001-01-01T00:02:00Z").0, ["1/1m", "1/5m"]);
         let (mut all, mut cursor) = (vec![], None);
         loop {
             let page = cursor.as_ref().map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
-            let (some, next) = ask(&format!("from=120000&limit=3{page}"));
+            let (some, next) = ask(&format!("from=2001-01-01T00:02:00Z&limit=3{page}"));
             assert!(some.len() <= 3);
             all.extend(some);
             cursor = next;

@@ -120,9 +120,14 @@ const WRONG: &[(&str, &[&str], &str)] = &[
     (
         "[chickenpox]\nurl = \"file:///x\"",
         &[],
-        "config.toml:1: unknown key chickenpox; there are job, source, time, model, sink, dead_letter, checkpoint, cluster, collect",
+        "config.toml:1: unknown key chickenpox; there are job, source, time, model, sink, dead_letter, checkpoint, cluster, http, collect",
     ),
-    ("[http]\nlisten = \"x\"", &[], "unknown key http"),
+    (
+        "[http]\nlisten = \"x\"",
+        &[],
+        "http.listen = \"x\": no address: write an IP address and a port, as in 127.0.0.1:8080",
+    ),
+    ("[http]\nhosts = [\"a b\"]", &[], "\"a b\" is no name of a machine"),
     ("[collect]\nurl = \"x\"", &[], "collect.url = \"***\": no address: write http:// or https://"),
     ("[collect]\nurl = \"https://me:hunter2@x\"", &[], "collect.url = \"https://***@x\": no address"),
     ("[collect]\nurl = \"https://x/?a=1\"", &[], "no address"),

@@ -12,6 +12,7 @@ pub mod collect;
 pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod face;
 pub mod job;
 pub mod logging;
@@ -73,6 +74,8 @@ pub enum Command {
     Report(report::ReportArgs),
     /// Shows what is kept of a live job, and what a start would do.
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Looks at everything that a job depends on, and says what is wrong and how to mend it.
+    Doctor(doctor::DoctorArgs),
     /// Compares what two runs published, wherever it lies.
     Verify(verify::VerifyArgs),
     /// Kills, hangs and restarts a job's processes on a simulated market, then compares with an undisturbed run.
@@ -139,6 +142,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args, &load(args.config.path())?),
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
+        Command::Doctor(args) => doctor::run(args, &cli.sets),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
         Command::Chaos(args) => chaos::run(args, &load(args.config.path())?, &cli.sets),
         Command::Model(args) => model::run(args, load),

@@ -13,6 +13,7 @@ mod context;
 pub mod dead_letters;
 mod describe;
 pub mod embedded;
+pub mod examine;
 pub mod offsets;
 pub mod options;
 pub(in crate::connectors) mod outputs;

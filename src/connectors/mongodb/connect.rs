@@ -1,7 +1,7 @@
 //! Opening the database: connection string, session, indexes, and the job's next generation.
 
 use super::session::{Session, Trouble, run};
-use super::{Collections, JOBS};
+use super::{Collections, DatabaseFacts, JOBS};
 use crate::config::{MongoSinkConfig, MongoSourceConfig};
 use crate::delivery::{SinkError, Stop};
 use mongodb::bson::oid::ObjectId;
@@ -53,6 +53,46 @@ pub(super) fn check(config: &MongoSinkConfig, stop: &Stop) -> Result<(), SinkErr
     answered.map_err(|trouble| connected.explain(&trouble))?;
     session.close();
     Ok(())
+}
+
+/// Connects, and asks what a person wants to know.
+pub(super) fn examine(
+    config: &MongoSinkConfig,
+    collections: &[String],
+    stop: &Stop,
+) -> Result<DatabaseFacts, SinkError> {
+    let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
+    let session = &connected.session;
+    let ask = async {
+        let hello = session.database.run_command(doc! { "hello": 1 }).await?;
+        let build = session.database.run_command(doc! { "buildInfo": 1 }).await?;
+        let mut indexes = Vec::new();
+        for name in collections {
+            let has_index = has_index(&session.database.collection::<Document>(name)).await;
+            indexes.push((name.clone(), has_index));
+        }
+        Ok(DatabaseFacts {
+            version: build.get_str("version").unwrap_or("of an unknown version").to_owned(),
+            local_ms: hello.get_datetime("localTime").ok().map(|at| at.timestamp_millis()),
+            indexes,
+            writable: hello.get_bool("isWritablePrimary").unwrap_or(true),
+        })
+    };
+    let facts = session.run(ask, connected.left(), stop).map_err(|trouble| connected.explain(&trouble))?;
+    session.close();
+    Ok(facts)
+}
+
+/// Whether a collection has the index on symbol and target; one that is not there yet has none.
+async fn has_index(collection: &Collection<Document>) -> bool {
+    let Ok(mut indexes) = collection.list_indexes().await else { return false };
+    while indexes.advance().await.unwrap_or(false) {
+        let keys = indexes.deserialize_current().map(|index| index.keys).unwrap_or_default();
+        if keys.keys().map(String::as_str).eq(["symbol", "target_at"]) {
+            return true;
+        }
+    }
+    false
 }
 
 /// A session whose opening still has some time.

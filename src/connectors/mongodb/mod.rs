@@ -69,6 +69,19 @@ impl Collections {
     }
 }
 
+/// What a database is like.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFacts {
+    /// The server's.
+    pub version: String,
+    /// Its clock, in epoch ms, as far as it says so.
+    pub local_ms: Option<i64>,
+    /// The collections of forecasts and scores, and whether they have their index.
+    pub indexes: Vec<(String, bool)>,
+    /// Whether the server takes writes.
+    pub writable: bool,
+}
+
 impl MongoSink {
     /// Finds out whether the database answers, and changes nothing.
     ///
@@ -77,6 +90,15 @@ impl MongoSink {
     pub fn check(config: &MongoSinkConfig, stop: &Stop) -> Result<(), SinkError> {
         Collections::of(config)?;
         connect::check(config, stop)
+    }
+
+    /// What the database is like, for a person; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`MongoSink::open`].
+    pub fn examine(config: &MongoSinkConfig, stop: &Stop) -> Result<DatabaseFacts, SinkError> {
+        let Collections { forecasts, scores, .. } = Collections::of(config)?;
+        connect::examine(config, &[forecasts, scores], stop)
     }
 
     /// Connects, creates what indexes are missing, and takes the job's next generation: from here on, writes of earlier

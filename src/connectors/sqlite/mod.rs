@@ -125,7 +125,7 @@ impl SqliteStore {
 /// Whether a file can be opened as the store of `job`, where there is one; changes nothing of it.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`SqliteStore::open`].
 pub fn check(path: &Path, job: &str) -> Result<(), StoreFault> {
     if path.exists() {
         SqliteReader::open(path, Some(job)).map(|_| ())

@@ -180,7 +180,7 @@ pub(super) fn sink(config: &Config, found: &mut Findings) {
                 }
             }
             None if *create_topics => {
-                found.good("sink.kafka", format!("topic `{name}` is not there yet: a start creates it"))
+                found.good("sink.kafka", format!("topic `{name}` is not there yet: a start creates it"));
             }
             None => found.bad(
                 "sink.kafka",

@@ -101,7 +101,7 @@ pub(super) fn checkpoints(config: &Config, found: &mut Findings) {
     let damaged: Vec<&str> = kept.iter().filter(|found| found.1.is_err()).map(|found| found.0.as_str()).collect();
     match kept.iter().find_map(|found| found.1.as_ref().ok()) {
         Some(newest) => {
-            found.good(AREA, format!("the newest checkpoint reaches to {}, {} bytes", newest.cut, newest.bytes()))
+            found.good(AREA, format!("the newest checkpoint reaches to {}, {} bytes", newest.cut, newest.bytes()));
         }
         None => found.good(AREA, "there is no checkpoint of this job yet"),
     }

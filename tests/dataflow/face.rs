@@ -332,3 +332,38 @@ fn serve_has_what_a_backfill_has_kept() {
     let missing = run_to_end(with("serve", &["http.store=nowhere.db".to_owned()]), WITHIN).expect_code(1);
     assert!(missing.stderr.contains("nowhere.db is not there"), "{}", missing.stderr);
 }
+
+/// A collector has metrics and probes, and nothing else.
+#[test]
+fn a_collector_shows_what_became_of_its_calls() {
+    let broker = tickcast::connectors::kafka::EmbeddedBroker::start(&[("ticks", 1)]).unwrap();
+    let Some(api) = crate::api::Api::start([("ethereum", vec![crate::api::Step::Fresh("ETH")])]) else { return };
+    let mut command = tickcast(["collect", "--listen", "127.0.0.1:0"]);
+    command.env("NO_PROXY", "127.0.0.1");
+    for set in [
+        format!("collect.url={}", api.url()),
+        "collect.assets=ethereum".to_owned(),
+        "collect.every=100ms".to_owned(),
+        format!("source.kafka.brokers={}", broker.bootstrap()),
+        "source.kafka.topic=ticks".to_owned(),
+    ] {
+        command.args(["--set", &set]);
+    }
+    let mut collecting = Process::spawn(command);
+    let address = eventually("its address", WITHIN, || {
+        let said = collecting.stderr();
+        let at = said.find("http://127.0.0.1:").filter(|at| said[*at..].contains("/metrics has metrics"))? + 7;
+        said[at..].split('/').next().map(str::to_owned)
+    });
+    eventually("it has collected", WITHIN, || (get(&address, "/readyz").status == 200).then_some(()));
+    let metrics = get(&address, "/metrics").body;
+    let published =
+        metrics.lines().find_map(|line| line.strip_prefix("tickcast_collect_polls_total{outcome=\"published\"} "));
+    assert!(published.unwrap_or("0").parse::<u64>().unwrap() > 0, "{metrics}");
+    assert_eq!(
+        (get(&address, "/livez").status, get(&address, "/").status, get(&address, "/api/job").status),
+        (200, 404, 404)
+    );
+    collecting.signal(Signal::Term);
+    collecting.wait(WITHIN).expect_code(0);
+}

@@ -8,5 +8,6 @@ mod history;
 mod live;
 #[path = "../support/simulated.rs"]
 mod simulated;
+mod store;
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,6 +9,7 @@ mod checkpoints;
 mod collect_to_database;
 mod consumers;
 mod decisions;
+mod doctor;
 mod face;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;

@@ -51,11 +51,14 @@ pub(super) fn source(config: &Config, found: &mut Findings) -> bool {
         );
     }
     if cleanup.as_deref().is_some_and(|policy| policy.contains("compact")) {
-        found.warn(
-            "source",
-            "the topic is compacted: its broker deletes all but the last record of each key",
-            "set cleanup.policy=delete on a topic of ticks",
-        );
+        let what = "the topic is compacted: its broker deletes all but the last record of each key";
+        let mend = "set cleanup.policy=delete on a topic of ticks";
+        if config.sink.kafka.is_some() {
+            // A start is refused: what was published could not be computed again.
+            found.bad("source", what, mend);
+        } else {
+            found.warn("source", what, mend);
+        }
     }
     if *copies == 1 && cluster.brokers > 1 {
         found.warn(

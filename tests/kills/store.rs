@@ -34,7 +34,8 @@ fn a_store_outlives_kills_and_stays_as_big_as_it_may_be() {
     };
     let check = |what: &str| {
         let reader = SqliteReader::open(&store, None).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let (kept, published) = (reader.through().unwrap().map_or(0, |at| at.millis()), setup.through());
+        let (kept, published) =
+            (reader.through().unwrap().map_or(0, tickcast::market::Timestamp::millis), setup.through());
         assert!(kept >= published, "{what}: the topic is at {published}, the store at {kept}");
         published
     };

@@ -58,7 +58,11 @@ impl SqliteSink {
                     }
                 }
             }
-            let mut about = transaction.prepare_cached("INSERT OR REPLACE INTO about VALUES ('through', ?)")?;
+            // Never back: what is computed again after a kill is in it already.
+            let mut about = transaction.prepare_cached(
+                "INSERT INTO about VALUES ('through', ?) \
+                 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+            )?;
             about.execute([batch.through.millis()])?;
         }
         keeper.clean(&transaction, batch.through)?;

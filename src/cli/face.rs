@@ -2,15 +2,15 @@
 
 use crate::config::{Config, HttpConfig};
 use crate::connectors::published::whole_forecast;
-use crate::connectors::sqlite::{self, Limits as StoreLimits, Place, SqliteStore};
-use crate::delivery::reader::{Kind, Range};
+use crate::connectors::sqlite::{self, Limits as StoreLimits, Place, SqliteReader, SqliteStore};
+use crate::delivery::reader::{Kind, Line, Range, ReadError};
 use crate::delivery::{Reader, Sink};
-use crate::market::Span;
+use crate::market::{Span, Symbol, Timestamp};
 use crate::serving::app::Results;
 use crate::serving::server::Listening;
 use crate::serving::{JobInfo, JobWatch, Limits, Live, Server, Watch};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A store in memory gets so much less than a file.
 const MEMORY_SHARE: u64 = 16;
@@ -65,15 +65,22 @@ impl Doorway {
             Some(path) => (Place::File(path.clone()), limits),
             None => (Place::Memory, StoreLimits { bytes_max: limits.bytes_max / MEMORY_SHARE, ..limits }),
         };
-        let store = SqliteStore::open(place, &config.job.id, limits)?;
-        let reader = store.reader()?;
-        let watch = Arc::new(JobWatch::new(info(config, label, reader.name())));
-        let live = Live::default();
-        prime(&live, &reader)?;
-        let results = Results { live: live.clone(), reader: Arc::new(reader) };
+        let name = match &place {
+            Place::File(path) => format!("store {}", path.display()),
+            Place::Memory => "store in memory".to_owned(),
+        };
+        let watch = Arc::new(JobWatch::new(info(config, label, &name)));
+        let (live, stored) = (Live::default(), Stored::new(place, &config.job.id, limits, name));
+        if stored.is_there() {
+            // What an earlier run has kept shows at once.
+            prime(&live, stored.reader()?)?;
+        }
+        let stored = Arc::new(stored);
+        let reader: Arc<dyn Reader> = Arc::clone(&stored) as Arc<dyn Reader>;
+        let results = Results { live: live.clone(), reader };
         let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
         let server = start(&http, listening, watched, Some(results))?;
-        Ok(Face { server, live, watch, store, windows: config.time.windows.clone() })
+        Ok(Face { server, live, watch, stored, windows: config.time.windows.clone() })
     }
 }
 
@@ -132,8 +139,61 @@ pub struct Face {
     server: Server,
     live: Live,
     watch: Arc<JobWatch>,
-    store: SqliteStore,
+    stored: Arc<Stored>,
     windows: Vec<Span>,
+}
+
+/// A job's store, which is made when the job takes over: a start that fails has made none.
+struct Stored {
+    place: Place,
+    job: String,
+    limits: StoreLimits,
+    name: String,
+    opened: OnceLock<(SqliteStore, SqliteReader)>,
+}
+
+impl Stored {
+    fn new(place: Place, job: &str, limits: StoreLimits, name: String) -> Self {
+        Self { place, job: job.to_owned(), limits, name, opened: OnceLock::new() }
+    }
+
+    /// Whether opening it makes nothing.
+    fn is_there(&self) -> bool {
+        matches!(&self.place, Place::File(path) if path.exists())
+    }
+
+    /// Opens it; it is made where it is not there.
+    fn open(&self) -> anyhow::Result<&(SqliteStore, SqliteReader)> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let store = SqliteStore::open(self.place.clone(), &self.job, self.limits)?;
+        let reader = store.reader()?;
+        Ok(self.opened.get_or_init(|| (store, reader)))
+    }
+
+    fn reader(&self) -> anyhow::Result<&SqliteReader> {
+        Ok(&self.open()?.1)
+    }
+}
+
+/// Empty until it is opened.
+impl Reader for Stored {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, kind: Kind, symbol: &Symbol, span: Span, range: Range) -> Result<Vec<Line>, ReadError> {
+        self.opened.get().map_or_else(|| Ok(vec![]), |(_, reader)| reader.read(kind, symbol, span, range))
+    }
+
+    fn series(&self, kind: Kind) -> Result<Vec<(Symbol, Span)>, ReadError> {
+        self.opened.get().map_or_else(|| Ok(vec![]), |(_, reader)| reader.series(kind))
+    }
+
+    fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {
+        self.opened.get().map_or_else(|| Ok(vec![]), |(_, reader)| reader.spans(kind, symbol))
+    }
 }
 
 impl Face {
@@ -152,17 +212,17 @@ impl Face {
         &self.watch
     }
 
-    /// The job's store.
-    pub const fn store(&self) -> &SqliteStore {
-        &self.store
-    }
-
-    /// The first of the job's sinks: what others are told is in the store by then.
+    /// The first of the job's sinks: what others are told is in the store by then. The store is made where it is not there, and
+    /// emptied where the job `begins_anew`. With it, up to where the store is complete.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub fn store_sink(&self) -> anyhow::Result<Box<dyn Sink>> {
-        Ok(Box::new(self.store.sink(&self.windows)?))
+    /// When the store cannot be made, read or emptied.
+    pub fn store_sink(&self, begins_anew: bool) -> anyhow::Result<(Box<dyn Sink>, Option<Timestamp>)> {
+        let (store, reader) = self.stored.open()?;
+        if begins_anew {
+            store.clear()?;
+        }
+        Ok((Box::new(store.sink(&self.windows)?), reader.through()?))
     }
 
     /// The last of the job's sinks: what shows is in every other by then.

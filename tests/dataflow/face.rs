@@ -329,6 +329,13 @@ fn serve_has_what_a_backfill_has_kept() {
     other[3] = "job.id=other".to_owned();
     let refused = run_to_end(with("backfill", &other), WITHIN).expect_code(1);
     assert!(refused.stderr.contains("it is the store of job `kept`, not of `other`"), "{}", refused.stderr);
+    // A start that fails makes no store.
+    let unmade = dir.path().join("unmade.db");
+    let mut failing = settings.clone();
+    failing[0] = format!("source.files.paths={}", dir.path().join("no-such.csv").display());
+    failing[1] = format!("http.store={}", unmade.display());
+    run_to_end(with("backfill", &failing), WITHIN).expect_code(1);
+    assert!(!unmade.exists());
     let missing = run_to_end(with("serve", &["http.store=nowhere.db".to_owned()]), WITHIN).expect_code(1);
     assert!(missing.stderr.contains("nowhere.db is not there"), "{}", missing.stderr);
 }

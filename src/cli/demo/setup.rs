@@ -83,7 +83,7 @@ pub fn job(
     let sink = config.sink.kafka.as_ref().context("the demo has no sink")?;
     let (mut kafka, _) = KafkaSink::open(sink, JOB, Some(DEAD_LETTERS), partitions, stop)?;
     kafka.set_start(&starts);
-    let mut sinks: Vec<Box<dyn Sink>> = vec![face.store_sink()?, Box::new(kafka)];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![face.store_sink(true)?.0, Box::new(kafka)];
     if let Some(files) = &config.sink.files {
         sinks.push(Box::new(FilesSink::open(files, JOB, &config.time.windows, Writing::Whole)?));
     }

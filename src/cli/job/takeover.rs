@@ -193,11 +193,7 @@ fn with_face(
     begins_anew: bool,
 ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let Some(face) = face else { return Ok(others) };
-    if begins_anew {
-        face.store().clear()?;
-    }
-    let stored = face.store().reader()?.through()?;
-    let sink = face.store_sink()?;
+    let (sink, stored) = face.store_sink(begins_anew)?;
     let first: Box<dyn Sink> = match (stored, progress) {
         // What is published is computed again to the same bytes.
         (Some(stored), Some(progress)) => Box::new(Resumed::new(sink, stored.min(progress.through))),

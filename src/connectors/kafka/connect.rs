@@ -5,7 +5,7 @@ use super::context::Context;
 use super::describe::Question;
 use super::options::Server;
 use crate::delivery::Stop;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -145,20 +145,23 @@ impl Inquirer {
 
     /// A setting of a topic; none where the broker does not say, or not to us.
     pub fn topic_setting(&self, topic: &str, name: &str) -> Option<String> {
+        self.settings(&ResourceSpecifier::Topic(topic))?.get(name)?.value.clone()
+    }
+
+    /// The settings of a topic or a broker; none where the broker does not say, or not to us.
+    pub fn settings(&self, resource: &ResourceSpecifier<'_>) -> Option<ConfigResource> {
         let admin: AdminClient<Context> = self.server.inquirer().create_with_context(Context::default()).ok()?;
         let admin = Passing::new(admin);
         let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
         let options = AdminOptions::new().request_timeout(Some(SETTING_WAIT));
-        let resource = ResourceSpecifier::Topic(topic);
-        let asked = admin.describe_configs([&resource], &options);
+        let asked = admin.describe_configs([resource], &options);
         let answers = runtime.block_on(asked).map_err(|error| error.to_string());
         let answer = answers.and_then(|mut answers| match answers.pop() {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(code)) => Err(code.to_string()),
             None => Err("no answer".to_owned()),
         });
-        let found = answer.map(|answer| answer.get(name).and_then(|entry| entry.value.clone()));
-        found.inspect_err(|why| tracing::debug!(target: "tickcast::kafka", "settings of {topic}: {why}")).ok()?
+        answer.inspect_err(|why| tracing::debug!(target: "tickcast::kafka", "settings of {resource:?}: {why}")).ok()
     }
 
     /// First and next offset of a partition.

@@ -7,15 +7,13 @@ use crate::config::{KafkaSinkConfig, KafkaSourceConfig};
 use crate::connectors::input::InputError;
 use crate::delivery::Stop;
 use crate::market::Timestamp;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long settings may take to be told.
-const SETTINGS_WAIT: Duration = Duration::from_secs(3);
 /// How long the last records may take to come.
 const RECORDS_WAIT: Duration = Duration::from_secs(3);
 /// Partitions whose last record is looked at.
@@ -89,7 +87,7 @@ impl Examination {
         let metadata = self.inquirer.ask(|consumer| consumer.fetch_metadata(None, CALL_WAIT));
         let metadata = metadata.map_err(InputError::Failed)?;
         let broker = metadata.brokers().first().map(rdkafka::metadata::MetadataBroker::id);
-        let settings = broker.and_then(|id| self.settings(ResourceSpecifier::Broker(id)));
+        let settings = broker.and_then(|id| self.inquirer.settings(&ResourceSpecifier::Broker(id)));
         let transaction_max = settings.as_ref().and_then(|settings| setting(settings, "transaction.max.timeout.ms"));
         Ok(ClusterFacts {
             id: self.inquirer.cluster_id(),
@@ -119,7 +117,7 @@ impl Examination {
                 ends.insert(partition, next);
             }
         }
-        let settings = self.settings(ResourceSpecifier::Topic(topic));
+        let settings = self.inquirer.settings(&ResourceSpecifier::Topic(topic));
         let of = |name: &str| settings.as_ref().and_then(|settings| setting(settings, name));
         let (newest, unreadable) = match self.newest(topic, &ends) {
             Ok(newest) => (newest, None),
@@ -135,14 +133,6 @@ impl Examination {
             newest,
             unreadable,
         }))
-    }
-
-    fn settings(&self, resource: ResourceSpecifier<'_>) -> Option<ConfigResource> {
-        let admin: AdminClient<Context> = self.server.inquirer().create_with_context(Context::default()).ok()?;
-        let admin = Passing::new(admin);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
-        let options = AdminOptions::new().request_timeout(Some(SETTINGS_WAIT));
-        runtime.block_on(admin.describe_configs([&resource], &options)).ok()?.pop()?.ok()
     }
 
     /// The latest stamp on the last records of partitions that end there.

@@ -11,6 +11,7 @@
 //! | `dropped` | this reader was too slow: the stream ends |
 
 use super::app::{App, Peer};
+use super::job::Watch;
 use super::live::Published;
 use super::problem::Problem;
 use super::query::Query;
@@ -27,7 +28,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -45,13 +46,15 @@ pub struct Streams {
     open: Mutex<BTreeMap<IpAddr, usize>>,
     /// Tells what this process has sent from what an earlier one has.
     epoch: i64,
+    /// How the job was last seen to be: asked once for all streams.
+    status: Mutex<Option<(Instant, Arc<str>)>>,
 }
 
 impl Streams {
     /// At most `all_max`, and `each_max` of one address.
     #[must_use]
     pub fn new(all_max: usize, each_max: usize) -> Self {
-        Self { all_max, each_max, open: Mutex::default(), epoch: wall_clock().millis() }
+        Self { all_max, each_max, open: Mutex::default(), epoch: wall_clock().millis(), status: Mutex::default() }
     }
 
     fn open(self: &Arc<Self>, address: IpAddr) -> Result<Place, Problem> {
@@ -64,6 +67,19 @@ impl Streams {
         }
         *open.entry(address).or_default() += 1;
         Ok(Place { streams: Arc::clone(self), address })
+    }
+
+    /// How the job is, as JSON, not older than half of [`PING_EVERY`]; none where there is no job.
+    fn status(&self, watch: &dyn Watch) -> Option<Arc<str>> {
+        let mut known = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, text)) = &*known
+            && at.elapsed() < PING_EVERY / 2
+        {
+            return Some(Arc::clone(text));
+        }
+        let text: Arc<str> = serde_json::to_string(&watch.status()?).ok()?.into();
+        *known = Some((Instant::now(), Arc::clone(&text)));
+        Some(text)
     }
 
     /// How many are open.
@@ -215,7 +231,7 @@ impl Telling {
             },
             _ = self.pings.tick() => {
                 let _ = write!(out, "event: ping\ndata: {{\"at\":{}}}\n\n", wall_clock().millis());
-                if let Some(status) = self.app.watch.status().and_then(|status| serde_json::to_string(&status).ok()) {
+                if let Some(status) = self.app.streams.status(self.app.watch.as_ref()) {
                     let _ = write!(out, "event: job\ndata: {status}\n\n");
                 }
             }

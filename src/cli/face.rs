@@ -65,10 +65,7 @@ impl Doorway {
             Some(path) => (Place::File(path.clone()), limits),
             None => (Place::Memory, StoreLimits { bytes_max: limits.bytes_max / MEMORY_SHARE, ..limits }),
         };
-        let name = match &place {
-            Place::File(path) => format!("store {}", path.display()),
-            Place::Memory => "store in memory".to_owned(),
-        };
+        let name = place.to_string();
         let watch = Arc::new(JobWatch::new(info(config, label, &name)));
         let (live, stored) = (Live::default(), Stored::new(place, &config.job.id, limits, name));
         if stored.is_there() {

@@ -33,6 +33,21 @@ pub struct Line {
     pub json: String,
 }
 
+/// One record, and what it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// What it is.
+    pub kind: Kind,
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// Of which horizon or window.
+    pub span: Span,
+    /// The time that it is kept by.
+    pub at: Timestamp,
+    /// Its JSON.
+    pub json: String,
+}
+
 /// Why nothing could be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -54,6 +69,14 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// As [`Reader::read`].
     fn series(&self, kind: Kind) -> Result<Vec<(Symbol, Span)>, ReadError>;
+
+    /// End of the last pane that it has everything of; none where that is not known.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    fn through(&self) -> Result<Option<Timestamp>, ReadError> {
+        Ok(None)
+    }
 
     /// The horizons or windows of one symbol that there are records of, ascending.
     ///

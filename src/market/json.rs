@@ -149,10 +149,21 @@ fn write_bar(bar: &Ohlcv, out: &mut Vec<u8>) {
 
 /// Appends a window of a feature row as one JSON object of its own: the bar of `symbol` that ends at `end`.
 pub fn write_window(symbol: &Symbol, window: Span, end: Timestamp, bar: &Ohlcv, out: &mut Vec<u8>) {
+    write_window_of(symbol, window, end, |out| write_bar(bar, out), out);
+}
+
+/// The same, of a bar that is written already.
+pub fn write_window_of(
+    symbol: &Symbol,
+    window: Span,
+    end: Timestamp,
+    bar: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"{\"symbol\":");
     string(symbol.as_str(), out);
     put!(out, ",\"window\":\"{window}\",\"end\":{},\"bar\":", end.millis());
-    write_bar(bar, out);
+    bar(out);
     out.push(b'}');
 }
 

@@ -227,7 +227,9 @@ fn broker_and_database_are_killed_and_then_both_are_away() {
     let Some((whole, parts)) = live::trades(setup.dir.path(), &[200_000, 250_000]) else { return };
     let backfilled = setup.backfill(&whole, SYMBOL);
     setup.replay(&parts[0], SYMBOL);
+    // From the moment when it has begun to take over: a start that finds nobody there is another matter.
     let mut job = setup.start();
+    eventually("the job begins", WITHIN, || job.stderr().contains(" reads topic ").then_some(()));
     let mut rng = random();
     let wait = |time: Duration| {
         let end = std::time::Instant::now() + time;
@@ -235,7 +237,7 @@ fn broker_and_database_are_killed_and_then_both_are_away() {
     };
     for turn in 0..turns {
         for service in [Service::Kafka, Service::MongoDb] {
-            wait(Duration::from_millis(500 + rng.next_u64() % 2_000));
+            wait(Duration::from_millis(rng.next_u64() % 2_500));
             let pid = services.pid(service).to_string();
             let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap();
             assert!(killed.success(), "turn {turn}, {service:?}");

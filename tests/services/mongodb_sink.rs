@@ -41,7 +41,7 @@ impl Fixture {
     }
 
     fn open(&self) -> MongoSink {
-        MongoSink::open(&self.config, "btc", &WINDOWS, &Stop::default()).unwrap()
+        MongoSink::open(&self.config, "btc", &WINDOWS, Duration::ZERO, &Stop::default()).unwrap()
     }
 
     fn all(&self, collection: &str) -> Vec<Document> {
@@ -262,7 +262,7 @@ fn an_instance_that_was_replaced_is_refused() {
     assert_eq!(documents.len(), 600);
     assert!(documents.iter().all(|d| d.get_f64("price") == Ok(4.0) && d.get_i64("generation") == Ok(2)));
     // Another job does not care.
-    let other = MongoSink::open(&fixture.config, "eth", &WINDOWS, &Stop::default()).unwrap();
+    let other = MongoSink::open(&fixture.config, "eth", &WINDOWS, Duration::ZERO, &Stop::default()).unwrap();
     assert_eq!(other.generation(), 1);
 }
 
@@ -299,7 +299,7 @@ fn a_wrong_password_is_named_and_not_shown() {
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
     config.uri = format!("{scheme}://joe:not-the-s3cret@{rest}");
     let start = Instant::now();
-    let error = MongoSink::open(&config, "btc", &WINDOWS, &Stop::default()).err().unwrap().to_string();
+    let error = MongoSink::open(&config, "btc", &WINDOWS, Duration::ZERO, &Stop::default()).err().unwrap().to_string();
     assert!(start.elapsed() < Duration::from_secs(15));
     assert!(error.contains("refuses user `joe`") && error.contains("sink.mongodb.uri"), "{error}");
     assert!(!error.contains("s3cret"), "{error}");
@@ -326,7 +326,7 @@ fn proxied(fixture: &Fixture) -> (Proxy, MongoSinkConfig) {
 fn nothing_is_missing_after_the_server_was_away() {
     let fixture = Fixture::new("away");
     let (proxy, config) = proxied(&fixture);
-    let mut sink = MongoSink::open(&config, "btc", &WINDOWS, &Stop::default()).unwrap();
+    let mut sink = MongoSink::open(&config, "btc", &WINDOWS, Duration::ZERO, &Stop::default()).unwrap();
     let written = Arc::new(AtomicBool::new(false));
     let (done, away_for) = (Arc::clone(&written), Duration::from_secs(4));
     let writer = std::thread::spawn(move || {
@@ -360,7 +360,7 @@ fn nothing_is_missing_after_the_server_was_away() {
 fn a_stop_ends_the_waiting() {
     let fixture = Fixture::new("stop");
     let (proxy, config) = proxied(&fixture);
-    let mut sink = MongoSink::open(&config, "btc", &WINDOWS, &Stop::default()).unwrap();
+    let mut sink = MongoSink::open(&config, "btc", &WINDOWS, Duration::ZERO, &Stop::default()).unwrap();
     proxy.set_away(true);
     let stop = Stop::default();
     let asked = stop.clone();

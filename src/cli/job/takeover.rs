@@ -164,7 +164,10 @@ fn open_sinks(config: &Config, plan: &Plan, partitions: u32, begin: Begin<'_>, s
     };
     phases.end("taking over");
     let mongodb = match &config.sink.mongodb {
-        Some(mongodb) => Some(MongoSink::open(mongodb, &config.job.id, &config.time.windows, stop)?),
+        Some(mongodb) => {
+            let (job, windows) = (&config.job.id, &config.time.windows);
+            Some(MongoSink::open(mongodb, job, windows, MongoSink::TAKEOVER_WAIT, stop)?)
+        }
         None => None,
     };
     let writing = if plan.bounded { Writing::Whole } else { Writing::Append };

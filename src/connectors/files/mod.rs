@@ -15,6 +15,7 @@ pub(in crate::connectors) mod outputs;
 mod parquet;
 pub mod published;
 mod record_file;
+pub mod results;
 mod rows;
 mod scan;
 pub mod sink;

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a job waits for a broker when it starts.
 pub(super) const START_WAIT: Duration = Duration::from_secs(10);
+/// How long a start that has begun to take a job over waits for a broker that goes away meanwhile: it has answered before.
+pub(super) const TAKEOVER_WAIT: Duration = Duration::from_secs(60);
 /// How long one call into librdkafka may block.
 pub(super) const CALL_WAIT: Duration = Duration::from_secs(1);
 /// How long the settings of a topic may take: who does not tell them does not answer.

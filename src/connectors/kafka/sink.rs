@@ -5,6 +5,8 @@
 //! aborts what was open), the progress record is read, and it tells what of the batch had been committed after all. A batch
 //! that is too large for one transaction is written in several: the progress record says how far.
 
+mod takeover;
+
 use super::budget::Budget;
 use super::channel::Channel;
 use super::connect::{CALL_WAIT, Inquirer, START_WAIT};
@@ -13,20 +15,15 @@ use super::options::Server;
 use super::patience::{Backoff, Patience, Trouble};
 use super::progress::{self, Open, ReadError};
 use super::records::{self, Outgoing, Topics};
-use super::topics::{Wanted, ensure};
 use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
 use crate::delivery::{Batch, Sink, SinkError, Stop};
-use crate::market::{Generation, Release, Sequence};
-use crate::recovery::{Fault, Offsets, Progress, Refusal, point};
+use crate::market::Release;
+use crate::recovery::{Fault, Offsets, Progress, point};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a start may be fenced by another instance that starts at the same time.
-const START_ATTEMPTS: u32 = 5;
-
-/// Gives the first record of a job's next instance, from the last one of the instance before.
-pub type Begin<'a> = &'a dyn Fn(Option<&Progress>) -> Result<Progress, Refusal>;
+pub use takeover::Begin;
 
 /// Writes to Kafka, exactly once unless `delivery` says otherwise.
 pub struct KafkaSink {
@@ -41,9 +38,9 @@ pub struct KafkaSink {
     budget: Budget,
     limiter: Limiter,
     scratch: Vec<u8>,
-    /// From which offsets the oldest checkpoint goes on: what was decided before them need not stay on record.
     /// So many releases are worth a warning.
     warn_at: usize,
+    /// From which offsets the oldest checkpoint goes on: what was decided before them need not stay on record.
     kept_from: Arc<Mutex<Offsets>>,
 }
 
@@ -53,73 +50,6 @@ const RELEASES_KEPT: usize = 64;
 const RELEASES_WARNED: usize = 2000;
 
 impl KafkaSink {
-    /// [`KafkaSink::take_over`], going on from what was published.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open(
-        config: &KafkaSinkConfig,
-        job: &str,
-        dead_letters: Option<&str>,
-        partitions: u32,
-        stop: &Stop,
-    ) -> Result<(Self, Option<Progress>), SinkError> {
-        let begin = |found: Option<&Progress>| {
-            let mut mine = found.cloned().unwrap_or_else(|| Progress::of(job));
-            mine.generation = mine.generation.following();
-            mine.sequence = mine.sequence.following();
-            Ok(mine)
-        };
-        Self::take_over(config, job, dead_letters, partitions, &begin, stop)
-    }
-
-    /// Creates missing topics (`partitions` each), fences earlier instances of the job, reads what they published, and
-    /// notes that this one has begun, with the record that `begin` makes of it. Returns that progress as it was, `None` for a
-    /// job that has never run.
-    ///
-    /// # Errors
-    /// When no broker answers within 10 seconds, when topics are missing, when the options cannot be used, and when `begin`
-    /// refuses: earlier instances are fenced by then, as one that began meanwhile has fenced them already.
-    pub fn take_over(
-        config: &KafkaSinkConfig,
-        job: &str,
-        dead_letters: Option<&str>,
-        partitions: u32,
-        begin: Begin<'_>,
-        stop: &Stop,
-    ) -> Result<(Self, Option<Progress>), SinkError> {
-        let server = Server::of_sink(config).map_err(|error| SinkError::Fatal(error.0))?;
-        let topics = Topics::new(&config.topic, dead_letters);
-        let wanted = |name, partitions, compacted| Wanted { name, partitions, compacted };
-        let mut all = vec![
-            wanted(topics.forecasts.as_str(), partitions, false),
-            wanted(&topics.scores, partitions, false),
-            wanted(&topics.progress, 1, true),
-        ];
-        all.extend(topics.dead_letters.as_deref().map(|name| wanted(name, partitions, false)));
-        ensure(&server, &all, config.create_topics, stop)
-            .map_err(|text| if stop.requested() { SinkError::Stopped } else { SinkError::Fatal(text) })?;
-        let progress = Progress::of(job);
-        let delivery = config.delivery;
-        let limiter = Limiter::default();
-        let (budget, scratch) = (Budget::FULL, Vec::new());
-        let kept_from = Arc::default();
-        let mut sink = Self {
-            server,
-            topics,
-            delivery,
-            channel: None,
-            progress,
-            budget,
-            limiter,
-            scratch,
-            kept_from,
-            warn_at: RELEASES_WARNED,
-        };
-        let found = sink.begin(begin, &mut Patience::new(stop))?;
-        Ok((sink, found))
-    }
-
     /// What the job has published, without taking it over; `None` for one that has never run.
     ///
     /// # Errors
@@ -187,46 +117,6 @@ impl KafkaSink {
     #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
-    }
-
-    /// Takes the job over: the next generation.
-    fn begin(&mut self, begin: Begin<'_>, patience: &mut Patience<'_>) -> Result<Option<Progress>, Trouble> {
-        let mut backoff = Backoff::new();
-        // What the last attempt wrote, if it did, and from what.
-        let mut attempted: Option<(Generation, Sequence, Option<Progress>)> = None;
-        for _ in 0..START_ATTEMPTS {
-            let channel = self.connect(Some(START_WAIT), patience)?;
-            point::reach("takeover.fenced");
-            let now = self.read_progress(START_WAIT, patience)?;
-            let stands = now.as_ref().map(|now| (now.generation, now.sequence));
-            let found = match attempted {
-                Some((generation, sequence, before)) if stands == Some((generation, sequence)) => before,
-                _ => now,
-            };
-            let mut mine = begin(found.as_ref()).map_err(|refusal| Trouble::Refused(refusal.into()))?;
-            if let Some((generation, sequence)) = stands {
-                mine.generation = mine.generation.max(generation.following());
-                mine.sequence = mine.sequence.max(sequence.following());
-            }
-            attempted = Some((mine.generation, mine.sequence, found.clone()));
-            let work = Work::of(mine);
-            match self.publish(&channel, &work, patience) {
-                Ok(()) => {
-                    self.progress = work.progress;
-                    self.channel = Some(channel);
-                    return Ok(found);
-                }
-                Err(Trouble::Renew(why)) => {
-                    self.complain(&why);
-                    backoff.wait(patience)?;
-                }
-                Err(other) => return Err(other),
-            }
-        }
-        let job = &self.progress.job;
-        Err(Trouble::Fatal(format!(
-            "job `{job}` cannot begin to write: is another instance starting at the same time?"
-        )))
     }
 
     /// A producer that may begin.

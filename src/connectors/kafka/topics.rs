@@ -1,11 +1,15 @@
 //! Output topics: created where they are missing.
 
-use super::connect::{Inquirer, START_WAIT};
+use super::connect::{Inquirer, START_WAIT, TAKEOVER_WAIT};
 use super::context::Context;
 use super::options::Server;
 use crate::delivery::Stop;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
+use std::time::{Duration, Instant};
+
+/// Between attempts to create a topic.
+const CREATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// One topic that must be there.
 pub(super) struct Wanted<'a> {
@@ -26,7 +30,7 @@ const COMPACTED: &[(&str, &str)] = &[
 
 /// Looks for the topics and creates what is missing, unless `create` is false.
 pub(super) fn ensure(server: &Server, wanted: &[Wanted<'_>], create: bool, stop: &Stop) -> Result<(), String> {
-    let inquirer = Inquirer::new(server, &server.inquirer(), START_WAIT, stop)?;
+    let inquirer = Inquirer::new(server, &server.inquirer(), TAKEOVER_WAIT, stop)?;
     for topic in wanted {
         // A topic that is not there yet is worth a second look only when it must be.
         let found = if create { inquirer.partitions_now(topic.name)? } else { inquirer.partitions(topic.name)? };
@@ -38,7 +42,7 @@ pub(super) fn ensure(server: &Server, wanted: &[Wanted<'_>], create: bool, stop:
                 ));
             }
             Some(_) => {}
-            None if create => create_one(server, topic)?,
+            None if create => create_one(server, topic, stop)?,
             None => {
                 return Err(format!(
                     "topic `{}` does not exist on {}: create it, or set `sink.kafka.create_topics = true`",
@@ -53,7 +57,7 @@ pub(super) fn ensure(server: &Server, wanted: &[Wanted<'_>], create: bool, stop:
     Ok(())
 }
 
-fn create_one(server: &Server, topic: &Wanted<'_>) -> Result<(), String> {
+fn create_one(server: &Server, topic: &Wanted<'_>, stop: &Stop) -> Result<(), String> {
     let name = topic.name;
     let failed = |reason: &dyn std::fmt::Display| {
         format!("cannot create topic `{name}` on {}: {reason}; create it, or allow tickcast to", server.brokers)
@@ -68,8 +72,16 @@ fn create_one(server: &Server, topic: &Wanted<'_>) -> Result<(), String> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| failed(&error))?;
     let options = AdminOptions::new().request_timeout(Some(START_WAIT)).operation_timeout(Some(START_WAIT));
-    let answers =
-        runtime.block_on(admin.create_topics([&new], &options)).map_err(|error: KafkaError| failed(&error))?;
+    let begin = Instant::now();
+    let answers = loop {
+        match runtime.block_on(admin.create_topics([&new], &options)) {
+            Ok(answers) => break answers,
+            Err(error) if begin.elapsed() > TAKEOVER_WAIT || !stop.sleep(CREATE_PAUSE) => return Err(failed(&error)),
+            Err(error) => {
+                tracing::warn!(target: "tickcast::kafka", "creating topic {name}: {error}: trying again");
+            }
+        }
+    };
     for answer in answers {
         match answer {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}

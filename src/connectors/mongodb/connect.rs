@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Opening ends within this, well or not.
 const OPEN_TIME_MAX: Duration = Duration::from_secs(12);
+/// Between attempts to open a database that is away.
+const OPEN_PAUSE: Duration = Duration::from_millis(500);
 /// How long to look for a server that takes writes.
 const SELECTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// The index that removes old documents.
@@ -26,22 +28,37 @@ pub(super) struct Opened {
     pub(super) database_id: ObjectId,
 }
 
-/// Connects, makes the indexes, takes the next generation.
+/// Connects, makes the indexes, takes the next generation. Tries again for `wait` where the database is away.
 pub(super) fn open(
     config: &MongoSinkConfig,
     collections: &Collections,
     job: &str,
+    wait: Duration,
     stop: &Stop,
 ) -> Result<Opened, SinkError> {
-    let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
-    let session = &connected.session;
-    let prepare = async {
-        make_indexes(session, config, collections).await?;
-        take_generation(session, job).await
-    };
-    let prepared = session.run(prepare, connected.left(), stop);
-    let (generation, database_id) = prepared.map_err(|trouble| connected.explain(&trouble))?;
-    Ok(Opened { session: connected.session, generation, database_id })
+    let begin = Instant::now();
+    loop {
+        let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
+        let session = &connected.session;
+        let prepare = async {
+            make_indexes(session, config, collections).await?;
+            take_generation(session, job).await
+        };
+        let trouble = match session.run(prepare, connected.left(), stop) {
+            Ok((generation, database_id)) => {
+                return Ok(Opened { session: connected.session, generation, database_id });
+            }
+            Err(trouble) => trouble,
+        };
+        let error = connected.explain(&trouble);
+        if !trouble.is_transient() || begin.elapsed() >= wait {
+            return Err(error);
+        }
+        tracing::warn!("{error}: trying again");
+        if !stop.sleep(OPEN_PAUSE) {
+            return Err(SinkError::Stopped);
+        }
+    }
 }
 
 /// Connects, and gets an answer.
@@ -312,7 +329,7 @@ mod tests {
     fn open_uri(uri: &str) -> String {
         let config = MongoSinkConfig { uri: uri.to_owned(), ..MongoSinkConfig::default() };
         let collections = Collections::of(&config).unwrap();
-        open(&config, &collections, "btc", &Stop::default()).err().unwrap().to_string()
+        open(&config, &collections, "btc", Duration::ZERO, &Stop::default()).err().unwrap().to_string()
     }
 
     #[test]

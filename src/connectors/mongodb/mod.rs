@@ -9,9 +9,13 @@ mod connect;
 mod documents;
 pub(in crate::connectors) mod outputs;
 pub mod published;
+mod read;
 mod session;
 pub mod source;
 mod upserts;
+mod whole;
+
+pub use read::MongoReader;
 
 use self::upserts::{Target, Upsert, Writer};
 use crate::config::MongoSinkConfig;
@@ -19,6 +23,7 @@ use crate::delivery::{Batch, Ending, Sink, SinkError, Stop, Wants};
 use crate::market::{FeatureRow, Span, StoredTick};
 use crate::recovery::point;
 use mongodb::bson::oid::ObjectId;
+use std::time::Duration;
 
 /// The collection that holds each job's generation.
 pub const JOBS: &str = "tickcast_jobs";
@@ -83,6 +88,9 @@ pub struct DatabaseFacts {
 }
 
 impl MongoSink {
+    /// How long a start that has begun to take a job over waits for a database that goes away meanwhile.
+    pub const TAKEOVER_WAIT: Duration = Duration::from_secs(60);
+
     /// Finds out whether the database answers, and changes nothing.
     ///
     /// # Errors
@@ -102,14 +110,21 @@ impl MongoSink {
     }
 
     /// Connects, creates what indexes are missing, and takes the job's next generation: from here on, writes of earlier
-    /// instances of the job are refused. `windows` are the configured ones, in the order of each row's values.
+    /// instances of the job are refused. `windows` are the configured ones, in the order of each row's values. A database that
+    /// is away is waited for, for `wait` ([`MongoSink::TAKEOVER_WAIT`] where it has answered before).
     ///
     /// # Errors
-    /// Within 15 s, when the connection string is none, nobody answers, or the server refuses; [`SinkError::Stopped`]
-    /// when `stop` came first. No message holds the password.
-    pub fn open(config: &MongoSinkConfig, job: &str, windows: &[Span], stop: &Stop) -> Result<Self, SinkError> {
+    /// Within 15 s beyond `wait`, when the connection string is none, nobody answers, or the server refuses;
+    /// [`SinkError::Stopped`] when `stop` came first. No message holds the password.
+    pub fn open(
+        config: &MongoSinkConfig,
+        job: &str,
+        windows: &[Span],
+        wait: Duration,
+        stop: &Stop,
+    ) -> Result<Self, SinkError> {
         let collections = Collections::of(config)?;
-        let opened = connect::open(config, &collections, job, stop)?;
+        let opened = connect::open(config, &collections, job, wait, stop)?;
         let (host, generation) = (&opened.session.host, opened.generation);
         tracing::info!(%host, database = config.database, generation, "MongoDB is ready");
         Ok(Self {

@@ -109,20 +109,20 @@ impl<T> Iterator for Records<'_, T> {
     }
 }
 
-fn text<'a>(document: &'a Document, name: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(document: &'a Document, name: &str) -> Result<&'a str, String> {
     document.get_str(name).map_err(|error| format!("`{name}`: {error}"))
 }
 
-fn stamp(document: &Document, name: &str) -> Result<Timestamp, String> {
+pub(super) fn stamp(document: &Document, name: &str) -> Result<Timestamp, String> {
     let date = document.get_datetime(name).map_err(|error| format!("`{name}`: {error}"))?;
     Ok(Timestamp::from_millis(date.timestamp_millis()))
 }
 
-fn table<'a>(document: &'a Document, name: &str) -> Result<&'a Document, String> {
+pub(super) fn table<'a>(document: &'a Document, name: &str) -> Result<&'a Document, String> {
     document.get_document(name).map_err(|error| format!("`{name}`: {error}"))
 }
 
-fn number(document: &Document, name: &str) -> Result<f64, String> {
+pub(super) fn number(document: &Document, name: &str) -> Result<f64, String> {
     match document.get(name) {
         Some(Bson::Double(value)) if value.is_finite() => Ok(*value),
         Some(Bson::Int32(value)) => Ok(f64::from(*value)),
@@ -131,7 +131,7 @@ fn number(document: &Document, name: &str) -> Result<f64, String> {
     }
 }
 
-fn symbol_and_horizon(document: &Document) -> Result<(Symbol, Span), String> {
+pub(super) fn symbol_and_horizon(document: &Document) -> Result<(Symbol, Span), String> {
     let symbol = Symbol::new(text(document, "symbol")?).map_err(|error| format!("`symbol` {error}"))?;
     let horizon = text(document, "horizon")?.parse().map_err(|error| format!("`horizon` {error}"))?;
     Ok((symbol, horizon))

@@ -11,10 +11,12 @@
 //! anybody, and what a transaction has committed survives `kill -9`. Records are written again under the same key, so that a
 //! recomputation overwrites. Without a file it lives in memory.
 
+mod import;
 mod keep;
 mod read;
 mod write;
 
+pub use import::Importer;
 pub use read::SqliteReader;
 pub use write::SqliteSink;
 
@@ -67,6 +69,18 @@ pub enum Place {
     File(PathBuf),
     /// In this process, as long as it does.
     Memory,
+    /// In a file without a name, as long as this process does.
+    Temporary,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "store {}", path.display()),
+            Self::Memory => f.write_str("store in memory"),
+            Self::Temporary => f.write_str("store in a temporary file"),
+        }
+    }
 }
 
 /// A job's store, open for writing.
@@ -86,6 +100,8 @@ impl SqliteStore {
         let connection = match &place {
             Place::File(path) => connect(path, false)?,
             Place::Memory => Connection::open_in_memory().map_err(|error| of(&place, error.into()))?,
+            // What SQLite does with a name that is none.
+            Place::Temporary => Connection::open("").map_err(|error| of(&place, error.into()))?,
         };
         prepare(&connection, job).map_err(|fault| of(&place, fault))?;
         Ok(Self { place, connection: Arc::new(Mutex::new(connection)), job: job.to_owned(), limits })
@@ -100,6 +116,14 @@ impl SqliteStore {
         sink.map_err(|error| of(&self.place, error.into()))
     }
 
+    /// What takes in records that were written elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn importer(&self) -> Result<Importer, StoreFault> {
+        Importer::new(Arc::clone(&self.connection), self.limits).map_err(|error| of(&self.place, error.into()))
+    }
+
     /// What reads it, beside its writer.
     ///
     /// # Errors
@@ -107,8 +131,14 @@ impl SqliteStore {
     pub fn reader(&self) -> Result<SqliteReader, StoreFault> {
         match &self.place {
             Place::File(path) => SqliteReader::open(path, Some(&self.job)),
-            Place::Memory => Ok(SqliteReader::beside(Arc::clone(&self.connection))),
+            Place::Memory | Place::Temporary => Ok(self.reader_named(self.place.to_string())),
         }
+    }
+
+    /// What reads it by its writer's own connection, under another name.
+    #[must_use]
+    pub fn reader_named(&self, name: String) -> SqliteReader {
+        SqliteReader::beside(Arc::clone(&self.connection), name)
     }
 
     /// Takes everything out of it.
@@ -148,7 +178,7 @@ impl From<rusqlite::Error> for StoreFault {
 fn of(place: &Place, StoreFault(why): StoreFault) -> StoreFault {
     match place {
         Place::File(path) => StoreFault(format!("http.store: {}: {why}", path.display())),
-        Place::Memory => StoreFault(format!("the store in memory: {why}")),
+        Place::Memory | Place::Temporary => StoreFault(format!("the {place}: {why}")),
     }
 }
 

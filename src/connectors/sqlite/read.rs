@@ -41,9 +41,9 @@ impl SqliteReader {
         Ok(Self { name: format!("store {}", path.display()), connections })
     }
 
-    /// Of a store in memory: by its writer's connection.
-    pub(super) fn beside(writer: Shared) -> Self {
-        Self { name: "store in memory".to_owned(), connections: vec![writer] }
+    /// Of a store that only its writer's connection sees.
+    pub(super) fn beside(writer: Shared, name: String) -> Self {
+        Self { name, connections: vec![writer] }
     }
 
     /// The job whose store it is.
@@ -52,16 +52,6 @@ impl SqliteReader {
     /// When it cannot be read.
     pub fn job(&self) -> Result<String, ReadError> {
         self.with(|connection| connection.query_row("SELECT value FROM about WHERE name = 'job'", [], |row| row.get(0)))
-    }
-
-    /// End of the last pane that it has everything of.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn through(&self) -> Result<Option<Timestamp>, ReadError> {
-        let sql = "SELECT max(value) FROM about WHERE name = 'through'";
-        let through = self.with(|connection| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)))?;
-        Ok(through.map(Timestamp::from_millis))
     }
 
     fn with<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
@@ -102,6 +92,12 @@ impl Reader for SqliteReader {
 
     fn series(&self, kind: Kind) -> Result<Vec<(Symbol, Span)>, ReadError> {
         self.with(|connection| keep::series(connection, kind))
+    }
+
+    fn through(&self) -> Result<Option<Timestamp>, ReadError> {
+        let sql = "SELECT max(value) FROM about WHERE name = 'through'";
+        let through = self.with(|connection| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)))?;
+        Ok(through.map(Timestamp::from_millis))
     }
 
     fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {

@@ -58,16 +58,26 @@ impl SqliteSink {
                     }
                 }
             }
-            // Never back: what is computed again after a kill is in it already.
-            let mut about = transaction.prepare_cached(
-                "INSERT INTO about VALUES ('through', ?) \
-                 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
-            )?;
-            about.execute([batch.through.millis()])?;
+            note_through(&transaction, batch.through)?;
         }
         keeper.clean(&transaction, batch.through)?;
         transaction.commit()
     }
+}
+
+/// Puts a record into a table, over one of the same key.
+pub(super) fn put_statement(connection: &Connection, kind: Kind) -> rusqlite::Result<CachedStatement<'_>> {
+    let Table { name, .. } = table(kind);
+    connection.prepare_cached(&format!("INSERT OR REPLACE INTO {name} VALUES (?, ?, ?, ?)"))
+}
+
+/// Up to where the store is complete. Never back: what is computed again after a kill is in it already.
+pub(super) fn note_through(connection: &Connection, through: Timestamp) -> rusqlite::Result<()> {
+    let mut about = connection.prepare_cached(
+        "INSERT INTO about VALUES ('through', ?) \
+         ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+    )?;
+    about.execute([through.millis()]).map(|_| ())
 }
 
 /// What puts records into a table.
@@ -79,8 +89,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn statement(&self, kind: Kind) -> rusqlite::Result<CachedStatement<'a>> {
-        let Table { name, .. } = table(kind);
-        self.connection.prepare_cached(&format!("INSERT OR REPLACE INTO {name} VALUES (?, ?, ?, ?)"))
+        put_statement(self.connection, kind)
     }
 
     fn put(

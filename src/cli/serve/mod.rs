@@ -1,0 +1,141 @@
+//! `tickcast serve`: a page and an API over what a job has written, beside it or after it.
+
+mod follow;
+
+use super::args::ConfigFile;
+use super::face::{self, Doorway};
+use super::{Usage, signals};
+use crate::config::{Config, HttpConfig, Settings};
+use crate::connectors::files::results::ResultFiles;
+use crate::connectors::mongodb::MongoReader;
+use crate::connectors::sqlite::{Limits, Place, SqliteReader, SqliteStore};
+use crate::delivery::{Reader, Stop};
+use crate::serving::app::Results;
+use crate::serving::{Live, StoredWatch, Watch};
+use clap::{Args, ValueEnum};
+use follow::{Followed, Follower};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it looks for what is new.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Arguments of `serve`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  tickcast serve -c tickcast.toml\n  tickcast serve -c tickcast.toml --from mongodb\n  \
+                        tickcast serve --set http.store=results.db --listen 127.0.0.1:9000\n\n\
+                        Reads what `run` and `backfill` write where their configuration says: http.store, else [sink.mongodb],\n\
+                        else [sink.files].")]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would show it as help")]
+    pub config: ConfigFile,
+    /// Where to listen; without it http.listen counts.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Which of the places that the configuration names is read.
+    #[arg(long, value_name = "PLACE")]
+    pub from: Option<From>,
+}
+
+/// Where results are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// The embedded store: http.store.
+    Store,
+    /// The database of [sink.mongodb].
+    Mongodb,
+    /// The files of [sink.files].
+    Files,
+}
+
+/// Serves until it is stopped.
+///
+/// # Errors
+/// When there is nothing to serve, it cannot be read, or the address is taken.
+pub fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
+    let mut config = face::listening(&settings.config, args.listen);
+    let http = config.http.get_or_insert_default().clone();
+    let from = source(&config, &http, args.from)?;
+    let stop = Stop::default();
+    signals::stop_on_signals(&stop)?;
+    let mut followed = None;
+    let (doorway, reader): (Doorway, Arc<dyn Reader>) = match from {
+        From::Store => {
+            let path = http.store.as_deref().unwrap_or_else(|| unreachable!());
+            let store = SqliteReader::open(path, None)?;
+            config.job.id = store.job()?;
+            (Doorway::listen(&http)?, Arc::new(store))
+        }
+        From::Mongodb => {
+            let sink = config.sink.mongodb.as_ref().unwrap_or_else(|| unreachable!());
+            let reader = MongoReader::open(&config, sink, &stop)?;
+            (Doorway::listen(&http)?, Arc::new(reader))
+        }
+        From::Files => {
+            let sink = config.sink.files.as_ref().unwrap_or_else(|| unreachable!());
+            let files = ResultFiles::open(sink, http.retention)?;
+            if let Some(job) = files.job() {
+                config.job.id = job;
+            }
+            let doorway = Doorway::listen(&http)?;
+            let limits = Limits { retention: http.retention, bytes_max: http.store_bytes_max };
+            let store = SqliteStore::open(Place::Temporary, &config.job.id, limits)?;
+            let mut all = Followed { files, importer: store.importer()? };
+            all.take_in()?;
+            followed = Some(all);
+            let reader = store.reader_named(format!("files in {}", sink.dir.display()));
+            (doorway, Arc::new(reader))
+        }
+    };
+    serve(&config, doorway, &reader, followed, &stop)
+}
+
+/// Which place is read.
+fn source(config: &Config, http: &HttpConfig, wanted: Option<From>) -> anyhow::Result<From> {
+    let named = [
+        (From::Store, "http.store", http.store.is_some()),
+        (From::Mongodb, "[sink.mongodb]", config.sink.mongodb.is_some()),
+        (From::Files, "[sink.files]", config.sink.files.is_some()),
+    ];
+    match wanted {
+        None => named.iter().find(|(_, _, is_named)| *is_named).map(|(from, ..)| *from).ok_or_else(|| {
+            Usage(
+                "serve reads http.store, [sink.mongodb] or [sink.files]: give it the job's configuration, with one of them"
+                    .to_owned(),
+            )
+            .into()
+        }),
+        Some(wanted) => {
+            let missing = named.iter().find(|(from, _, is_named)| *from == wanted && !is_named);
+            missing.map_or(Ok(wanted), |(_, name, _)| {
+                Err(Usage(format!("the configuration has no {name}: give the job's, or leave --from away")).into())
+            })
+        }
+    }
+}
+
+fn serve(
+    config: &Config,
+    doorway: Doorway,
+    reader: &Arc<dyn Reader>,
+    mut followed: Option<Followed>,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    let live = Live::default();
+    face::prime(&live, reader.as_ref())?;
+    let watch = Arc::new(StoredWatch::new(face::info(config, None, reader.name())));
+    let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
+    let server = doorway.serve(watched, Some(Results { live: live.clone(), reader: Arc::clone(reader) }))?;
+    tracing::info!("http://{} has a page and an API of what job `{}` has written", server.address(), config.job.id);
+    let mut follower = Follower::new(&live);
+    while stop.sleep(LOOK_EVERY) {
+        // It may be locked for a moment, or away: what is shown stays.
+        let taken_in = followed.as_mut().map_or(Ok(()), Followed::take_in);
+        let looked = follower.look(reader.as_ref(), &live);
+        watch.set_state(follower.through(), taken_in.and(looked).err().map(|error| error.0));
+    }
+    server.finish();
+    Ok(())
+}

@@ -1,10 +1,11 @@
 //! What a command serves over HTTP, from its configuration.
 
 use crate::config::{Config, HttpConfig};
+use crate::connectors::mongodb::MongoReader;
 use crate::connectors::published::whole_forecast;
 use crate::connectors::sqlite::{self, Limits as StoreLimits, Place, SqliteReader, SqliteStore};
-use crate::delivery::reader::{Kind, Line, Range, ReadError};
-use crate::delivery::{Reader, Sink};
+use crate::delivery::reader::{Kind, Layered, Line, Range, ReadError};
+use crate::delivery::{Reader, Sink, Stop};
 use crate::market::{Span, Symbol, Timestamp};
 use crate::serving::app::Results;
 use crate::serving::server::Listening;
@@ -14,6 +15,9 @@ use std::sync::{Arc, OnceLock};
 
 /// A store in memory gets so much less than a file.
 const MEMORY_SHARE: u64 = 16;
+
+/// Of so many series the latest forecasts are fetched from a database at a start.
+const PRIMED_MAX: usize = 1000;
 
 /// A socket that listens, for a command that is about to begin.
 pub struct Doorway {
@@ -54,11 +58,12 @@ impl Doorway {
         start(&self.http, self.listening, watched, results)
     }
 
-    /// Serves a job of this process. Its results are kept in the embedded store.
+    /// Serves a job of this process. Its results are kept in the embedded store; without one of its own, what was before is read
+    /// from the database, where the job writes into one.
     ///
     /// # Errors
     /// When the store cannot be opened, or a thread cannot be started.
-    pub fn serve_job(self, config: &Config, label: Option<&str>) -> anyhow::Result<Face> {
+    pub fn serve_job(self, config: &Config, label: Option<&str>, bounded: bool, stop: &Stop) -> anyhow::Result<Face> {
         let Self { http, listening } = self;
         let limits = StoreLimits { retention: http.retention, bytes_max: http.store_bytes_max };
         let (place, limits) = match &http.store {
@@ -67,13 +72,21 @@ impl Doorway {
         };
         let name = place.to_string();
         let watch = Arc::new(JobWatch::new(info(config, label, &name)));
-        let (live, stored) = (Live::default(), Stored::new(place, &config.job.id, limits, name));
+        let (live, stored) = (Live::default(), Stored::new(place, bounded, &config.job.id, limits, name));
         if stored.is_there() {
             // What an earlier run has kept shows at once.
             prime(&live, stored.reader()?)?;
         }
         let stored = Arc::new(stored);
-        let reader: Arc<dyn Reader> = Arc::clone(&stored) as Arc<dyn Reader>;
+        let reader: Arc<dyn Reader> = match (&http.store, &config.sink.mongodb) {
+            (None, Some(sink)) => {
+                // The database holds what was before this run.
+                let far = MongoReader::open(config, sink, stop)?;
+                prime_some(&live, &far);
+                Arc::new(Layered::new(Arc::clone(&stored), far))
+            }
+            _ => Arc::clone(&stored) as Arc<dyn Reader>,
+        };
         let results = Results { live: live.clone(), reader };
         let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
         let server = start(&http, listening, watched, Some(results))?;
@@ -131,6 +144,17 @@ pub(super) fn prime(live: &Live, reader: &dyn Reader) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The same of a database that may be away, and of not too many series: what the job publishes next shows anyway.
+fn prime_some(live: &Live, far: &MongoReader) {
+    let primed = far
+        .series(Kind::Forecasts)
+        .map_err(anyhow::Error::from)
+        .and_then(|series| if series.len() <= PRIMED_MAX { prime(live, far) } else { Ok(()) });
+    if let Err(error) = primed {
+        tracing::warn!("what was published before does not show yet: {error}");
+    }
+}
+
 /// What is served of a job of this process.
 pub struct Face {
     server: Server,
@@ -143,6 +167,8 @@ pub struct Face {
 /// A job's store, which is made when the job takes over: a start that fails has made none.
 struct Stored {
     place: Place,
+    /// Whether it takes its place when the run is complete.
+    is_whole: bool,
     job: String,
     limits: StoreLimits,
     name: String,
@@ -150,13 +176,13 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(place: Place, job: &str, limits: StoreLimits, name: String) -> Self {
-        Self { place, job: job.to_owned(), limits, name, opened: OnceLock::new() }
+    fn new(place: Place, is_whole: bool, job: &str, limits: StoreLimits, name: String) -> Self {
+        Self { place, is_whole, job: job.to_owned(), limits, name, opened: OnceLock::new() }
     }
 
     /// Whether opening it makes nothing.
     fn is_there(&self) -> bool {
-        matches!(&self.place, Place::File(path) if path.exists())
+        matches!(&self.place, Place::File(path) if !self.is_whole && path.exists())
     }
 
     /// Opens it; it is made where it is not there.
@@ -164,7 +190,10 @@ impl Stored {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        let store = SqliteStore::open(self.place.clone(), &self.job, self.limits)?;
+        let store = match &self.place {
+            Place::File(path) if self.is_whole => SqliteStore::part(path, &self.job, self.limits)?,
+            place => SqliteStore::open(place.clone(), &self.job, self.limits)?,
+        };
         let reader = store.reader()?;
         Ok(self.opened.get_or_init(|| (store, reader)))
     }
@@ -210,12 +239,16 @@ impl Face {
     }
 
     /// The first of the job's sinks: what others are told is in the store by then. The store is made where it is not there, and
-    /// emptied where the job `begins_anew`. With it, up to where the store is complete.
+    /// emptied where the job `begins_anew`; that of a bounded run takes the place of the one that was there at the end. With it, up
+    /// to where the store is complete.
     ///
     /// # Errors
     /// When the store cannot be made, read or emptied.
     pub fn store_sink(&self, begins_anew: bool) -> anyhow::Result<(Box<dyn Sink>, Option<Timestamp>)> {
         let (store, reader) = self.stored.open()?;
+        if let (Place::File(path), true) = (&self.stored.place, self.stored.is_whole) {
+            return Ok((Box::new(store.whole_sink(&self.windows, path)?), None));
+        }
         if begins_anew {
             store.clear()?;
         }

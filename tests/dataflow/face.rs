@@ -319,9 +319,37 @@ fn serve_has_what_a_backfill_has_kept() {
     let wanted: Vec<&str> =
         written.lines().filter(|line| line.contains("\"symbol\":\"BTC.SIM\",\"horizon\":\"5m\"")).collect();
     assert!(wanted.len() > 50);
-    let answer = get(&address, "/api/forecasts?symbol=BTC.SIM&horizon=5m&limit=5000");
+    let query = "/api/forecasts?symbol=BTC.SIM&horizon=5m&limit=5000";
+    let answer = get(&address, query);
     let expected = format!("{{\"symbol\":\"BTC.SIM\",\"forecasts\":[{}],\"next\":null}}", wanted.join(","));
     assert!(answer.body == expected, "{}", &answer.body[..500.min(answer.body.len())]);
+    // A backfill that fails leaves what was there; one that is whole takes its place.
+    let line = "{\"symbol\":\"BTC.SIM\",\"timestamp\":1700006400000,\"price\":1}\n";
+    let cut = dir.path().join("cut.jsonl.gz");
+    std::fs::write(&cut, [&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], line.as_bytes()].concat()).unwrap();
+    let mut failing = settings.clone();
+    failing[0] = format!("source.files.paths=[\"{}\", \"{}\"]", input.display(), cut.display());
+    run_to_end(with("backfill", &failing), WITHIN).expect_code(1);
+    assert!(get(&address, query).body == expected);
+    // The files say the same, and say so when there are more.
+    let mut beside = Process::spawn(with("serve", &settings[2..3]));
+    let files = eventually("its address", WITHIN, || {
+        let said = beside.stderr();
+        let at = said.find("http://")? + 7;
+        said[at..].split(' ').next().map(str::to_owned)
+    });
+    assert!(get(&files, query).body == expected);
+    assert_eq!(get(&files, "/api/job").json()["job"], "kept");
+    let (longer, _) = crate::simulated::files(dir.path(), 4);
+    let mut more = settings.clone();
+    more[0] = format!("source.files.paths={}", longer.display());
+    run_to_end(with("backfill", &more), WITHIN).expect_code(0);
+    for place in [&address, &files] {
+        eventually("what is new", WITHIN, || (get(place, query).body.len() > expected.len() + 1000).then_some(()));
+    }
+    assert!(get(&files, query).body == get(&address, query).body);
+    beside.signal(Signal::Term);
+    beside.wait(WITHIN).expect_code(0);
     serving.signal(Signal::Term);
     serving.wait(WITHIN).expect_code(0);
     // Another job's file, a missing one.

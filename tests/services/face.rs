@@ -1,5 +1,6 @@
 //! The page in a browser, the API against its description, the embedded store through kills.
 
+use crate::live::Setup;
 use crate::support::{Process, Services, Signal, eventually, project, tickcast};
 use std::process::Command;
 use std::time::Duration;
@@ -54,6 +55,87 @@ fn every_answer_is_as_the_description_says() {
     let (mut job, address) = demo(&[]);
     let count = if std::env::var_os("TICKCAST_TEST_LONG").is_some() { "100000" } else { "5000" };
     python(&services, "api.py", &[&address, count]);
+    job.signal(Signal::Term);
+    job.wait(WITHIN).expect_code(0);
+}
+
+fn get(address: &str, path: &str) -> String {
+    let answer = ureq::get(format!("http://{address}{path}")).call().unwrap_or_else(|error| panic!("{path}: {error}"));
+    answer.into_body().into_with_config().limit(1 << 26).read_to_string().unwrap()
+}
+
+/// A command that listens where it is free, and where that is.
+fn listening(arguments: &[&str], more: &[&str]) -> (Process, String) {
+    let process = Process::spawn(tickcast(arguments.iter().chain(["--listen", "127.0.0.1:0"].iter()).chain(more)));
+    let address = eventually("its address", WITHIN, || {
+        let said = process.stderr();
+        let at = said.find("http://")? + 7;
+        said[at..].split(' ').next().map(str::to_owned)
+    });
+    (process, address)
+}
+
+/// The embedded store, the database and the files of one job, each served, and the job itself after a new start: the same answers.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn store_database_and_files_give_the_same_answers() {
+    let services = Services::shared();
+    let place = crate::support::temp_dir();
+    let extra = format!(
+        "features = \"features\"\n[sink.files]\ndir = \"{0}/out\"\n[checkpoint]\nurl = \"file://{0}/checkpoints\"\ninterval = \"5s\"\n",
+        place.path().display()
+    );
+    let setup = Setup::new(&services, true, &extra);
+    let (input, _) = crate::simulated::files(setup.dir.path(), 4);
+    setup.replay(&input, None);
+    let store = format!("http.store={}/results.db", place.path().display());
+    let (mut job, _) = listening(&["run", "-c", setup.config()], &["--set", &store]);
+    // Its last steps wait for more.
+    let through = crate::simulated::START.millis() + 4 * 3_600_000 - 120_000;
+    setup.await_through(through, WITHIN);
+    job.signal(Signal::Term);
+    job.wait(WITHIN).expect_code(0);
+
+    let from = "2023-11-15T01:00:00Z";
+    let mut queries = vec!["/api/symbols".to_owned()];
+    for symbol in ["BTC.SIM", "ETH.SIM"] {
+        for horizon in ["1m", "1h"] {
+            let of = format!("symbol={symbol}&horizon={horizon}");
+            queries.push(format!("/api/forecasts?{of}&limit=5000"));
+            queries.push(format!("/api/forecasts?{of}&limit=7"));
+            queries.push(format!("/api/forecasts?{of}&from={from}&to=2023-11-15T02:00:00Z&limit=13"));
+            queries.push(format!("/api/scores?{of}&from={from}&limit=5000"));
+        }
+        queries.push(format!("/api/bars?symbol={symbol}&window=5m&limit=5000"));
+        queries.push(format!("/api/bars?symbol={symbol}&window=1m&from={from}&limit=50"));
+    }
+    let answers = |address: &str| queries.iter().map(|query| get(address, query)).collect::<Vec<_>>();
+    let same = |place: &str, found: &[String], expected: &[String]| {
+        for ((query, found), expected) in queries.iter().zip(found).zip(expected) {
+            assert!(found == expected, "{place} {query}:\n{:.600}\n{:.600}", found, expected);
+        }
+    };
+    let mut all = Vec::new();
+    for place in ["store", "mongodb", "files"] {
+        let (mut serving, address) = listening(&["serve", "-c", setup.config(), "--from", place], &["--set", &store]);
+        all.push(answers(&address));
+        serving.signal(Signal::Term);
+        serving.wait(WITHIN).expect_code(0);
+    }
+    assert!(all[0][1].len() > 50_000 && all[0][4].contains("\"status\":\"scored\""), "{:.300}", all[0][1]);
+    same("mongodb", &all[1], &all[0]);
+    same("files", &all[2], &all[0]);
+    // A new start that computes the end alone, without a store: what was before comes from the database.
+    let (mut job, address) = listening(&["run", "-c", setup.config()], &[]);
+    eventually("it goes on", WITHIN, || job.stderr().contains("goes on from the checkpoint").then_some(()));
+    eventually("it has read all", WITHIN, || get(&address, "/api/job").contains("\"lag\":0").then_some(()));
+    let found = answers(&address);
+    for ((query, found), expected) in queries.iter().zip(&found).zip(&all[0]).skip(1) {
+        // It may have published more than the first one.
+        assert!(query.contains("limit=5000") || query.contains("limit=7") || found == expected, "{query}");
+    }
+    let first = &all[0][1][..all[0][1].len() - 200];
+    assert!(found[1].starts_with(first), "{:.600}\n{:.600}", found[1], first);
     job.signal(Signal::Term);
     job.wait(WITHIN).expect_code(0);
 }

@@ -94,7 +94,7 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let broker = setup::broker(partitions)?;
     let config = setup::config(settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
     check_outputs(&config, &args.data, true)?;
-    let face = doorway.serve_job(&config, simulated.then_some(LABEL))?;
+    let face = doorway.serve_job(&config, simulated.then_some(LABEL), false, &stop)?;
     let (job, reading) = setup::job(&config, &like, args.workers, partitions, &face, &stop)?;
     let stats = Arc::clone(&job.stats);
 

@@ -75,7 +75,7 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     if plan.place.as_ref().is_some_and(|place| place.supervised) {
         signals::stop_with_standard_input(&stop)?;
     }
-    let face = doorway.map(|doorway| doorway.serve_job(config, None)).transpose()?;
+    let face = doorway.map(|doorway| doorway.serve_job(config, None, plan.bounded, &stop)).transpose()?;
     if let Some(face) = &face {
         tracing::info!("http://{} has a page, an API, metrics and probes of this job", face.address());
     }

@@ -5,16 +5,17 @@ mod follow;
 use super::args::ConfigFile;
 use super::face::{self, Doorway};
 use super::{Usage, signals};
-use crate::config::{Config, HttpConfig, Settings};
+use crate::config::{Config, FilesSinkConfig, HttpConfig, MongoSinkConfig, Settings};
 use crate::connectors::files::results::ResultFiles;
 use crate::connectors::mongodb::MongoReader;
-use crate::connectors::sqlite::{Limits, Place, SqliteReader, SqliteStore};
+use crate::connectors::sqlite::{self as store, Limits, SqliteReader, SqliteStore};
 use crate::delivery::{Reader, Stop};
 use crate::serving::app::Results;
 use crate::serving::{Live, StoredWatch, Watch};
 use clap::{Args, ValueEnum};
 use follow::{Followed, Follower};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +24,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Arguments of `serve`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  tickcast serve -c tickcast.toml\n  tickcast serve -c tickcast.toml --from mongodb\n  \
+#[command(
+    after_help = "Examples:\n  tickcast serve -c tickcast.toml\n  tickcast serve -c tickcast.toml --from mongodb\n  \
                         tickcast serve --set http.store=results.db --listen 127.0.0.1:9000\n\n\
                         Reads what `run` and `backfill` write where their configuration says: http.store, else [sink.mongodb],\n\
-                        else [sink.files].")]
+                        else [sink.files]."
+)]
 pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]
@@ -57,31 +60,28 @@ pub enum From {
 pub fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let mut config = face::listening(&settings.config, args.listen);
     let http = config.http.get_or_insert_default().clone();
-    let from = source(&config, &http, args.from)?;
+    let place = place(&config, &http, args.from)?;
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
     let mut followed = None;
-    let (doorway, reader): (Doorway, Arc<dyn Reader>) = match from {
-        From::Store => {
-            let path = http.store.as_deref().unwrap_or_else(|| unreachable!());
+    let (doorway, reader): (Doorway, Arc<dyn Reader>) = match place {
+        Place::Store(path) => {
             let store = SqliteReader::open(path, None)?;
             config.job.id = store.job()?;
             (Doorway::listen(&http)?, Arc::new(store))
         }
-        From::Mongodb => {
-            let sink = config.sink.mongodb.as_ref().unwrap_or_else(|| unreachable!());
-            let reader = MongoReader::open(&config, sink, &stop)?;
+        Place::Mongodb(sink) => {
+            let reader = MongoReader::open(&config, &sink, &stop)?;
             (Doorway::listen(&http)?, Arc::new(reader))
         }
-        From::Files => {
-            let sink = config.sink.files.as_ref().unwrap_or_else(|| unreachable!());
-            let files = ResultFiles::open(sink, http.retention)?;
+        Place::Files(sink) => {
+            let files = ResultFiles::open(&sink, http.retention)?;
             if let Some(job) = files.job() {
                 config.job.id = job;
             }
             let doorway = Doorway::listen(&http)?;
             let limits = Limits { retention: http.retention, bytes_max: http.store_bytes_max };
-            let store = SqliteStore::open(Place::Temporary, &config.job.id, limits)?;
+            let store = SqliteStore::open(store::Place::Temporary, &config.job.id, limits)?;
             let mut all = Followed { files, importer: store.importer()? };
             all.take_in()?;
             followed = Some(all);
@@ -92,28 +92,34 @@ pub fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     serve(&config, doorway, &reader, followed, &stop)
 }
 
+/// What is read.
+enum Place<'a> {
+    Store(&'a Path),
+    Mongodb(Box<MongoSinkConfig>),
+    Files(FilesSinkConfig),
+}
+
 /// Which place is read.
-fn source(config: &Config, http: &HttpConfig, wanted: Option<From>) -> anyhow::Result<From> {
-    let named = [
-        (From::Store, "http.store", http.store.is_some()),
-        (From::Mongodb, "[sink.mongodb]", config.sink.mongodb.is_some()),
-        (From::Files, "[sink.files]", config.sink.files.is_some()),
+fn place<'a>(config: &Config, http: &'a HttpConfig, wanted: Option<From>) -> anyhow::Result<Place<'a>> {
+    let places = [
+        (From::Store, "http.store", http.store.as_deref().map(Place::Store)),
+        (From::Mongodb, "[sink.mongodb]", config.sink.mongodb.clone().map(|sink| Place::Mongodb(Box::new(sink)))),
+        (From::Files, "[sink.files]", config.sink.files.clone().map(Place::Files)),
     ];
-    match wanted {
-        None => named.iter().find(|(_, _, is_named)| *is_named).map(|(from, ..)| *from).ok_or_else(|| {
-            Usage(
-                "serve reads http.store, [sink.mongodb] or [sink.files]: give it the job's configuration, with one of them"
-                    .to_owned(),
-            )
-            .into()
-        }),
-        Some(wanted) => {
-            let missing = named.iter().find(|(from, _, is_named)| *from == wanted && !is_named);
-            missing.map_or(Ok(wanted), |(_, name, _)| {
-                Err(Usage(format!("the configuration has no {name}: give the job's, or leave --from away")).into())
-            })
+    for (from, name, place) in places {
+        match (wanted, place) {
+            (None, Some(place)) => return Ok(place),
+            (Some(wanted), Some(place)) if wanted == from => return Ok(place),
+            (Some(wanted), None) if wanted == from => {
+                let text = format!("the configuration has no {name}: give the job's, or leave --from away");
+                return Err(Usage(text).into());
+            }
+            _ => {}
         }
     }
+    let text =
+        "serve reads http.store, [sink.mongodb] or [sink.files]: give it the job's configuration, with one of them";
+    Err(Usage(text.to_owned()).into())
 }
 
 fn serve(

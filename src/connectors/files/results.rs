@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Result as IoResult, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Read at once.
 const PIECE_BYTES: u64 = 4 << 20;
@@ -120,9 +120,8 @@ impl Followed {
         let (bytes, is_rest) = self.piece(file, position, about.len()).map_err(|error| self.failed(&error))?;
         let mut begin = position;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.line(line, news).map_err(|why| {
-                self.failed(&format!("the line at byte {begin} is not what tickcast writes: {why}"))
-            })?;
+            self.line(line, news)
+                .map_err(|why| self.failed(&format!("the line at byte {begin} is not what tickcast writes: {why}")))?;
             begin += line.len() as u64;
             self.at = Some((about.ino(), begin));
         }
@@ -202,7 +201,13 @@ impl Followed {
                     let raw = bar.get().as_bytes();
                     write_window_of(&symbol, window, end, |out| out.extend_from_slice(raw), &mut json);
                     let json = String::from_utf8(json).map_err(|error| error.to_string())?;
-                    news.records.push(Delivered { kind: Kind::Bars, symbol: symbol.clone(), span: window, at: end, json });
+                    news.records.push(Delivered {
+                        kind: Kind::Bars,
+                        symbol: symbol.clone(),
+                        span: window,
+                        at: end,
+                        json,
+                    });
                 }
             }
         }
@@ -249,11 +254,12 @@ impl Head<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::test_records::{forecast, row, score};
-    use crate::delivery::{Batch, Ending, Sink as _, Stop};
     use crate::connectors::files::lines_file::Writing;
     use crate::connectors::files::sink::FilesSink;
+    use crate::delivery::test_records::{forecast, row, score};
+    use crate::delivery::{Batch, Ending, Sink as _, Stop};
     use std::io::Write as _;
+    use std::path::Path;
 
     const MINUTE: i64 = 60_000;
     const AT: i64 = 1_700_000_040_000;

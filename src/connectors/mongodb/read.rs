@@ -152,8 +152,7 @@ impl Reader for MongoReader {
         let Some((name, _)) = self.collection(kind) else { return Ok(vec![]) };
         let collection = self.connected.session.database.collection::<Document>(name);
         let values = self.run(async { collection.distinct("symbol", doc! {}).await })?;
-        let mut symbols: Vec<Symbol> =
-            values.iter().filter_map(|value| Symbol::new(value.as_str()?).ok()).collect();
+        let mut symbols: Vec<Symbol> = values.iter().filter_map(|value| Symbol::new(value.as_str()?).ok()).collect();
         symbols.sort();
         let spans = if kind == Kind::Bars { &self.windows } else { &self.horizons };
         Ok(symbols.iter().flat_map(|symbol| spans.iter().map(|span| (symbol.clone(), *span))).collect())

@@ -16,6 +16,11 @@ pub struct Limits {
     pub bytes_max: u64,
 }
 
+impl Limits {
+    /// Everything is kept.
+    pub const NONE: Self = Self { retention: Span::from_millis(i64::MAX), bytes_max: u64::MAX };
+}
+
 /// A symbol and horizon or window of a table.
 pub(super) type Series = (Kind, Symbol, Span);
 

@@ -14,10 +14,12 @@
 mod import;
 mod keep;
 mod read;
+mod whole;
 mod write;
 
 pub use import::Importer;
 pub use read::SqliteReader;
+pub use whole::{WholeSink, part_of};
 pub use write::SqliteSink;
 
 use crate::delivery::reader::Kind;

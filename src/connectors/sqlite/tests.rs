@@ -99,3 +99,54 @@ fn what_is_too_old_or_too_much_goes() {
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 600_000, "{size}");
 }
+
+/// A bounded run's store takes the place of the one before when it is complete, and not when it is not.
+#[test]
+fn a_whole_store_takes_its_place_at_the_end() {
+    use crate::delivery::Ending;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let run = |minutes: std::ops::Range<i64>, ending: Ending| {
+        let store = SqliteStore::part(&path, "job", PLENTY).unwrap();
+        let mut sink = store.whole_sink(&[], &path).unwrap();
+        minutes.for_each(|minute| sink.write(&batch(minute), &Stop::default()).unwrap());
+        sink.finish(ending).unwrap();
+    };
+    run(1..4, Ending::Complete);
+    // Somebody reads it all the time.
+    let reader = SqliteReader::open(&path, Some("job")).unwrap();
+    let scores = || read(&reader, Kind::Scores, None, None, 9);
+    assert_eq!((scores(), reader.through().unwrap()), (vec![1, 2, 3], Some(Timestamp::from_millis(3 * MINUTE))));
+    run(7..9, Ending::Failed);
+    assert!(!part_of(&path).exists());
+    run(5..6, Ending::Stopped);
+    assert_eq!(scores(), [1, 2, 3]);
+    assert!(part_of(&path).exists());
+    run(2..3, Ending::Complete);
+    assert_eq!((scores(), reader.through().unwrap()), (vec![2], Some(Timestamp::from_millis(2 * MINUTE))));
+    assert!(!part_of(&path).exists());
+}
+
+#[test]
+fn what_was_written_elsewhere_is_taken_in() {
+    use crate::delivery::reader::Delivered;
+    let store =
+        SqliteStore::open(Place::Temporary, "job", Limits { retention: Span::from_millis(2 * MINUTE), ..PLENTY });
+    let store = store.unwrap();
+    let mut importer = store.importer().unwrap();
+    let record = |minute: i64| Delivered {
+        kind: Kind::Scores,
+        symbol: Symbol::new("BTC").unwrap(),
+        span: Span::from_millis(MINUTE),
+        at: Timestamp::from_millis(minute * MINUTE),
+        json: minute.to_string(),
+    };
+    let all: Vec<Delivered> = (1..=9).map(record).collect();
+    importer.take_in(&all, all[8].at).unwrap();
+    importer.take_in(&[], all[8].at).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(read(&reader, Kind::Scores, None, None, 99), [7, 8, 9]);
+    assert_eq!(reader.through().unwrap(), Some(all[8].at));
+    importer.clear(Kind::Scores).unwrap();
+    assert!(read(&reader, Kind::Scores, None, None, 99).is_empty());
+}

@@ -1,6 +1,7 @@
 //! `tickcast cluster`: several processes on this machine that run one job, started again together where one is lost.
 
 use super::args::{ConfigFile, Which, Workers, hosts};
+use super::output::{self, LogFormat};
 use super::{Ended, Usage, signals};
 use crate::cluster::supervisor::{Launch, supervise};
 use crate::cluster::{Hosts, PROCESSES_MAX};
@@ -78,6 +79,9 @@ pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyho
         arguments.extend(["-c".into(), path.into()]);
     }
     arguments.extend(sets.iter().map(|set| format!("--set={set}").into()));
+    if output::format() == LogFormat::Json {
+        arguments.push("--log-format=json".into());
+    }
     if args.json {
         arguments.push("--json".into());
     }

@@ -1,9 +1,11 @@
 //! Logs to stderr, and panics as one line.
 
-use super::{Usage, output};
+use super::Usage;
+use super::output::{self, LogFormat};
 use crate::cluster::is_of_data_socket;
 use crate::connectors::guard;
 use crate::recovery::Cause;
+use clap::ValueEnum as _;
 use std::io::IsTerminal;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -11,21 +13,42 @@ use tracing_subscriber::EnvFilter;
 /// The variable that says what is logged, as in `debug` or `warn,tickcast=trace`.
 const FILTER: &str = "TICKCAST_LOG";
 
-/// Starts logging to stderr: from `info` on unless `TICKCAST_LOG` says otherwise, in colour on a terminal.
+/// The variable for `--log-format`.
+const FORMAT: &str = "TICKCAST_LOG_FORMAT";
+
+/// Starts logging to stderr: from `info` on unless `TICKCAST_LOG` says otherwise; in `format`, else in that of
+/// `TICKCAST_LOG_FORMAT`, else as text, in colour on a terminal.
 ///
 /// # Errors
-/// [`Usage`] when `TICKCAST_LOG` is no filter.
-pub fn start() -> anyhow::Result<()> {
+/// [`Usage`] when `TICKCAST_LOG` is no filter, or the other variable no format.
+pub fn start(format: Option<LogFormat>) -> anyhow::Result<()> {
+    let named = std::env::var_os(FORMAT).filter(|name| !name.is_empty());
+    let format = match (format, named) {
+        (Some(format), _) => format,
+        (None, None) => LogFormat::default(),
+        (None, Some(name)) => {
+            let name = name.to_string_lossy();
+            LogFormat::from_str(name.trim(), true).map_err(|_| Usage(format!("{FORMAT}={name}: write text or json")))?
+        }
+    };
+    output::set_format(format);
     let filter = std::env::var_os(FILTER).unwrap_or_default();
     let filter = filter.to_str().map_or("?", str::trim);
     let filter = if filter.is_empty() { "info" } else { filter };
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Usage(format!("{FILTER}={filter}: {error}: write error, warn, info, debug, trace or off, as in debug or warn,tickcast=trace"))
     })?;
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colour).with_env_filter(filter);
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
     // Somebody else's logging, in a test, stays as it is.
-    let _ = log.try_init();
+    let _ = match format {
+        LogFormat::Text => {
+            let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            log.with_ansi(std::io::stderr().is_terminal() && !is_plain).try_init()
+        }
+        LogFormat::Json => {
+            log.with_ansi(false).json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        }
+    };
     Ok(())
 }
 

@@ -42,12 +42,16 @@ use std::process::ExitCode;
     version,
     about,
     after_help = "Examples:\n  tickcast demo --exit\n  tickcast config example > tickcast.toml\n  tickcast run -c tickcast.toml\n\n\
-                  Logs go to stderr; TICKCAST_LOG=debug shows more (as does TICKCAST_LOG=warn,tickcast=trace)."
+                  Logs go to stderr; TICKCAST_LOG=debug shows more (as does TICKCAST_LOG=warn,tickcast=trace),\n\
+                  --log-format json an object a line."
 )]
 pub struct Cli {
     /// Sets one key of the configuration, above file and environment; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     pub sets: Vec<String>,
+    /// What stderr holds; without it TICKCAST_LOG_FORMAT counts, and text without that.
+    #[arg(long, value_name = "FORMAT", value_enum, global = true)]
+    pub log_format: Option<output::LogFormat>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -104,7 +108,7 @@ pub fn main() -> ExitCode {
     logging::one_line_panics();
     let cli = Cli::parse();
     // A panic has said its line by then.
-    let run = || logging::start().and_then(|()| dispatch(&cli));
+    let run = || logging::start(cli.log_format).and_then(|()| dispatch(&cli));
     let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else { return ExitCode::from(1) };
     result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }

@@ -1,7 +1,10 @@
 //! stdout for results, stderr for everything else. Nothing here panics when a pipe is closed.
 
+use crate::operators::support::gauges::wall_clock;
 use anyhow::Context;
+use clap::ValueEnum;
 use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Writes a result to stdout as it is. A reader that closed the pipe (`| head`) has what it wanted: no error.
 ///
@@ -15,14 +18,47 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Whether stderr holds a JSON object a line instead of text.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// What stderr holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line: timestamp, level, target, message, and the fields of the event beside them.
+    Json,
+}
+
+/// From here on.
+pub fn set_format(format: LogFormat) {
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+/// What it is.
+pub fn format() -> LogFormat {
+    if IS_JSON.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text }
+}
+
 /// Tells a person something, on stderr.
 pub fn tell(text: &str) {
-    // Without a stderr there is nobody to tell.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    say("", "INFO", text);
 }
 
 /// Says on stderr what went wrong.
 pub fn complain(problem: &str) {
-    // Without a stderr there is nobody left to tell.
-    let _ = writeln!(std::io::stderr().lock(), "error: {problem}");
+    say("error: ", "ERROR", problem);
+}
+
+fn say(lead: &str, level: &str, text: &str) {
+    let line = match format() {
+        LogFormat::Text => format!("{lead}{text}"),
+        LogFormat::Json => serde_json::json!({
+            "timestamp": wall_clock().to_string(), "level": level, "target": "tickcast", "message": text,
+        })
+        .to_string(),
+    };
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,5 +1,6 @@
 //! How far a job is, on the terminal while it runs: a bar where the end is known, a line where it is not.
 
+use super::output::{self, LogFormat};
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// How often the terminal is brought up to date.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// A bar on stderr; shows nothing where stderr is no terminal. Ends when it is dropped.
+/// A bar on stderr; shows nothing where stderr is no terminal, or holds JSON. Ends when it is dropped.
 pub struct JobBar {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -21,7 +22,10 @@ impl JobBar {
     /// Shows `stats` until it is dropped; `total` records where the end is known.
     #[must_use]
     pub fn show(stats: &Arc<Stats>, total: Option<u64>) -> Self {
-        let bar = ProgressBar::new(total.unwrap_or(0));
+        let bar = match output::format() {
+            LogFormat::Text => ProgressBar::new(total.unwrap_or(0)),
+            LogFormat::Json => ProgressBar::hidden(),
+        };
         let known = "{elapsed_precise} [{bar:30}] {pos}/{len} records, {per_sec}, {msg}";
         let unknown = "{elapsed_precise} {spinner} {pos} records, {per_sec}, {msg}";
         // A template of ours that does not parse leaves the default look.

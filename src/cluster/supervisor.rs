@@ -100,7 +100,12 @@ impl Launch {
                 let name = format!("log of process {index}");
                 std::thread::Builder::new().name(name).spawn(move || {
                     for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
-                        let _ = writeln!(out, "[{index}] {}", String::from_utf8_lossy(&line));
+                        let line = String::from_utf8_lossy(&line);
+                        let _ = match line.strip_prefix('{') {
+                            // An object gets one more field.
+                            Some(rest) if line.ends_with('}') => writeln!(out, "{{\"process\":{index},{rest}"),
+                            _ => writeln!(out, "[{index}] {line}"),
+                        };
                     }
                 })?;
             }

@@ -7,12 +7,14 @@ pub mod batch;
 pub mod committer;
 pub mod reader;
 pub mod resumed;
+pub mod retries;
 pub mod sink;
 pub mod stop;
 
 pub use batch::Batch;
 pub use reader::Reader;
 pub use resumed::Resumed;
+pub use retries::Retrying;
 pub use sink::{Ending, Sink, SinkError, Wants};
 pub use stop::Stop;
 

@@ -193,8 +193,22 @@ pub(super) fn inline(svg: &str, description: &str) -> String {
     );
     let name = escape(description);
     let new = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{name}\">");
-    svg.replacen(&old, &new, 1).replace(" opacity=\"1\"", "")
+    let mut out = svg.replacen(&old, &new, 1);
+    for (said, short) in SAID_BY_THE_PAGE {
+        out = out.replace(said, short);
+    }
+    out
 }
+
+/// What the page's style sheet says of all pictures, or is so anyway.
+const SAID_BY_THE_PAGE: [(&str, &str); 6] = [
+    (" opacity=\"1\"", ""),
+    (" font-family=\"sans-serif\"", ""),
+    (" stroke=\"none\"", ""),
+    (" stroke-width=\"1\"", ""),
+    (" font-size=\"29\"", ""),
+    (" \"/>", "\"/>"),
+];
 
 /// Text that may stand in HTML and XML, in attributes too.
 pub(super) fn escape(text: &str) -> String {

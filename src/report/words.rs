@@ -121,18 +121,29 @@ fn squares(s: &SeriesFigures) -> Option<String> {
     Some(format!("Measured by squared errors, where the few large ones count most, it is not better: R² {r2:.4}."))
 }
 
-fn interval(s: &SeriesFigures) -> Option<String> {
-    let (coverage, nominal) = (s.coverage?, s.nominal_coverage);
-    let level = format!("{:.0} %", nominal * 100.0);
-    let off = coverage - nominal;
-    let terciles: Vec<f64> = s.terciles.iter().filter_map(|tercile| tercile.part.coverage).collect();
-    let uneven = terciles.iter().any(|share| (share - nominal).abs() > TERCILE_OFF_MAX);
-    let judged = match off {
+/// Whether intervals hold, in words; none without a score.
+pub(super) fn holding(s: &SeriesFigures) -> Option<&'static str> {
+    let nominal = s.nominal_coverage;
+    let off = s.coverage? - nominal;
+    let mut terciles = s.terciles.iter().filter_map(|tercile| tercile.part.coverage);
+    Some(match off {
         _ if off < -COVERAGE_OFF_MAX => "are too narrow",
         _ if off > COVERAGE_OFF_MAX => "are too wide",
-        _ if uneven => "hold on the whole, but not at all times",
-        _ => "hold",
-    };
+        _ if terciles.any(|share| (share - nominal).abs() > TERCILE_OFF_MAX) => {
+            "hold on the whole, but not at all times"
+        }
+        _ => HOLD,
+    })
+}
+
+/// What is said of intervals that are right.
+pub(super) const HOLD: &str = "hold";
+
+fn interval(s: &SeriesFigures) -> Option<String> {
+    let coverage = s.coverage?;
+    let level = format!("{:.0} %", s.nominal_coverage * 100.0);
+    let terciles = &s.terciles;
+    let judged = holding(s)?;
     let mut text = format!("Its {level} intervals {judged}: {} of outcomes lay inside", percent(Some(coverage), 1));
     if terciles.len() > 1 {
         let shares: Vec<String> = s

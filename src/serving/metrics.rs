@@ -3,6 +3,7 @@
 
 use super::job::{JobWatch, Watch, memory_bytes};
 use super::live::Live;
+use crate::delivery::Retrying;
 use crate::market::{Span, Timestamp};
 use crate::operators::support::gauges::{BOUNDS, Durations, wall_clock};
 use prometheus_client::collector::Collector;
@@ -142,6 +143,13 @@ pub(super) fn of_job(watch: &JobWatch) -> Vec<Family> {
                 pending.map(|pending| (vec![("sink", "all".to_owned())], pending)).into_iter().collect(),
             ),
         },
+        Family {
+            name: "tickcast_sink_retries",
+            help: "Writes that a sink had to try again",
+            values: Values::Counters(
+                Retrying::counts().map(|(sink, count)| (vec![("sink", sink.to_owned())], count)).into(),
+            ),
+        },
         counter("tickcast_checkpoints", "Checkpoints written", checkpoint.written),
         counter("tickcast_checkpoint_failures", "Checkpoints that could not be written", checkpoint.failed),
         gauge(
@@ -165,7 +173,10 @@ pub(super) fn of_job(watch: &JobWatch) -> Vec<Family> {
         Family {
             name: "tickcast_build_info",
             help: "Always 1",
-            values: Values::Gauges(vec![(vec![("version", info.version.to_owned()), ("job", info.job.clone())], 1.0)]),
+            values: Values::Gauges(vec![(
+                vec![("version", info.version.to_owned()), ("job_id", info.job.clone())],
+                1.0,
+            )]),
         },
     ];
     families.extend(of_process());

@@ -211,3 +211,48 @@ fn completions_are_printed() {
         assert!(text(&output.stdout).contains(part), "{shell}");
     }
 }
+
+/// With `--log-format json` each line of stderr is an object with the same names, whoever says it.
+#[test]
+fn every_line_of_a_json_log_is_an_object() {
+    let lines = |output: &Output| {
+        let said = text(&output.stderr);
+        let lines: Vec<serde_json::Value> = said
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect();
+        for line in &lines {
+            for name in ["timestamp", "level", "target", "message"] {
+                assert!(line[name].as_str().is_some_and(|value| !value.is_empty()), "{name}: {line}");
+            }
+        }
+        lines
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("ticks.jsonl");
+    std::fs::write(&input, "{\"symbol\":\"A\",\"timestamp\":1700006400000,\"price\":1}\n").unwrap();
+    let paths = format!("source.files.paths={}", input.display());
+    let out = format!("sink.files.dir={}", dir.path().join("out").display());
+    let well = tickcast(&["backfill", "--log-format", "json", "--set", &paths, "--set", &out], &[]);
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well.stderr));
+    assert!(lines(&well).iter().any(|line| line["level"] == "INFO"));
+    // By the variable; a configuration that is wrong in two ways; an input that is not there.
+    let by_variable = [("TICKCAST_LOG_FORMAT", "json")];
+    let wrong = tickcast(&["backfill", "--set", "time.slide=7q", "--set", "job.workers=x"], &by_variable);
+    assert_eq!((wrong.status.code(), lines(&wrong).len()), (Some(2), 2), "{}", text(&wrong.stderr));
+    let missing = tickcast(&["backfill", "--set", "source.files.paths=nowhere.csv"], &by_variable);
+    let said = lines(&missing);
+    let last = said.last().unwrap();
+    assert_eq!((missing.status.code(), last["level"].as_str()), (Some(1), Some("ERROR")));
+    assert!(last["message"].as_str().unwrap().contains("nowhere.csv"), "{last}");
+    // Each process of a cluster says which it is.
+    let settings = ["--set", "source.kafka.brokers=127.0.0.1:1", "--set", "source.kafka.topic=ticks"];
+    let sink = ["--set", "sink.kafka.brokers=127.0.0.1:1", "--set", "sink.kafka.topic=f"];
+    let cluster = ["cluster", "--processes", "2", "--workers", "1", "--log-format", "json"];
+    let cluster = tickcast(&[&cluster[..], &settings, &sink].concat(), &[]);
+    let said = lines(&cluster);
+    assert_eq!(cluster.status.code(), Some(1), "{said:?}");
+    assert!(said.iter().any(|line| line["process"] == 0 && line["level"] == "ERROR"), "{said:?}");
+    let unknown = tickcast(&["backfill"], &[("TICKCAST_LOG_FORMAT", "xml")]);
+    assert!(unknown.status.code() == Some(2) && text(&unknown.stderr).contains("write text or json"));
+}

@@ -89,10 +89,16 @@ fn store_database_and_files_give_the_same_answers() {
     let (input, _) = crate::simulated::files(setup.dir.path(), 4);
     setup.replay(&input, None);
     let store = format!("http.store={}/results.db", place.path().display());
-    let (mut job, _) = listening(&["run", "-c", setup.config()], &["--set", &store]);
+    let (mut job, address) = listening(&["run", "-c", setup.config()], &["--set", &store]);
     // Its last steps wait for more.
     let through = crate::simulated::START.millis() + 4 * 3_600_000 - 120_000;
     setup.await_through(through, WITHIN);
+    eventually("a checkpoint", WITHIN, || {
+        get(&address, "/metrics").contains("tickcast_checkpoint_last_success_timestamp_seconds ").then_some(())
+    });
+    let deploy = project().join("deploy");
+    let files = ["grafana/tickcast.json", "prometheus/alerts.yml"].map(|file| deploy.join(file).display().to_string());
+    python(&services, "watch.py", &[&format!("http://{address}"), &files[0], &files[1]]);
     job.signal(Signal::Term);
     job.wait(WITHIN).expect_code(0);
 

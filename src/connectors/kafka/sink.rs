@@ -17,7 +17,7 @@ use super::progress::{self, Open, ReadError};
 use super::records::{self, Outgoing, Topics};
 use super::work::Work;
 use crate::config::{Delivery, KafkaSinkConfig};
-use crate::delivery::{Batch, Sink, SinkError, Stop};
+use crate::delivery::{Batch, Retrying, Sink, SinkError, Stop};
 use crate::market::Release;
 use crate::recovery::{Fault, Offsets, Progress, point};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -250,6 +250,7 @@ impl KafkaSink {
     }
 
     fn complain(&self, why: &str) {
+        Retrying::Kafka.note();
         if self.limiter.pass("write").is_some() {
             tracing::warn!(target: "tickcast::kafka", "{why}: trying again with a new producer");
         }

@@ -2,7 +2,7 @@
 
 use super::connect::Opened;
 use super::session::{Session, Trouble, is_transient_code};
-use crate::delivery::{SinkError, Stop};
+use crate::delivery::{Retrying, SinkError, Stop};
 use crate::recovery::Fault;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use std::time::{Duration, Instant};
@@ -144,6 +144,7 @@ impl Writer {
                     }
                 }
             };
+            Retrying::Mongodb.note();
             self.note_away(target, &reason);
             if !self.session.pause(pause, stop) {
                 return Err(SinkError::Stopped);

@@ -3,7 +3,7 @@
 use super::keep::{Keeper, Limits, all_series};
 use super::{Shared, Table, lock, table};
 use crate::delivery::reader::Kind;
-use crate::delivery::{Batch, Sink, SinkError, Stop, Wants};
+use crate::delivery::{Batch, Retrying, Sink, SinkError, Stop, Wants};
 use crate::market::json::{write_forecast, write_score, write_window};
 use crate::market::{Span, Symbol, Timestamp};
 use rusqlite::{CachedStatement, Connection};
@@ -124,6 +124,7 @@ impl Sink for SqliteSink {
                 self.has_warned = false;
                 return Ok(());
             };
+            Retrying::Store.note();
             if !self.has_warned {
                 self.has_warned = true;
                 tracing::warn!("http.store cannot be written: {error}; the job waits and tries again");

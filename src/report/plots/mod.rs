@@ -3,6 +3,7 @@
 mod axis;
 mod job;
 mod over_time;
+mod overview;
 mod parts;
 mod recent;
 
@@ -44,6 +45,8 @@ impl Plot {
 /// All pictures.
 #[derive(Clone, Debug)]
 pub struct SeriesPlots {
+    /// Of all symbols and horizons; none where there is one.
+    pub overview: Option<Plot>,
     /// Of each of the first [`PLOTTED_MAX`] series.
     pub series: Vec<Vec<Plot>>,
     /// Of training, by symbol; of records, where there are any.
@@ -53,7 +56,7 @@ pub struct SeriesPlots {
 impl SeriesPlots {
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &Plot> {
-        self.series.iter().flatten().chain(&self.others)
+        self.overview.iter().chain(self.series.iter().flatten()).chain(&self.others)
     }
 }
 
@@ -71,7 +74,8 @@ pub fn plots(figures: &Figures) -> Result<SeriesPlots, PlotError> {
     if let Some(records) = &figures.records {
         others.push(outcomes(records)?);
     }
-    Ok(SeriesPlots { series, others })
+    let overview = overview::saved(figures)?;
+    Ok(SeriesPlots { overview, series, others })
 }
 
 /// What of a symbol may stand in a file's name.

@@ -16,6 +16,7 @@ use super::settings::ForecasterConfig;
 use super::shape::ModelError;
 use super::terciles::Terciles;
 use crate::features::{BarStatistics, FLOW_INPUTS, MARKET_INPUTS, MarketInputs, StepFeatures};
+use crate::market::forecast::EXPERTS;
 use crate::market::{
     Drift, FeatureRow, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, Span, Status, Symbol, Timestamp,
 };
@@ -124,6 +125,11 @@ impl Forecaster {
     #[must_use]
     pub fn symbol(&self) -> &Symbol {
         &self.symbol
+    }
+
+    /// What each expert has of each horizon's mixture ([`HorizonModel::weights`]).
+    pub fn shares(&self) -> impl Iterator<Item = (Span, [f64; EXPERTS])> + '_ {
+        self.state.horizons.iter().map(|horizon| (horizon.span, horizon.model.weights()))
     }
 
     /// Whether any forecast waits for its target time.

@@ -137,6 +137,13 @@ impl HorizonModel {
         }
     }
 
+    /// What each expert has of the mixture, by [`Expert::place`]: the mean over the five levels.
+    #[must_use]
+    pub fn weights(&self) -> [f64; EXPERTS] {
+        let of = |level: usize, place: usize| self.mixture.weights(level).get(place).copied().unwrap_or(0.0);
+        std::array::from_fn(|place| (0..LEVELS.len()).map(|level| of(level, place)).sum::<f64>() / LEVELS.len() as f64)
+    }
+
     /// What the experts say, but for the LSTM.
     #[must_use]
     pub fn consult(&self, step: &Step, random_features: &RandomFeatures) -> Opinion {

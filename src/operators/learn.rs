@@ -47,6 +47,8 @@ use keep::LearnSaving;
 
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
+/// The experts' weights are shown this often at most.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What forecasting gives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -206,6 +208,8 @@ struct LearnState {
     issued: u64,
     /// Its part in checkpoints, where there are any.
     saving: Option<LearnSaving>,
+    /// When the experts' weights were shown last.
+    shown: Option<Instant>,
 }
 
 impl LearnState {
@@ -224,6 +228,7 @@ impl LearnState {
             has_warned: false,
             issued: 0,
             saving: None,
+            shown: None,
         }
     }
 
@@ -263,6 +268,9 @@ impl LearnState {
             self.steps.advance();
         }
         self.forget(self.steps.end_of(last));
+        if worked > 0 {
+            self.show(gauges);
+        }
         // Of steps that were passed over.
         self.market = self.market.split_off(&self.steps.next());
         let next_pane = self.steps.next_pane();
@@ -270,6 +278,15 @@ impl LearnState {
             pooled.catch_up(next_pane, &mut self.scratch);
         }
         self.save(Some(frontiers)).unwrap_or(Pause::Done)
+    }
+
+    /// Shows the experts' weights to who looks at them.
+    fn show(&mut self, gauges: &Gauges) {
+        if gauges.wants_weights() && self.shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY) {
+            let all = self.forecasters.iter();
+            gauges.set_weights(all.map(|(symbol, forecaster)| (symbol.clone(), forecaster.shares().collect())));
+            self.shown = Some(Instant::now());
+        }
     }
 
     /// Notes how long the next step took.

@@ -8,7 +8,7 @@ use crate::connectors::published::{self, Stream};
 use crate::delivery::Reader;
 use crate::delivery::reader::{Kind, Line, Range};
 use crate::evaluation::report::{Filter, Issued, Judge, Settled};
-use crate::market::forecast::EXPERT_NAMES;
+use crate::market::forecast::{EXPERT_NAMES, EXPERTS};
 use crate::market::{Span, Symbol, Timestamp};
 use crate::report::verdict;
 use axum::extract::State;
@@ -31,7 +31,8 @@ pub(super) async fn figures(State(app): State<App>, headers: HeaderMap, uri: Uri
         return Err(Problem::bad_request("horizon is missing: figures are of one"));
     };
     let (to, limit) = (query.time("to")?, query.limit(LIMIT, LIMIT_MAX)?);
-    let answer = app.ask(move |reader| judge(reader, &symbol, horizon, to, limit)).await?;
+    let weights = app.watch.weights(&symbol, horizon);
+    let answer = app.ask(move |reader| judge(reader, &symbol, horizon, to, limit, weights)).await?;
     Ok(json(&headers, answer.to_string()))
 }
 
@@ -41,6 +42,7 @@ fn judge(
     horizon: Span,
     to: Option<Timestamp>,
     limit: usize,
+    weights: Option<[f64; EXPERTS]>,
 ) -> Result<Value, Problem> {
     let failed = |why: String| Problem::unavailable(format!("{} cannot be judged: {why}", reader.name()));
     let read = |kind, range| reader.read(kind, symbol, horizon, range).map_err(|error| Problem::unavailable(error.0));
@@ -48,7 +50,7 @@ fn judge(
     let from = scores.first().map(|line| line.at);
     let to = scores.last().map(|line| line.at.plus(Span::from_millis(1)));
     let forecasts = if from.is_some() { read(Kind::Forecasts, Range { from, to, limit: limit + 1 })? } else { vec![] };
-    let experts = experts(&scores);
+    let experts = experts(&scores, weights);
     let issued: Vec<Issued> =
         forecasts.iter().filter_map(|Line { json, .. }| published::forecast(json.as_bytes()).ok()).collect();
     let settled: Vec<Settled> =
@@ -117,8 +119,9 @@ struct Parts {
     experts: Option<BTreeMap<String, f64>>,
 }
 
-/// What each expert is worth by itself: its pinball loss over that of the naive quantiles, of the scores that it took part in.
-fn experts(scores: &[Line]) -> Vec<Value> {
+/// What each expert is worth by itself (its pinball loss over that of the naive quantiles, of the scores that it took part in), and
+/// what it has of the mixture now.
+fn experts(scores: &[Line], weights: Option<[f64; EXPERTS]>) -> Vec<Value> {
     let mut sums: BTreeMap<&str, (u64, f64, f64)> = BTreeMap::new();
     for Line { json, .. } in scores {
         let Ok(Parts { naive_pinball: Some(naive), experts: Some(experts) }) = serde_json::from_str(json) else {
@@ -131,10 +134,11 @@ fn experts(scores: &[Line]) -> Vec<Value> {
             }
         }
     }
-    let known = EXPERT_NAMES.iter().filter_map(|name| Some((name, sums.get(name)?)));
+    let known = EXPERT_NAMES.iter().enumerate().filter_map(|(place, name)| Some((place, name, sums.get(name)?)));
     known
-        .map(|(name, (count, pinball, naive))| {
-            json!({"name": name, "count": count, "pinball_ratio": (*naive > 0.0).then(|| pinball / naive)})
+        .map(|(place, name, (count, pinball, naive))| {
+            let ratio = (*naive > 0.0).then(|| pinball / naive);
+            json!({"name": name, "count": count, "pinball_ratio": ratio, "weight": weights.map(|all| all[place])})
         })
         .collect()
 }

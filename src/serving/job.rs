@@ -1,7 +1,8 @@
 //! What a running job shows of itself.
 
 use super::metrics::{self, Family};
-use crate::market::{Span, Timestamp};
+use crate::market::forecast::EXPERTS;
+use crate::market::{Span, Symbol, Timestamp};
 use crate::operators::support::board::Standing;
 use crate::operators::support::gauges::{PartitionGauge, wall_clock};
 use crate::operators::support::stats::{Records, Stats};
@@ -20,6 +21,11 @@ pub trait Watch: Send + Sync {
 
     /// What Prometheus gets of it.
     fn families(&self) -> Vec<Family>;
+
+    /// What each expert has of the mixture of a symbol and horizon, in the order of their names; none where that is not known.
+    fn weights(&self, _: &Symbol, _: Span) -> Option<[f64; EXPERTS]> {
+        None
+    }
 
     /// Why it should be started again; none where it should not.
     fn dead(&self) -> Option<String>;
@@ -195,6 +201,7 @@ impl JobWatch {
 
     /// It counts here from now on.
     pub fn set_stats(&self, stats: &Arc<Stats>) {
+        stats.gauges.want_weights();
         *self.stats.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(stats);
     }
 
@@ -208,6 +215,10 @@ impl JobWatch {
 }
 
 impl Watch for JobWatch {
+    fn weights(&self, symbol: &Symbol, horizon: Span) -> Option<[f64; EXPERTS]> {
+        self.stats().gauges.weights(symbol, horizon)
+    }
+
     fn status(&self) -> Option<JobStatus> {
         let stats = self.stats();
         let running = stats.gauges.running();

@@ -1,69 +1,16 @@
 //! The page, the API, the stream and the metrics of a demo, as a client on this machine sees them.
 
+mod client;
+
 use crate::support::{Process, Signal, eventually, run_to_end, tickcast};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use client::{get, get_with, send};
+
 const WITHIN: Duration = Duration::from_secs(60);
-
-/// One answer.
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let line = self.headers.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
-        Some(line[name.len() + 1..].trim())
-    }
-}
-
-/// Sends a request as it is, and reads the answer to its end.
-fn send(address: &str, request: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(WITHIN)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut all = Vec::new();
-    // What is refused may be cut off.
-    let _ = stream.read_to_end(&mut all);
-    let all = String::from_utf8_lossy(&all).into_owned();
-    let (headers, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {all:?}"));
-    let status = headers.split(' ').nth(1).unwrap().parse().unwrap();
-    let heads = headers.to_lowercase();
-    let is_text = !heads.contains("content-encoding: gzip");
-    let is_chunked = is_text && heads.contains("transfer-encoding: chunked");
-    let body = if is_chunked { unchunked(body) } else { body.to_owned() };
-    Answer { status, headers: headers.to_owned(), body }
-}
-
-fn unchunked(mut body: &str) -> String {
-    let mut out = String::new();
-    while let Some((size, rest)) = body.split_once("\r\n") {
-        let size = usize::from_str_radix(size.trim(), 16).unwrap();
-        if size == 0 {
-            break;
-        }
-        out += &rest[..size];
-        body = &rest[size + 2..];
-    }
-    out
-}
-
-fn get_with(address: &str, path: &str, headers: &str) -> Answer {
-    send(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"))
-}
-
-fn get(address: &str, path: &str) -> Answer {
-    get_with(address, path, "")
-}
 
 /// A demo that listens where it is free, and its address: the first line that it says.
 fn demo(more: &[&str]) -> (Process, String) {
@@ -135,7 +82,12 @@ fn every_route_answers_and_what_is_wrong_is_told() {
     assert!(ends.len() == 4 && ends.windows(2).all(|two| two[1] - two[0] == 300_000), "{ends:?}");
     let figures = of(&format!("/api/figures?symbol={symbol}&horizon=1m")).json();
     assert_eq!(figures["points"]["target_at"].as_array().unwrap().len(), 1440);
-    assert!(figures["experts"].as_array().unwrap().len() >= 5 && figures["words"]["headline"].is_string());
+    let experts = figures["experts"].as_array().unwrap();
+    let weights: f64 = experts.iter().map(|expert| expert["weight"].as_f64().unwrap()).sum();
+    assert!(
+        (weights - 1.0).abs() < 1e-9 && experts.len() >= 5 && figures["words"]["headline"].is_string(),
+        "{experts:?}"
+    );
     let status = of("/api/job").json();
     assert_eq!((&status["job"], &status["label"]), (&"demo".into(), &"SIMULATED MARKET".into()));
     assert_eq!(status["unready"], Value::from(Vec::<String>::new()));

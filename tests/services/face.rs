@@ -1,7 +1,7 @@
 //! The page in a browser, the API against its description, the embedded store through kills.
 
 use crate::live::Setup;
-use crate::support::{Process, Services, Signal, eventually, project, tickcast};
+use crate::support::{Process, Record, Services, Signal, eventually, project, tickcast};
 use std::process::Command;
 use std::time::Duration;
 
@@ -88,6 +88,8 @@ fn store_database_and_files_give_the_same_answers() {
     let setup = Setup::new(&services, true, &extra);
     let (input, _) = crate::simulated::files(setup.dir.path(), 4);
     setup.replay(&input, None);
+    let bad = Record { partition: None, key: Some("BTC.SIM".to_owned()), value: b"no tick".to_vec() };
+    crate::support::produce(services.kafka(), &setup.ticks, [bad]);
     let store = format!("http.store={}/results.db", place.path().display());
     let (mut job, address) = listening(&["run", "-c", setup.config()], &["--set", &store]);
     // Its last steps wait for more.
@@ -98,7 +100,11 @@ fn store_database_and_files_give_the_same_answers() {
     });
     let deploy = project().join("deploy");
     let files = ["grafana/tickcast.json", "prometheus/alerts.yml"].map(|file| deploy.join(file).display().to_string());
-    python(&services, "watch.py", &[&format!("http://{address}"), &files[0], &files[1]]);
+    // One has a topic and checkpoints, the other models.
+    let (mut other, trained) = demo(&[]);
+    python(&services, "watch.py", &[&files[0], &files[1], &format!("http://{address}"), &trained]);
+    other.signal(Signal::Term);
+    other.wait(WITHIN).expect_code(0);
     job.signal(Signal::Term);
     job.wait(WITHIN).expect_code(0);
 

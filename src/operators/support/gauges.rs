@@ -4,9 +4,10 @@
 
 use super::board::{Board, BoardEntry};
 use crate::delivery::committer::Acknowledged;
-use crate::market::{PartitionId, Timestamp};
+use crate::market::forecast::EXPERTS;
+use crate::market::{PartitionId, Span, Symbol, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -125,6 +126,8 @@ pub struct Gauges {
     partitions: Mutex<BTreeMap<PartitionId, PartitionGauge>>,
     checkpoint: Mutex<CheckpointGauge>,
     arrivals: Mutex<BTreeMap<Timestamp, Timestamp>>,
+    weights: Mutex<BTreeMap<Symbol, Weights>>,
+    wants_weights: AtomicBool,
     /// From the broker's stamp on the record that closed a step to its forecasts being acknowledged by all sinks.
     pub latency: Histogram,
     /// From a batch's turn to its acknowledgement by all sinks.
@@ -139,7 +142,33 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What each expert has of the mixture, by horizon.
+pub type Weights = Vec<(Span, [f64; EXPERTS])>;
+
 impl Gauges {
+    /// Somebody looks at the experts' weights from now on.
+    pub fn want_weights(&self) {
+        self.wants_weights.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody does.
+    #[must_use]
+    pub fn wants_weights(&self) -> bool {
+        self.wants_weights.load(Ordering::Relaxed)
+    }
+
+    /// Notes the weights of symbols, as they are now.
+    pub fn set_weights(&self, of: impl Iterator<Item = (Symbol, Weights)>) {
+        lock(&self.weights).extend(of);
+    }
+
+    /// The weights of a symbol and horizon, as last noted; none where another process has them, or there are none.
+    #[must_use]
+    pub fn weights(&self, symbol: &Symbol, horizon: Span) -> Option<[f64; EXPERTS]> {
+        let weights = lock(&self.weights);
+        weights.get(symbol)?.iter().find(|(of, _)| *of == horizon).map(|(_, weights)| *weights)
+    }
+
     /// The job runs from now on.
     pub fn set_running(&self, running: Running) {
         *lock(&self.running) = Some(running);

@@ -178,11 +178,14 @@ function showFigures() {
 }
 
 function showExperts(experts) {
-  const sorted = [...experts].sort((a, b) => (a.pinball_ratio ?? 9) - (b.pinball_ratio ?? 9));
+  const weighed = experts.some((e) => e.weight !== null);
+  const sorted = [...experts].sort((a, b) => (weighed ? b.weight - a.weight : 0) || (a.pinball_ratio ?? 9) - (b.pinball_ratio ?? 9));
   const caption = document.createElement("figcaption"), table = document.createElement("table"), box = document.createElement("div");
-  const best = sorted[0];
-  caption.textContent = best ? `Each expert by itself: its loss over that of naive quantiles; below 1 is better. The best by itself is ${best.name.replaceAll("_", " ")} with ${w.ratio(best.pinball_ratio, 3)}; the forecast mixes them all.` : "What each expert is worth shows with the first scores.";
-  fill(table, ["Expert", "Loss over naive", "Scores"], sorted.map((e) => [e.name.replaceAll("_", " "), w.ratio(e.pinball_ratio, 4), w.count(e.count)]));
+  const best = [...experts].sort((a, b) => (a.pinball_ratio ?? 9) - (b.pinball_ratio ?? 9))[0];
+  const name = (e) => e.name.replaceAll("_", " ");
+  const most = weighed && best ? ` Now ${name(sorted[0])} has most of the mixture, ${w.percent(sorted[0].weight, 0)}.` : "";
+  caption.textContent = best ? `Each expert by itself: its loss over that of naive quantiles; below 1 is better. The best by itself is ${name(best)} with ${w.ratio(best.pinball_ratio, 3)}; the forecast mixes them all.${most}` : "What each expert is worth shows with the first scores.";
+  fill(table, ["Expert", "Loss over naive", "Weight now", "Scores"], sorted.map((e) => [name(e), w.ratio(e.pinball_ratio, 4), w.percent(e.weight, 1), w.count(e.count)]));
   box.className = "scroll"; box.tabIndex = 0; box.setAttribute("role", "group"); box.setAttribute("aria-label", "Experts");
   box.append(table);
   $("experts").replaceChildren(caption, box);

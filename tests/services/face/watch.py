@@ -1,6 +1,6 @@
-"""Holds dashboard and alert rules against a real scrape: watch.py URL DASHBOARD ALERTS
+"""Holds dashboard and alert rules against real scrapes: watch.py DASHBOARD ALERTS URL...
 
-Prometheus' own reader reads the scrape, a parser of PromQL each expression; every metric that they name has to be in the scrape.
+Prometheus' own reader reads the scrapes, a parser of PromQL each expression; every metric that they name has to be in one of them.
 """
 import json
 import re
@@ -12,15 +12,17 @@ import promql_parser
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-URL, DASHBOARD, ALERTS = sys.argv[1:4]
+DASHBOARD, ALERTS, *URLS = sys.argv[1:]
 
-with urllib.request.urlopen(URL + "/metrics", timeout=10) as answer:
-    scrape = answer.read().decode()
-samples = {sample.name for family in text_string_to_metric_families(scrape) for sample in family.samples}
+samples = set()
+for url in URLS:
+    with urllib.request.urlopen(url + "/metrics", timeout=10) as answer:
+        scrape = answer.read().decode()
+    samples |= {sample.name for family in text_string_to_metric_families(scrape) for sample in family.samples}
 
 board = json.loads(Path(DASHBOARD).read_text())
 panels = [panel for panel in board["panels"] if panel["type"] != "row"]
-expressions = {f"panel {panel['title']!r}": target["expr"] for panel in panels for target in panel["targets"]}
+expressions = {f"panel {panel['title']!r} {target['refId']}": target["expr"] for panel in panels for target in panel["targets"]}
 assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]), "ids of panels differ"
 for panel in panels:
     place = panel["gridPos"]

@@ -30,7 +30,6 @@ mod quiet_partitions;
 mod repeats_and_wrappings;
 mod report_sources;
 mod secrets;
-mod secrets;
 #[path = "../support/simulated.rs"]
 mod simulated;
 mod slow_broker;

@@ -152,7 +152,8 @@ fn no_output_holds_a_secret() {
     seen.run("doctor --json", with(&["doctor", "--json", "--log-format", "json"], &[&uri]), 1);
     seen.run("config show", with(&["config", "show"], &[&uri]), 0);
     seen.run("checkpoint list", with(&["checkpoint", "list"], &[]), 0);
-    seen.run("wrong options", with(&["run"], &["source.kafka.options.sasl.mechanism=NONE"]), 1);
+    let sasl = ["source.kafka.options.sasl.mechanism=PLAIN", "source.kafka.options.security.protocol=sasl_plaintext"];
+    seen.run("a broker that wants no password", with(&["run"], &sasl), 1);
     let whole = format!("mongodb://joe:{MONGODB}@127.0.0.1:1/trial?serverSelectionTimeoutMS=100");
     seen.run("verify", loud(&["verify", &whole, &out.join("files").display().to_string()]), 1);
     let paths = format!("source.files.paths={}", input.display());

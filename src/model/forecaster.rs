@@ -127,7 +127,7 @@ impl Forecaster {
         &self.symbol
     }
 
-    /// What each expert has of each horizon's mixture ([`HorizonModel::weights`]).
+    /// What each expert has of each horizon's mixture (see [`weights`](super::horizon::HorizonModel::weights)).
     pub fn shares(&self) -> impl Iterator<Item = (Span, [f64; EXPERTS])> + '_ {
         self.state.horizons.iter().map(|horizon| (horizon.span, horizon.model.weights()))
     }

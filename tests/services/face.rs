@@ -124,7 +124,7 @@ fn store_database_and_files_give_the_same_answers() {
     let answers = |address: &str| queries.iter().map(|query| get(address, query)).collect::<Vec<_>>();
     let same = |place: &str, found: &[String], expected: &[String]| {
         for ((query, found), expected) in queries.iter().zip(found).zip(expected) {
-            assert!(found == expected, "{place} {query}:\n{:.600}\n{:.600}", found, expected);
+            assert!(found == expected, "{place} {query}:\n{found:.600}\n{expected:.600}");
         }
     };
     let mut all = Vec::new();

@@ -85,6 +85,9 @@ pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyho
     if args.json {
         arguments.push("--json".into());
     }
+    if only.is_some() {
+        arguments.push("--probes".into());
+    }
     let at_first = if args.reset { vec!["--reset".into()] } else { Vec::new() };
     let program = std::env::current_exe()?;
     Ok(Launch { program, arguments, at_first, processes, only, hosts, log: None, variables: Vec::new() })

@@ -58,6 +58,18 @@ impl Doorway {
         start(&self.http, self.listening, watched, results)
     }
 
+    /// Serves metrics and probes of a process that publishes nothing itself.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn serve_probes(self, config: &Config) -> anyhow::Result<(Server, Arc<JobWatch>)> {
+        let watch = Arc::new(JobWatch::of_helper(info(config, None, "none: process 0 has it")));
+        let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
+        let server = self.serve(watched, None)?;
+        tracing::info!("http://{}/metrics has metrics, /readyz and /livez probes of this process", server.address());
+        Ok((server, watch))
+    }
+
     /// Serves a job of this process. Its results are kept in the embedded store; without one of its own, what was before is read
     /// from the database, where the job writes into one.
     ///

@@ -37,6 +37,9 @@ pub struct RunArgs {
     /// Ends when its standard input does: whoever started it is gone.
     #[arg(long, hide = true)]
     pub supervised: bool,
+    /// Serves metrics and probes where http.listen says although it is not process 0: it has its machine to itself.
+    #[arg(long, hide = true)]
+    pub probes: bool,
     /// Serves a page, an API, metrics and probes there, as http.listen does.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
@@ -73,5 +76,7 @@ fn place(args: &RunArgs, settings: &Settings) -> Result<Option<Place>, Usage> {
     let hosts = hosts(args.hosts.as_deref(), settings)?
         .ok_or_else(|| Usage("--process needs --hosts FILE, or cluster.hosts".to_owned()))?;
     let index = process.index(&hosts)?;
-    Ok(Some(Place { index, hosts, up_file: args.up_file.clone(), supervised: args.supervised }))
+    // What goes by its machine's name has its machine to itself.
+    let probes = args.probes || matches!(process, Which::Auto);
+    Ok(Some(Place { index, hosts, up_file: args.up_file.clone(), supervised: args.supervised, probes }))
 }

@@ -4,7 +4,7 @@ use super::metrics::{self, Family};
 use crate::market::forecast::EXPERTS;
 use crate::market::{Span, Symbol, Timestamp};
 use crate::operators::support::board::Standing;
-use crate::operators::support::gauges::{PartitionGauge, wall_clock};
+use crate::operators::support::gauges::{PartitionGauge, memory_bytes, wall_clock};
 use crate::operators::support::stats::{Records, Stats};
 use serde::{Serialize, Serializer};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -190,18 +190,28 @@ pub struct JobWatch {
     info: JobInfo,
     started_at: Timestamp,
     stats: RwLock<Arc<Stats>>,
+    /// Whether this process publishes the job's results.
+    publishes: bool,
 }
 
 impl JobWatch {
     /// Of a job that is about to begin.
     #[must_use]
     pub fn new(info: JobInfo) -> Self {
-        Self { info, started_at: wall_clock(), stats: RwLock::default() }
+        Self { info, started_at: wall_clock(), stats: RwLock::default(), publishes: true }
+    }
+
+    /// Of a process that takes part in a job whose results another one publishes.
+    #[must_use]
+    pub fn of_helper(info: JobInfo) -> Self {
+        Self { publishes: false, ..Self::new(info) }
     }
 
     /// It counts here from now on.
     pub fn set_stats(&self, stats: &Arc<Stats>) {
-        stats.gauges.want_weights();
+        if self.publishes {
+            stats.gauges.want_weights();
+        }
         *self.stats.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(stats);
     }
 
@@ -283,7 +293,7 @@ impl Watch for JobWatch {
             let pending = running.acknowledged.pending();
             reasons.push(format!("behind: the sinks have {pending} records to write, and reading waits for them"));
         }
-        if stats.published_through() == 0 {
+        if self.publishes && stats.published_through() == 0 {
             reasons.push("warming: nothing is published yet".to_owned());
         }
         reasons
@@ -342,14 +352,6 @@ fn refused(stats: &Stats) -> Vec<RefusedStatus> {
         error: refusal.error,
     });
     each.collect()
-}
-
-/// Of this process, as the system says; none where it does not say it so.
-pub(super) fn memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What Prometheus gets: written at each scrape from what the job shows, so that nothing is counted twice and nothing on the
 //! way of a tick knows of it.
 
-use super::job::{JobWatch, Watch, memory_bytes};
+use super::job::{JobWatch, Watch};
 use super::live::Live;
 use crate::delivery::Retrying;
 use crate::market::{Span, Timestamp};
-use crate::operators::support::gauges::{BOUNDS, Durations, wall_clock};
+use crate::operators::support::gauges::{BOUNDS, Durations, memory_bytes, wall_clock};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;

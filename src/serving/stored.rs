@@ -1,9 +1,9 @@
 //! What there is to show of a job that runs elsewhere.
 
-use super::job::{JobInfo, JobStatus, Watch, memory_bytes};
+use super::job::{JobInfo, JobStatus, Watch};
 use super::metrics::{self, Family};
 use crate::market::Timestamp;
-use crate::operators::support::gauges::wall_clock;
+use crate::operators::support::gauges::{memory_bytes, wall_clock};
 use crate::operators::support::stats::Records;
 use std::sync::{PoisonError, RwLock};
 

@@ -81,6 +81,17 @@ fn each_bad_record_is_a_dead_letter_with_its_bytes_and_its_reason() {
     assert_eq!(outcomes.map(count).iter().sum::<u64>(), total);
     assert_eq!(outcomes.map(count), [good, 1, 1, bad.len() as u64, 0]);
 
+    // The topics are as their description says.
+    let parsed = |value: &[u8]| serde_json::from_slice::<serde_json::Value>(value).unwrap();
+    let of = |topic: &str| read_committed(services.kafka(), &format!("{}{topic}", setup.forecasts));
+    let mut described = vec![("tick", "payload", parsed(&tick(BASE, "1")))];
+    described.extend(letters.iter().map(|letter| ("dead_letter", "headers", serde_json::json!(letter.headers))));
+    described.extend(of(".progress").iter().map(|record| ("progress", "payload", parsed(&record.value))));
+    described.extend(of("").iter().take(50).map(|record| ("forecast", "payload", parsed(&record.value))));
+    described.extend(of(".scores").iter().take(50).map(|record| ("score", "payload", parsed(&record.value))));
+    assert!(["progress", "forecast", "score"].iter().all(|name| described.iter().any(|(of, ..)| of == name)));
+    crate::asyncapi::assert_fits(&services, &described);
+
     let by_offset: BTreeMap<i64, _> =
         letters.iter().map(|letter| (letter.headers["source.offset"].parse::<i64>().unwrap(), letter)).collect();
     for (number, (name, value)) in bad.iter().enumerate() {

@@ -151,3 +151,41 @@ fn store_database_and_files_give_the_same_answers() {
     job.signal(Signal::Term);
     job.wait(WITHIN).expect_code(0);
 }
+
+/// Each process of a cluster that has its machine to itself has metrics and probes, as the manifests for Kubernetes ask; process 0 has the
+/// page and the API.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn each_process_of_a_cluster_has_probes() {
+    let services = Services::shared();
+    let setup = Setup::new(&services, false, "[http]\nlisten = \"127.0.0.1:0\"\n");
+    let (input, _) = crate::simulated::files(setup.dir.path(), 1);
+    setup.replay(&input, None);
+    let ports = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let hosts = setup.dir.path().join("hosts");
+    std::fs::write(&hosts, format!("{}\n{}\n", ports[0], ports[1])).unwrap();
+    let start = |index: &str| {
+        let command =
+            ["cluster", "-c", setup.config(), "--process", index, "--hosts", hosts.to_str().unwrap(), "--workers", "1"];
+        Process::spawn(tickcast(command))
+    };
+    let all = ["0", "1"].map(start);
+    for (process, says) in all.iter().zip(["has a page, an API", "/metrics has metrics"]) {
+        let address = eventually("its address", WITHIN, || {
+            let said = process.stderr();
+            let line = said.lines().find(|line| line.contains(says))?.to_owned();
+            let rest = line.split("http://").nth(1)?;
+            rest.split([' ', '/']).next().map(str::to_owned)
+        });
+        eventually("it is ready", WITHIN, || ureq::get(format!("http://{address}/readyz")).call().ok());
+        assert_eq!(get(&address, "/livez").trim(), "ok");
+        let metrics = get(&address, "/metrics");
+        assert!(metrics.contains("tickcast_processes 2") && metrics.contains("tickcast_records_total"), "{metrics}");
+        let page = ureq::get(format!("http://{address}/")).call();
+        assert_eq!(page.is_ok(), says.contains("page"));
+    }
+    for mut process in all {
+        process.signal(Signal::Term);
+        process.wait(WITHIN).expect_code(0);
+    }
+}

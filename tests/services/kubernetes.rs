@@ -82,3 +82,49 @@ fn the_manifests_are_good_and_fit_each_other() {
         assert!(error.contains("ValidationError") || error.contains("validat"), "{error}");
     }
 }
+
+/// Prints a YAML file as JSON.
+const AS_JSON: &str = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+
+/// What the compose file mounts is there, the job's configuration is one, and its names are those of the services.
+#[test]
+#[ignore = "needs services: run ./deploy/test"]
+fn the_compose_file_fits_together() {
+    let services = Services::shared();
+    let dir = project().join("deploy/compose");
+    let read = |name: &str| -> serde_json::Value {
+        let mut command = Command::new(services.python());
+        command.args(["-c", AS_JSON]).arg(dir.join(name));
+        serde_json::from_slice(&run_to_end(command, Duration::from_secs(20)).expect_code(0).stdout).unwrap()
+    };
+    let compose = read("compose.yml");
+    let all = compose["services"].as_object().unwrap();
+    let volumes = compose["volumes"].as_object().unwrap();
+    for (name, service) in all {
+        for volume in service["volumes"].as_array().into_iter().flatten() {
+            let from = volume.as_str().unwrap().split(':').next().unwrap();
+            let is_there = if from.starts_with('.') { dir.join(from).exists() } else { volumes.contains_key(from) };
+            assert!(is_there, "{name}: {from}");
+        }
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: only this machine may ask: {port}");
+        }
+        for (on, _) in service["depends_on"].as_object().into_iter().flatten() {
+            assert!(all.contains_key(on), "{name} depends on {on}");
+        }
+    }
+    let build = &all["tickcast"]["build"];
+    let context = dir.join(build["context"].as_str().unwrap());
+    assert!(context.join(build["dockerfile"].as_str().unwrap()).exists() && context.join("Cargo.toml").exists());
+    let config = dir.join("tickcast.toml");
+    let shown = run_to_end(tickcast(["config", "show", "-c", config.to_str().unwrap()]), Duration::from_secs(20));
+    let shown = shown.expect_code(0).stdout_text();
+    let inside = all["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].as_str().unwrap();
+    for part in ["brokers = \"kafka:9092\"", "mongodb://mongodb:27017", "hosts = [\"tickcast\"]", "topic = \"ticks\""] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(inside.contains("INSIDE://kafka:9092") && all.contains_key("mongodb"));
+    let target = &read("prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"][0];
+    assert_eq!(target, "tickcast:8080");
+    assert!(shown.contains("listen = \"0.0.0.0:8080\""), "{shown}");
+}

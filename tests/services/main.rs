@@ -3,6 +3,7 @@
 
 #[path = "../support/api.rs"]
 mod api;
+mod asyncapi;
 mod bad_input;
 mod careful_start;
 mod checkpoints;

@@ -19,6 +19,7 @@ use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::operators::support::stats::Stats;
 use crate::recovery::{Cause, RunPlan};
+use crate::serving::JobWatch;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Place {
     pub up_file: Option<PathBuf>,
     /// Whether it is to end when its standard input does: who has started it is gone, or wants it to.
     pub supervised: bool,
+    /// Whether it serves metrics and probes although it is not process 0.
+    pub probes: bool,
 }
 
 /// Runs a job for a person: signals stop it, a bar shows how far it is, a summary comes at the end. Where its topic has grown it
@@ -66,8 +69,9 @@ pub struct Place {
 pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()> {
     check_options(config)?;
     let is_first = plan.place.as_ref().is_none_or(|place| place.index == 0);
-    let doorway = if is_first { Doorway::open(config)? } else { None };
-    if doorway.is_some() {
+    let serves = plan.place.as_ref().is_none_or(|place| place.index == 0 || place.probes);
+    let doorway = if serves { Doorway::open(config)? } else { None };
+    if doorway.is_some() && is_first {
         face::check_store(config)?;
     }
     let stop = Stop::default();
@@ -75,13 +79,21 @@ pub fn run_shown(config: &Config, plan: &Plan, json: bool) -> anyhow::Result<()>
     if plan.place.as_ref().is_some_and(|place| place.supervised) {
         signals::stop_with_standard_input(&stop)?;
     }
-    let face = doorway.map(|doorway| doorway.serve_job(config, None, plan.bounded, &stop)).transpose()?;
+    let (face, probes) = match doorway {
+        Some(doorway) if is_first => (Some(doorway.serve_job(config, None, plan.bounded, &stop)?), None),
+        Some(doorway) => (None, Some(doorway.serve_probes(config)?)),
+        None => (None, None),
+    };
     if let Some(face) = &face {
         tracing::info!("http://{} has a page, an API, metrics and probes of this job", face.address());
     }
-    let outcome = run_again_and_again(config, plan, &stop, face.as_ref());
+    let watch = face.as_ref().map(Face::watch).or(probes.as_ref().map(|(_, watch)| watch));
+    let outcome = run_again_and_again(config, plan, &stop, face.as_ref(), watch);
     if let Some(face) = face {
         face.finish();
+    }
+    if let Some((server, _)) = probes {
+        server.finish();
     }
     let Some(summary) = outcome? else { return Ok(()) };
     if !is_first {
@@ -101,13 +113,14 @@ fn run_again_and_again(
     plan: &Plan,
     stop: &Stop,
     face: Option<&Face>,
+    watch: Option<&Arc<JobWatch>>,
 ) -> anyhow::Result<Option<Summary>> {
     let mut plan = plan.clone();
     loop {
         let stats = Arc::new(Stats::default());
         let shown = progress::JobBar::show(&stats, None);
-        if let Some(face) = face {
-            face.watch().set_stats(&stats);
+        if let Some(watch) = watch {
+            watch.set_stats(&stats);
         }
         let outcome = run(config, &plan, &stop.child(), &stats, face);
         drop(shown);

@@ -114,7 +114,8 @@ impl SqliteStore {
     /// # Errors
     /// When it cannot be read.
     pub fn sink(&self, windows: &[Span]) -> Result<SqliteSink, StoreFault> {
-        let sink = SqliteSink::new(Arc::clone(&self.connection), self.limits, windows);
+        let sink =
+            SqliteSink::new(Arc::clone(&self.connection), self.limits, windows, !matches!(self.place, Place::File(_)));
         sink.map_err(|error| of(&self.place, error.into()))
     }
 

@@ -24,6 +24,15 @@ pub fn wall_clock() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Resident memory of this process, as the system says; none where it does not say it so.
+#[must_use]
+pub fn memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 /// Durations, counted by length; written by some threads, read by others.
 #[derive(Debug, Default)]
 pub struct Histogram {

@@ -79,9 +79,11 @@ pub fn launch(args: &ClusterArgs, settings: &Settings, sets: &[String]) -> anyho
         arguments.extend(["-c".into(), path.into()]);
     }
     arguments.extend(sets.iter().map(|set| format!("--set={set}").into()));
-    if output::format() == LogFormat::Json {
-        arguments.push("--log-format=json".into());
-    }
+    // Whatever the environment says, which they have, too.
+    arguments.push(match output::format() {
+        LogFormat::Text => "--log-format=text".into(),
+        LogFormat::Json => "--log-format=json".into(),
+    });
     if args.json {
         arguments.push("--json".into());
     }

@@ -78,6 +78,14 @@ pub trait Reader: Send + Sync {
         Ok(None)
     }
 
+    /// Changes where all that was delivered was replaced, as by another backfill.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    fn history(&self) -> Result<i64, ReadError> {
+        Ok(0)
+    }
+
     /// The horizons or windows of one symbol that there are records of, ascending.
     ///
     /// # Errors
@@ -148,8 +156,11 @@ impl<N: Reader, F: Reader> Reader for Layered<N, F> {
     }
 
     fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {
-        let near = self.near.spans(kind, symbol)?;
-        if near.is_empty() { self.far.spans(kind, symbol) } else { Ok(near) }
+        let mut all = self.near.spans(kind, symbol)?;
+        all.extend(self.far.spans(kind, symbol)?);
+        all.sort();
+        all.dedup();
+        Ok(all)
     }
 }
 
@@ -168,6 +179,10 @@ impl<R: Reader + ?Sized> Reader for std::sync::Arc<R> {
 
     fn through(&self) -> Result<Option<Timestamp>, ReadError> {
         (**self).through()
+    }
+
+    fn history(&self) -> Result<i64, ReadError> {
+        (**self).history()
     }
 
     fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {

@@ -46,8 +46,8 @@ pub(super) fn sentences(figures: &Figures) -> Vec<String> {
     said
 }
 
-/// Symbols by horizons.
-pub(super) fn table(figures: &Figures, out: &mut String) {
+/// Symbols by horizons; the page says more of the first `worded` symbols.
+pub(super) fn table(figures: &Figures, worded: usize, out: &mut String) {
     let horizons: BTreeSet<Span> = figures.series.iter().filter_map(|s| s.horizon.parse().ok()).collect();
     let mut rows: BTreeMap<&str, BTreeMap<Span, &SeriesFigures>> = BTreeMap::new();
     for s in &figures.series {
@@ -61,7 +61,12 @@ pub(super) fn table(figures: &Figures, out: &mut String) {
     }
     out.push_str("</tr></thead><tbody>");
     for (number, (symbol, row)) in rows.iter().take(LISTED_MAX).enumerate() {
-        let _ = write!(out, "<tr><td><a href=\"#{}\">{}</a></td>", anchor(number), escape(symbol));
+        // Those that the page says more of.
+        let _ = if number < worded {
+            write!(out, "<tr><td><a href=\"#{}\">{}</a></td>", anchor(number), escape(symbol))
+        } else {
+            write!(out, "<tr><td>{}</td>", escape(symbol))
+        };
         for horizon in &horizons {
             match row.get(horizon) {
                 Some(s) => cell(s, out),

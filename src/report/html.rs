@@ -10,7 +10,7 @@ use super::table::{COLUMNS, left_out};
 use super::words::{Words, words};
 use super::{LISTED_MAX, PLOTTED_MAX, WORDED_MAX};
 use crate::evaluation::report::figures::{Figures, SeriesFigures};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("style.css");
@@ -93,7 +93,8 @@ pub fn page(figures: &Figures, plots: &SeriesPlots) -> String {
     if let Some(plot) = &plots.overview {
         figure(plot, &mut out);
     }
-    glance::table(figures, &mut out);
+    let worded: BTreeSet<&str> = figures.series.iter().take(WORDED_MAX).map(|s| s.symbol.as_str()).collect();
+    glance::table(figures, worded.len(), &mut out);
     let mut end = String::new();
     table(figures, &mut end);
     meanings(&mut end);

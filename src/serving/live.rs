@@ -106,6 +106,14 @@ impl Live {
         }
     }
 
+    /// All of it was replaced: nothing of before shows any more, and who comes back has to read anew.
+    pub fn forget(&self) {
+        let mut inner = self.write_lock();
+        let next = inner.next + 1;
+        let totals = Totals { through: Timestamp::default(), ..inner.totals };
+        *inner = Inner { next, totals, ..Inner::default() };
+    }
+
     /// What is published from now on; and what was after the batch with the number `after`, where all of that is still here.
     pub(super) fn follow(
         &self,

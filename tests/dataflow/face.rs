@@ -300,6 +300,17 @@ fn serve_has_what_a_backfill_has_kept() {
         eventually("what is new", WITHIN, || (get(place, query).body.len() > expected.len() + 1000).then_some(()));
     }
     assert!(get(&files, query).body == get(&address, query).body);
+    // The shorter one again: nothing of the longer one shows any more.
+    run_to_end(with("backfill", &settings), WITHIN).expect_code(0);
+    for place in [&address, &files] {
+        eventually("the shorter one", WITHIN, || (get(place, query).body == expected).then_some(()));
+        let last: Value = serde_json::from_str(wanted.last().unwrap()).unwrap();
+        eventually("its latest forecast", WITHIN, || {
+            let all = get(place, "/api/symbols?horizon=5m").json();
+            let row = all["symbols"].as_array()?.iter().find(|row| row["symbol"] == "BTC.SIM")?.clone();
+            (row["issued_at"] == last["issued_at"]).then_some(())
+        });
+    }
     beside.signal(Signal::Term);
     beside.wait(WITHIN).expect_code(0);
     serving.signal(Signal::Term);

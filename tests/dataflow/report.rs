@@ -292,8 +292,8 @@ fn names_are_text_and_pictures_are_xml() {
 fn a_hundred_symbols_fit_into_a_page() {
     let dir = support::temp_dir();
     let mut all = Vec::new();
-    for number in 0..100 {
-        let symbol = format!("S{number:02}");
+    for number in 0..103 {
+        let symbol = format!("S{number:03}");
         for horizon in [1, 5, 15, 60] {
             let cases = wandering(number * 61 + horizon, usize::try_from(horizon).unwrap(), 160);
             all.extend(cases.iter().enumerate().map(|(n, case)| pair(&symbol, horizon as i64, n, case)));
@@ -304,16 +304,21 @@ fn a_hundred_symbols_fit_into_a_page() {
     report(["--forecasts", dir.path().to_str().unwrap(), "--out", out.to_str().unwrap()]).expect_code(0);
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert_self_contained(&page);
-    println!("{} bytes for 400 symbols and horizons", page.len());
+    println!("{} bytes for 412 symbols and horizons", page.len());
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
     let glance = page.split("<h2>Symbol by symbol</h2>").next().unwrap();
     assert!(
-        glance.contains("Of 400 symbols and horizons, ") && glance.contains("20 would look like evidence by chance")
+        glance.contains("Of 412 symbols and horizons, ") && glance.contains("21 would look like evidence by chance")
     );
-    assert_eq!((glance.matches("<svg ").count(), glance.matches("<tr>").count()), (1, 101));
+    assert_eq!((glance.matches("<svg ").count(), glance.matches("<tr>").count()), (1, 104));
     assert_eq!(page.matches("<section class=\"card ").count(), 400);
+    for link in page.split("href=\"#").skip(1) {
+        let name = link.split('"').next().unwrap();
+        assert!(page.contains(&format!(" id=\"{name}\"")), "#{name} leads nowhere");
+    }
     assert!(
-        page.contains("more would make this page too large") && page.contains("Pictures are of the first 40 of 400")
+        page.contains("more would make this page too large")
+            && page.contains("Words are of the first 400, pictures of the first 40 of 412")
     );
 }
 

@@ -99,10 +99,11 @@ fn store_database_and_files_give_the_same_answers() {
         get(&address, "/metrics").contains("tickcast_checkpoint_last_success_timestamp_seconds ").then_some(())
     });
     let deploy = project().join("deploy");
-    let files = ["grafana/tickcast.json", "prometheus/alerts.yml"].map(|file| deploy.join(file).display().to_string());
+    let files = ["grafana/tickcast.json", "prometheus/alerts.yml", "../docs/configuration.md"];
+    let files = files.map(|file| deploy.join(file).display().to_string());
     // One has a topic and checkpoints, the other models.
     let (mut other, trained) = demo(&[]);
-    python(&services, "watch.py", &[&files[0], &files[1], &format!("http://{address}"), &trained]);
+    python(&services, "watch.py", &[&files[0], &files[1], &files[2], &format!("http://{address}"), &trained]);
     other.signal(Signal::Term);
     other.wait(WITHIN).expect_code(0);
     job.signal(Signal::Term);

@@ -81,6 +81,7 @@ impl Finished {
             self.stdout_text(),
             self.stderr
         );
+        assert!(code != 0 || !self.stderr.contains("internal error"), "{}", self.stderr);
         self
     }
 }

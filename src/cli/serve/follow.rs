@@ -1,6 +1,6 @@
 //! What is new where somebody else writes.
 
-use crate::connectors::files::results::ResultFiles;
+use crate::connectors::files::results::{News, ResultFiles};
 use crate::connectors::published::whole_forecast;
 use crate::connectors::sqlite::Importer;
 use crate::delivery::Reader;
@@ -16,6 +16,7 @@ const SERIES_PER_LOOK: usize = 256;
 
 /// Finds what is new of what a reader reads.
 pub(super) struct Follower {
+    history: i64,
     through: Option<Timestamp>,
     /// The last target of each series.
     last: BTreeMap<(Symbol, Span), Timestamp>,
@@ -26,9 +27,12 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Of what shows already.
-    pub fn new(live: &Live) -> Self {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn new(live: &Live, reader: &dyn Reader) -> Result<Self, ReadError> {
         let last = live.latest().into_iter().map(|f| ((f.symbol, f.horizon), f.target_at)).collect();
-        Self { through: None, last, round: vec![], next: 0 }
+        Ok(Self { history: reader.history()?, through: None, last, round: vec![], next: 0 })
     }
 
     /// Up to where what is shown is complete, as far as that is known.
@@ -36,8 +40,14 @@ impl Follower {
         self.through
     }
 
-    /// Shows what is new. Where nothing tells up to where there is something, some series are asked each time.
+    /// Shows what is new. Where nothing tells up to where there is something, some series are asked each time. One that cannot be
+    /// read does not keep the others from being shown.
     pub fn look(&mut self, reader: &dyn Reader, live: &Live) -> Result<(), ReadError> {
+        let history = reader.history()?;
+        if history != self.history {
+            live.forget();
+            *self = Self { history, through: None, last: BTreeMap::new(), round: vec![], next: 0 };
+        }
         let through = reader.through()?;
         if through.is_some() && through == self.through {
             return Ok(());
@@ -48,7 +58,7 @@ impl Follower {
         }
         let share = if through.is_some() { self.round.len() } else { SERIES_PER_LOOK };
         let end = self.round.len().min(self.next + share);
-        let mut news: Vec<Forecast> = Vec::new();
+        let (mut news, mut trouble): (Vec<Forecast>, _) = (Vec::new(), None);
         for key in &self.round[self.next..end] {
             let last = self.last.get(key).copied();
             // Of a series that is new the latest is enough.
@@ -57,43 +67,67 @@ impl Follower {
                 to: None,
                 limit: if last.is_some() { NEWS_MAX } else { 1 },
             };
-            let lines = reader.read(Kind::Forecasts, &key.0, key.1, range)?;
-            if let Some(line) = lines.last() {
-                self.last.insert(key.clone(), line.at);
+            match reader.read(Kind::Forecasts, &key.0, key.1, range) {
+                Ok(lines) => {
+                    if let Some(line) = lines.last() {
+                        self.last.insert(key.clone(), line.at);
+                    }
+                    news.extend(lines.iter().filter_map(|line| whole_forecast(&line.json)));
+                }
+                Err(error) => {
+                    trouble = Some(error);
+                    if news.is_empty() {
+                        // Nobody answers, perhaps: the others are asked at the next look.
+                        break;
+                    }
+                }
             }
-            news.extend(lines.iter().filter_map(|line| whole_forecast(&line.json)));
         }
         self.next = end;
         news.sort_by(|a, b| (a.issued_at, &a.symbol, a.horizon).cmp(&(b.issued_at, &b.symbol, b.horizon)));
         let newest = news.iter().map(|forecast| forecast.issued_at).max();
-        self.through = through.or_else(|| self.through.max(newest));
-        if through.is_some() || !news.is_empty() {
+        // Where something was not read, it is looked for again.
+        let known = through.filter(|_| trouble.is_none());
+        self.through = known.or_else(|| self.through.max(newest));
+        if known.is_some() || !news.is_empty() {
             live.publish(&news, &[], &[], self.through.unwrap_or_default());
         }
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 }
 
 /// Takes what is new in files into a store.
 pub(super) struct Followed {
-    pub files: ResultFiles,
-    pub importer: Importer,
+    files: ResultFiles,
+    importer: Importer,
+    /// What was read and not yet taken in.
+    waits: News,
 }
 
 impl Followed {
+    /// Of files that were opened, into a store that is empty.
+    pub fn new(files: ResultFiles, importer: Importer) -> Self {
+        Self { files, importer, waits: News::default() }
+    }
+
     /// Until there is nothing more for now.
     pub fn take_in(&mut self) -> Result<(), ReadError> {
         loop {
-            let news = self.files.news();
-            for kind in news.anew {
-                self.importer.clear(kind)?;
+            if self.waits.is_empty() {
+                self.waits = self.files.news();
+            }
+            let news = &mut self.waits;
+            if !news.anew.is_empty() {
+                self.importer.clear(&news.anew)?;
+                news.anew.clear();
             }
             if !news.records.is_empty() {
                 self.importer.take_in(&news.records, news.through)?;
             }
-            match news.trouble {
+            let News { trouble, has_more, .. } = std::mem::take(news);
+            match trouble {
                 Some(trouble) => return Err(trouble),
-                None if news.has_more => {}
+                None if has_more => {}
                 None => return Ok(()),
             }
         }

@@ -82,7 +82,7 @@ pub fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
             let doorway = Doorway::listen(&http)?;
             let limits = Limits { retention: http.retention, bytes_max: http.store_bytes_max };
             let store = SqliteStore::open(store::Place::Temporary, &config.job.id, limits)?;
-            let mut all = Followed { files, importer: store.importer()? };
+            let mut all = Followed::new(files, store.importer()?);
             all.take_in()?;
             followed = Some(all);
             let reader = store.reader_named(format!("files in {}", sink.dir.display()));
@@ -135,7 +135,7 @@ fn serve(
     let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
     let server = doorway.serve(watched, Some(Results { live: live.clone(), reader: Arc::clone(reader) }))?;
     tracing::info!("http://{} has a page and an API of what job `{}` has written", server.address(), config.job.id);
-    let mut follower = Follower::new(&live);
+    let mut follower = Follower::new(&live, reader.as_ref())?;
     while stop.sleep(LOOK_EVERY) {
         // It may be locked for a moment, or away: what is shown stays.
         let taken_in = followed.as_mut().map_or(Ok(()), Followed::take_in);

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Result as IoResult, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Read at once.
 const PIECE_BYTES: u64 = 4 << 20;
@@ -38,6 +39,14 @@ pub struct News {
     pub has_more: bool,
     /// What could not be read: it is tried again at the next call.
     pub trouble: Option<ReadError>,
+}
+
+impl News {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.anew.is_empty() && self.records.is_empty()
+    }
 }
 
 impl ResultFiles {
@@ -93,8 +102,16 @@ struct Followed {
     path: PathBuf,
     kind: Kind,
     retention: Span,
-    /// The file that is open, by its number, and up to where it is read.
-    at: Option<(u64, u64)>,
+    /// Which file that is, and up to where it is read.
+    at: Option<(Which, u64)>,
+}
+
+/// What tells a file from another one of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Which {
+    device: u64,
+    number: u64,
+    made: Option<SystemTime>,
 }
 
 impl Followed {
@@ -105,25 +122,32 @@ impl Followed {
     fn read_on(&mut self, news: &mut News) -> Result<(), ReadError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if self.at.take().is_some() {
+                    news.anew.push(self.kind);
+                }
+                return Ok(());
+            }
             Err(error) => return Err(self.failed(&error)),
         };
         let about = file.metadata().map_err(|error| self.failed(&error))?;
+        // A number may be given again; the time when a file was made not so easily.
+        let which = Which { device: about.dev(), number: about.ino(), made: about.created().ok() };
         let position = match self.at {
-            Some((number, position)) if number == about.ino() && position <= about.len() => position,
+            Some((of, position)) if of == which && position <= about.len() => position,
             _ => {
                 news.anew.push(self.kind);
                 self.first(&file).map_err(|error| self.failed(&error))?
             }
         };
-        self.at = Some((about.ino(), position));
+        self.at = Some((which, position));
         let (bytes, is_rest) = self.piece(file, position, about.len()).map_err(|error| self.failed(&error))?;
         let mut begin = position;
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line(line, news)
                 .map_err(|why| self.failed(&format!("the line at byte {begin} is not what tickcast writes: {why}")))?;
             begin += line.len() as u64;
-            self.at = Some((about.ino(), begin));
+            self.at = Some((which, begin));
         }
         news.has_more |= !is_rest;
         Ok(())
@@ -135,9 +159,10 @@ impl Followed {
         file.seek(SeekFrom::Start(position))?;
         let mut wanted = PIECE_BYTES;
         loop {
-            (&file).take(wanted - bytes.len() as u64).read_to_end(&mut bytes)?;
+            let more = (&file).take(wanted - bytes.len() as u64).read_to_end(&mut bytes)?;
             let end = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
-            let is_rest = position + bytes.len() as u64 >= length;
+            // It may have become shorter since it was measured.
+            let is_rest = more == 0 || position + bytes.len() as u64 >= length;
             if end > 0 || is_rest {
                 bytes.truncate(end);
                 return Ok((bytes, is_rest));
@@ -327,6 +352,16 @@ mod tests {
         write(dir.path(), Writing::Whole, 0..3);
         let (anew, records) = all(&mut files);
         assert_eq!((anew.len(), of(&records, Kind::Scores).len()), (3, 3));
+        // Taken away, and there again, of another time.
+        for name in ["features.jsonl", "forecasts.jsonl", "scores.jsonl"] {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        let (anew, records) = all(&mut files);
+        assert_eq!((anew.len(), records.len()), (3, 0));
+        assert!(all(&mut files).0.is_empty());
+        write(dir.path(), Writing::Whole, -5..0);
+        let (anew, records) = all(&mut files);
+        assert_eq!((anew.len(), of(&records, Kind::Scores).len()), (3, 5));
         // What is not ours is named, each time, and nothing is passed over.
         file = std::fs::OpenOptions::new().append(true).open(dir.path().join("scores.jsonl")).unwrap();
         file.write_all(b"{\"symbol\":\"BTC\"}\n").unwrap();

@@ -11,6 +11,16 @@ use std::time::{Duration, Instant};
 /// Between attempts to create a topic.
 const CREATE_PAUSE: Duration = Duration::from_millis(500);
 
+/// What a broker answers that starts or hands over.
+const PASSING: [RDKafkaErrorCode; 6] = [
+    RDKafkaErrorCode::NotController,
+    RDKafkaErrorCode::RequestTimedOut,
+    RDKafkaErrorCode::BrokerNotAvailable,
+    RDKafkaErrorCode::LeaderNotAvailable,
+    RDKafkaErrorCode::NetworkException,
+    RDKafkaErrorCode::OperationTimedOut,
+];
+
 /// One topic that must be there.
 pub(super) struct Wanted<'a> {
     pub name: &'a str,
@@ -73,19 +83,18 @@ fn create_one(server: &Server, topic: &Wanted<'_>, stop: &Stop) -> Result<(), St
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| failed(&error))?;
     let options = AdminOptions::new().request_timeout(Some(START_WAIT)).operation_timeout(Some(START_WAIT));
     let begin = Instant::now();
-    let answers = loop {
-        match runtime.block_on(admin.create_topics([&new], &options)) {
-            Ok(answers) => break answers,
-            Err(error) if begin.elapsed() > TAKEOVER_WAIT || !stop.sleep(CREATE_PAUSE) => return Err(failed(&error)),
-            Err(error) => {
-                tracing::warn!(target: "tickcast::kafka", "creating topic {name}: {error}: trying again");
+    loop {
+        let answered = runtime.block_on(admin.create_topics([&new], &options)).map_err(|error| (failed(&error), true));
+        let refused = answered.and_then(|answers| match answers.into_iter().find_map(Result::err) {
+            None | Some((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+            Some((_, code)) => Err((failed(&code), PASSING.contains(&code))),
+        });
+        match refused {
+            Ok(()) => break,
+            Err((text, true)) if begin.elapsed() < TAKEOVER_WAIT && stop.sleep(CREATE_PAUSE) => {
+                tracing::warn!(target: "tickcast::kafka", "{text}: trying again");
             }
-        }
-    };
-    for answer in answers {
-        match answer {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(failed(&code)),
+            Err((text, _)) => return Err(text),
         }
     }
     tracing::info!(target: "tickcast::kafka", "created topic {name} with {partitions} partitions");

@@ -1,15 +1,15 @@
 //! Opening the database: connection string, session, indexes, and the job's next generation.
 
-use super::session::{Session, Trouble, run};
+use super::session::{Background, Session, Trouble, run};
+use super::uri::Uri;
 use super::{Collections, DatabaseFacts, JOBS};
-use crate::config::{MongoSinkConfig, MongoSourceConfig};
+use crate::config::MongoSinkConfig;
 use crate::delivery::{SinkError, Stop};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
-use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{ClientOptions, IndexOptions, ReturnDocument, WriteConcern};
+use mongodb::error::Error;
+use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, IndexModel};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Opening ends within this, well or not.
@@ -38,26 +38,37 @@ pub(super) fn open(
 ) -> Result<Opened, SinkError> {
     let begin = Instant::now();
     loop {
-        let connected = connect(Uri::of_sink(config)?, &config.database, stop)?;
-        let session = &connected.session;
-        let prepare = async {
-            make_indexes(session, config, collections).await?;
-            take_generation(session, job).await
+        let (error, is_transient) = match attempt(config, collections, job, stop) {
+            Ok(opened) => return Ok(opened),
+            Err(failed) => failed,
         };
-        let trouble = match session.run(prepare, connected.left(), stop) {
-            Ok((generation, database_id)) => {
-                return Ok(Opened { session: connected.session, generation, database_id });
-            }
-            Err(trouble) => trouble,
-        };
-        let error = connected.explain(&trouble);
-        if !trouble.is_transient() || begin.elapsed() >= wait {
+        if !is_transient || begin.elapsed() >= wait {
             return Err(error);
         }
         tracing::warn!("{error}: trying again");
         if !stop.sleep(OPEN_PAUSE) {
             return Err(SinkError::Stopped);
         }
+    }
+}
+
+/// One attempt; where it fails, whether another one may help.
+fn attempt(
+    config: &MongoSinkConfig,
+    collections: &Collections,
+    job: &str,
+    stop: &Stop,
+) -> Result<Opened, (SinkError, bool)> {
+    let uri = Uri::of_sink(config).map_err(|error| (error, false))?;
+    let connected = try_connect(uri, &config.database, stop)?;
+    let session = &connected.session;
+    let prepare = async {
+        make_indexes(session, config, collections).await?;
+        take_generation(session, job).await
+    };
+    match session.run(prepare, connected.left(), stop) {
+        Ok((generation, database_id)) => Ok(Opened { session: connected.session, generation, database_id }),
+        Err(trouble) => Err((connected.explain(&trouble), trouble.is_transient())),
     }
 }
 
@@ -134,14 +145,20 @@ impl Connected {
 
 /// A session with the server of a connection string; whether anybody answers shows at the first call.
 pub(super) fn connect(uri: Uri, database: &str, stop: &Stop) -> Result<Connected, SinkError> {
+    try_connect(uri, database, stop).map_err(|(error, _)| error)
+}
+
+/// The same; with an error, whether trying again may help.
+fn try_connect(uri: Uri, database: &str, stop: &Stop) -> Result<Connected, (SinkError, bool)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| SinkError::Fatal(format!("cannot start the MongoDB client: {error}")))?;
+        .map_err(|error| (SinkError::Fatal(format!("cannot start the MongoDB client: {error}")), false))?;
+    let runtime = Background::new(runtime);
     let end = Instant::now() + OPEN_TIME_MAX;
     let left = || end.saturating_duration_since(Instant::now());
     let options = run(&runtime, async { ClientOptions::parse(&uri.text).await }, left(), stop);
-    let mut options = options.map_err(|trouble| uri.unreadable(&trouble))?;
+    let mut options = options.map_err(|trouble| (uri.unreadable(&trouble), trouble.is_transient()))?;
     options.server_selection_timeout = at_most(options.server_selection_timeout, SELECTION_TIME_MAX);
     options.connect_timeout = at_most(options.connect_timeout, SELECTION_TIME_MAX);
     options.app_name.get_or_insert_with(|| "tickcast".to_owned());
@@ -149,7 +166,7 @@ pub(super) fn connect(uri: Uri, database: &str, stop: &Stop) -> Result<Connected
     let user = options.credential.as_ref().and_then(|credential| credential.username.clone());
     let client = {
         let _inside = runtime.enter();
-        let explain = |error| uri.explain(&Trouble::Driver(Box::new(error)), &host, user.as_deref());
+        let explain = |error| (uri.explain(&Trouble::Driver(Box::new(error)), &host, user.as_deref()), false);
         Client::with_options(options).map_err(explain)?
     };
     let database = client.database(database);
@@ -206,6 +223,11 @@ async fn keep_for(collection: &Collection<Document>, ttl: Option<Duration>) -> R
     Ok(())
 }
 
+/// On most members, and on their disks.
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
 /// Counts the job's starts, and gives the database an id at the first.
 async fn take_generation(session: &Session, job: &str) -> Result<(i64, ObjectId), Error> {
     let jobs = session.database.collection::<Document>(JOBS);
@@ -214,7 +236,7 @@ async fn take_generation(session: &Session, job: &str) -> Result<(i64, ObjectId)
         .find_one_and_update(doc! { "_id": job }, change)
         .upsert(true)
         .return_document(ReturnDocument::After)
-        .write_concern(WriteConcern::majority())
+        .write_concern(durable())
         .await?;
     let read = |taken: &Document| Some((taken.get_i64("generation").ok()?, taken.get_object_id("database").ok()?));
     taken.as_ref().and_then(read).ok_or_else(|| {
@@ -223,104 +245,6 @@ async fn take_generation(session: &Session, job: &str) -> Result<(i64, ObjectId)
         ))
     })
 }
-
-/// A connection string, and what of it must never show.
-pub(super) struct Uri {
-    text: String,
-    /// Where it comes from: the name of the setting.
-    key: String,
-    /// What its user may have to do.
-    rights: &'static str,
-    password: Option<String>,
-}
-
-impl Uri {
-    pub(super) fn of_sink(config: &MongoSinkConfig) -> Result<Self, SinkError> {
-        Self::of("sink.mongodb", &config.uri, config.uri_file.as_deref(), "read and write")
-    }
-
-    pub(super) fn of_source(config: &MongoSourceConfig) -> Result<Self, SinkError> {
-        Self::of("source.mongodb", &config.uri, config.uri_file.as_deref(), "read")
-    }
-
-    /// One that was given as an argument.
-    pub(super) fn of_text(uri: &str) -> Result<Self, SinkError> {
-        Self::of("the address", uri, None, "read")
-    }
-
-    fn of(table: &str, uri: &str, uri_file: Option<&Path>, rights: &'static str) -> Result<Self, SinkError> {
-        let (key, text) = match uri_file {
-            None if table.starts_with("the ") => (table.to_owned(), uri.to_owned()),
-            None => (format!("{table}.uri"), uri.to_owned()),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    SinkError::Fatal(format!("cannot read {table}.uri_file {}: {error}", path.display()))
-                })?;
-                (format!("the connection string in {table}.uri_file"), text.trim().to_owned())
-            }
-        };
-        let rest = text.split_once("://").map_or(&*text, |(_, rest)| rest);
-        let before_options = rest.split_once('?').map_or(rest, |(before, _)| before);
-        if !before_options.contains('@') && rest.contains('@') {
-            // A `?` in the password: the driver would take a part of it for the host, and say so.
-            return Err(SinkError::Fatal(format!("{key} is no MongoDB connection string: {ESCAPE}")));
-        }
-        let user_info = before_options.rsplit_once('@').map(|(user_info, _)| user_info);
-        let password = user_info.and_then(|info| info.split_once(':')).map(|(_, password)| password.to_owned());
-        Ok(Self { password: password.filter(|password| !password.is_empty()), text, key, rights })
-    }
-
-    /// The driver's words, without the password.
-    fn redact(&self, text: &str) -> String {
-        self.password.as_ref().map_or_else(|| text.to_owned(), |password| text.replace(password.as_str(), "***"))
-    }
-
-    fn unreadable(&self, trouble: &Trouble) -> SinkError {
-        match trouble {
-            Trouble::Stopped => SinkError::Stopped,
-            Trouble::Driver(error) if matches!(*error.kind, ErrorKind::InvalidArgument { .. }) => {
-                let help = if self.password.is_some() { format!(" ({ESCAPE})") } else { String::new() };
-                let text = self.redact(&trouble.to_string());
-                SinkError::Fatal(format!("{} is no MongoDB connection string: {text}{help}", self.key))
-            }
-            _ => SinkError::Fatal(format!(
-                "cannot find the servers of {}: {}: check its host",
-                self.key,
-                self.redact(&trouble.to_string())
-            )),
-        }
-    }
-
-    fn explain(&self, trouble: &Trouble, host: &str, user: Option<&str>) -> SinkError {
-        let reason = self.redact(&trouble.to_string());
-        let away = || format!("no MongoDB answers at {host} ({reason}): start it, or correct {}", self.key);
-        let error = match trouble {
-            Trouble::Stopped => return SinkError::Stopped,
-            Trouble::TimedOut(_) => return SinkError::Fatal(away()),
-            Trouble::Driver(error) => error,
-        };
-        SinkError::Fatal(match &*error.kind {
-            ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => away(),
-            ErrorKind::Authentication { .. } => {
-                let user = user.unwrap_or_default();
-                format!(
-                    "MongoDB at {host} refuses user `{user}` ({reason}): check user, password and authSource in {}",
-                    self.key
-                )
-            }
-            // Unauthorized, AuthenticationFailed.
-            ErrorKind::Command(command) if [13, 18].contains(&command.code) => {
-                format!(
-                    "MongoDB at {host} refuses ({reason}): {} needs a user who may {} the database",
-                    self.key, self.rights
-                )
-            }
-            _ => format!("MongoDB at {host}: {reason}"),
-        })
-    }
-}
-
-const ESCAPE: &str = "write special characters of user and password as %40 for @, %3A for :, %2F for /, %3F for ?";
 
 #[cfg(test)]
 mod tests {
@@ -354,28 +278,6 @@ mod tests {
             assert!(!error.contains("s3c") && !error.contains("r3t"), "{error}");
         }
         assert!(open_uri("localhost:27017").contains("sink.mongodb.uri is no MongoDB connection string"));
-    }
-
-    #[test]
-    fn the_file_with_the_connection_string_wins() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("uri");
-        let config = MongoSinkConfig { uri_file: Some(path.clone()), ..MongoSinkConfig::default() };
-        let error = Uri::of_sink(&config).err().unwrap().to_string();
-        assert!(error.contains(&path.display().to_string()), "{error}");
-        std::fs::write(&path, "mongodb://joe:s3cret@db:1\n").unwrap();
-        let uri = Uri::of_sink(&config).unwrap();
-        assert_eq!((uri.text.as_str(), uri.password.as_deref()), ("mongodb://joe:s3cret@db:1", Some("s3cret")));
-    }
-
-    #[test]
-    fn what_driver_and_server_say_is_cleared_of_the_password() {
-        let config = MongoSinkConfig { uri: "mongodb://joe:s3cret@db:1".to_owned(), ..MongoSinkConfig::default() };
-        let uri = Uri::of_sink(&config).unwrap();
-        let trouble = Trouble::Driver(Box::new(Error::custom("s3cret is wrong".to_owned())));
-        for error in [uri.explain(&trouble, "db:1", Some("joe")), uri.unreadable(&trouble)] {
-            assert!(!error.to_string().contains("s3cret") && error.to_string().contains("*** is wrong"), "{error}");
-        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod read;
 mod session;
 pub mod source;
 mod upserts;
+mod uri;
 mod whole;
 
 pub use read::MongoReader;

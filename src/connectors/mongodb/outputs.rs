@@ -1,6 +1,7 @@
 //! What runs wrote into collections: values, since a database keeps no bytes.
 
-use super::connect::{Uri, connect};
+use super::connect::connect;
+use super::uri::Uri;
 use crate::connectors::input::InputError;
 use crate::connectors::outputs::Visit;
 use crate::delivery::{SinkError, Stop};

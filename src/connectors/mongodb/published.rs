@@ -3,8 +3,9 @@
 //! One symbol and horizon at a time, in the order of `(symbol, target_at)`, which the job's index gives.
 
 use super::Collections;
-use super::connect::{Connected, Uri, connect};
+use super::connect::{Connected, connect};
 use super::session::Session;
+use super::uri::Uri;
 use crate::config::MongoSinkConfig;
 use crate::connectors::input::InputError;
 use crate::connectors::published::{self, Stream, json};

@@ -3,7 +3,8 @@
 //! One symbol and horizon at a time, by the job's index on symbol and target. Bars are read from feature rows, where those are
 //! kept.
 
-use super::connect::{Connected, Uri, connect};
+use super::connect::{Connected, connect};
+use super::uri::Uri;
 use super::{Collections, whole};
 use crate::config::{Config, MongoSinkConfig};
 use crate::delivery::reader::{Kind, Line, Range, ReadError, Reader};
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 /// How long the database may take to answer one question.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
-/// Rows that are looked through for one bar, at most: a window's bars are those at its whole multiples.
-const ROWS_PER_BAR_MAX: usize = 10_000;
+/// Bars that are asked for at once.
+const BARS_AT_ONCE: usize = 1000;
 
 /// Reads the results of one job.
 pub struct MongoReader {
@@ -27,7 +28,6 @@ pub struct MongoReader {
     job: String,
     horizons: Vec<Span>,
     windows: Vec<Span>,
-    slide: Span,
     stop: Stop,
 }
 
@@ -46,7 +46,6 @@ impl MongoReader {
             job: config.job.id.clone(),
             horizons: sorted(&config.model.horizons),
             windows: sorted(&config.time.windows),
-            slide: config.time.slide,
             stop: stop.clone(),
         })
     }
@@ -65,29 +64,134 @@ impl MongoReader {
         }
     }
 
-    fn line(&self, kind: Kind, symbol: &Symbol, span: Span, found: &Document) -> Result<Option<Line>, String> {
-        let mut json = Vec::new();
-        let at = match kind {
-            Kind::Forecasts => {
-                let forecast = whole::forecast(found)?;
-                write_forecast(&forecast, &mut json);
-                forecast.target_at
+    /// The lines of the documents that a filter finds, by the time `at`.
+    fn find(
+        &self,
+        of: &Asked<'_>,
+        filter: Document,
+        at: &str,
+        ascending: bool,
+        limit: usize,
+    ) -> Result<Vec<Line>, ReadError> {
+        let Asked { name, kind, symbol, span } = *of;
+        let collection = self.connected.session.database.collection::<Document>(name);
+        let mut lines: Vec<Result<Line, ReadError>> = Vec::new();
+        self.run(async {
+            let find = collection.find(filter).sort(doc! { at: if ascending { 1 } else { -1 } });
+            let mut cursor = find.limit(i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+            while cursor.advance().await? {
+                let document = cursor.deserialize_current()?;
+                let line = line(kind, symbol, span, &document).map_err(|why| {
+                    let id = document.get_str("_id").unwrap_or("without a text as _id");
+                    ReadError(format!("document {id} of {name}: this is not what tickcast writes: {why}"))
+                });
+                lines.extend(line.transpose());
             }
-            Kind::Scores => {
-                let score = whole::score(found)?;
-                write_score(&score, &mut json);
-                score.target_at
-            }
-            Kind::Bars => {
-                let end = super::published::stamp(found, "end")?;
-                let bar = if end.is_multiple_of(span) { whole::bar(found, symbol, span, end)? } else { None };
-                let Some(bar) = bar else { return Ok(None) };
-                return Ok(Some(Line { at: end, json: bar }));
-            }
-        };
-        // What we write is UTF-8.
-        Ok(Some(Line { at, json: String::from_utf8(json).unwrap_or_default() }))
+            Ok(())
+        })?;
+        lines.into_iter().collect()
     }
+
+    /// Bars, those at the range's end that it begins with first. Rows are many for each bar, so it is the bars' ends that are asked
+    /// for, some at a time, from the next row on that there is.
+    fn bars(
+        &self,
+        name: &str,
+        filter: &Document,
+        symbol: &Symbol,
+        window: Span,
+        range: Range,
+    ) -> Result<Vec<Line>, ReadError> {
+        let of = Asked { name, kind: Kind::Bars, symbol, span: window };
+        let (ascending, length) = (range.from.is_some(), window.millis().max(1));
+        // Both ends included.
+        let mut low = range.from.map_or(i64::MIN, Timestamp::millis);
+        let mut high = range.to.map_or(i64::MAX, |to| to.millis().saturating_sub(1));
+        let mut lines: Vec<Line> = Vec::new();
+        while lines.len() < range.limit && low <= high {
+            let mut within = Document::new();
+            // Not every server knows dates so far away.
+            if low > i64::MIN {
+                within.insert("$gte", DateTime::from_millis(low));
+            }
+            if high < i64::MAX {
+                within.insert("$lte", DateTime::from_millis(high));
+            }
+            let mut next = filter.clone();
+            if !within.is_empty() {
+                next.insert("end", within);
+            }
+            let Some(row) = self.next_row(name, next, ascending)? else { break };
+            let row = row.millis();
+            // Whole multiples from there on.
+            let first =
+                if ascending { row + (length - row.rem_euclid(length)) % length } else { row - row.rem_euclid(length) };
+            let step = if ascending { length } else { -length };
+            let count = i64::try_from((range.limit - lines.len()).min(BARS_AT_ONCE)).unwrap_or(1);
+            let ends: Vec<i64> =
+                (0..count).map(|place| first + place * step).filter(|end| (low..=high).contains(end)).collect();
+            if !ends.is_empty() {
+                let ends: Vec<DateTime> = ends.iter().map(|end| DateTime::from_millis(*end)).collect();
+                let mut these = filter.clone();
+                these.insert("end", doc! { "$in": ends });
+                lines.extend(self.find(&of, these, "end", ascending, BARS_AT_ONCE)?);
+            }
+            let passed = first + (count - 1) * step;
+            if ascending {
+                low = passed.saturating_add(1);
+            } else {
+                high = passed.saturating_sub(1);
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The end of the first or last row that a filter finds.
+    fn next_row(&self, name: &str, filter: Document, first: bool) -> Result<Option<Timestamp>, ReadError> {
+        let collection = self.connected.session.database.collection::<Document>(name);
+        let order = if first { 1 } else { -1 };
+        let found = self.run(async {
+            collection.find_one(filter).sort(doc! { "end": order }).projection(doc! { "end": 1 }).await
+        })?;
+        found.map(|row| super::published::stamp(&row, "end")).transpose().map_err(ReadError)
+    }
+}
+
+/// What is asked for.
+struct Asked<'a> {
+    name: &'a str,
+    kind: Kind,
+    symbol: &'a Symbol,
+    span: Span,
+}
+
+fn date(at: Timestamp) -> DateTime {
+    DateTime::from_millis(at.millis())
+}
+
+/// A document as a line; none where it is no bar.
+fn line(kind: Kind, symbol: &Symbol, span: Span, found: &Document) -> Result<Option<Line>, String> {
+    let mut json = Vec::new();
+    let at = match kind {
+        Kind::Forecasts => {
+            let forecast = whole::forecast(found)?;
+            write_forecast(&forecast, &mut json);
+            forecast.target_at
+        }
+        Kind::Scores => {
+            let score = whole::score(found)?;
+            write_score(&score, &mut json);
+            score.target_at
+        }
+        Kind::Bars => {
+            let end = super::published::stamp(found, "end")?;
+            let bar = if end.is_multiple_of(span) { whole::bar(found, symbol, span, end)? } else { None };
+            let Some(bar) = bar else { return Ok(None) };
+            return Ok(Some(Line { at: end, json: bar }));
+        }
+    };
+    // What we write is UTF-8.
+    Ok(Some(Line { at, json: String::from_utf8(json).unwrap_or_default() }))
 }
 
 fn sorted(spans: &[Span]) -> Vec<Span> {
@@ -105,42 +209,20 @@ impl Reader for MongoReader {
     fn read(&self, kind: Kind, symbol: &Symbol, span: Span, range: Range) -> Result<Vec<Line>, ReadError> {
         let Some((name, at)) = self.collection(kind).filter(|_| range.limit > 0) else { return Ok(vec![]) };
         let mut filter = doc! { "symbol": symbol.as_str(), "job": self.job.as_str() };
-        if kind == Kind::Bars {
+        let mut lines = if kind == Kind::Bars {
             filter.insert(format!("windows.{span}"), doc! { "$ne": null });
+            self.bars(name, &filter, symbol, span, range)?
         } else {
             filter.insert("horizon", span.to_string());
-        }
-        let date = |at: Timestamp| DateTime::from_millis(at.millis());
-        let bounds = [("$gte", range.from), ("$lt", range.to)];
-        let within: Document =
-            bounds.into_iter().filter_map(|(name, at)| Some((name.to_owned(), date(at?).into()))).collect();
-        if !within.is_empty() {
-            filter.insert(at, within);
-        }
-        let order = if range.from.is_some() { 1 } else { -1 };
-        // Of rows there is one each slide.
-        let rows_per_bar = usize::try_from(span.millis() / self.slide.millis().max(1)).unwrap_or(1).max(1);
-        let looked_at = if kind == Kind::Bars { range.limit.saturating_mul(rows_per_bar) } else { range.limit };
-        let looked_at = looked_at.min(range.limit.saturating_mul(ROWS_PER_BAR_MAX));
-        let collection = self.connected.session.database.collection::<Document>(name);
-        let mut lines: Vec<Result<Line, ReadError>> = Vec::new();
-        self.run(async {
-            let mut find = collection.find(filter).sort(doc! { at: order });
-            if kind == Kind::Bars {
-                find = find.projection(doc! { "end": 1, format!("windows.{span}"): 1 });
+            let bounds = [("$gte", range.from), ("$lt", range.to)];
+            let within = bounds.into_iter().filter_map(|(name, at)| Some((name.to_owned(), date(at?).into())));
+            let within: Document = within.collect();
+            if !within.is_empty() {
+                filter.insert(at, within);
             }
-            let mut cursor = find.limit(i64::try_from(looked_at).unwrap_or(i64::MAX)).await?;
-            while lines.len() < range.limit && cursor.advance().await? {
-                let document = cursor.deserialize_current()?;
-                let line = self.line(kind, symbol, span, &document).map_err(|why| {
-                    let id = document.get_str("_id").unwrap_or("without a text as _id");
-                    ReadError(format!("document {id} of {name}: this is not what tickcast writes: {why}"))
-                });
-                lines.extend(line.transpose());
-            }
-            Ok(())
-        })?;
-        let mut lines = lines.into_iter().collect::<Result<Vec<Line>, ReadError>>()?;
+            let of = Asked { name, kind, symbol, span };
+            self.find(&of, filter, at, range.from.is_some(), range.limit)?
+        };
         if range.from.is_none() {
             lines.reverse();
         }

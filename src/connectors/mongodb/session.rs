@@ -4,6 +4,7 @@ use crate::delivery::Stop;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::{Client, Database};
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -70,9 +71,35 @@ fn cause(text: &str) -> String {
     reason.split(", labels: ").next().unwrap_or(reason).to_owned()
 }
 
+/// A runtime that ends without waiting, so that it may be let go of anywhere, on another runtime too.
+pub(super) struct Background(Option<Runtime>);
+
+impl Background {
+    pub(super) const fn new(runtime: Runtime) -> Self {
+        Self(Some(runtime))
+    }
+}
+
+impl Deref for Background {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        // It is taken when this is dropped, and not before.
+        self.0.as_ref().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// A connected database, and the runtime that its driver lives on.
 pub(super) struct Session {
-    pub(super) runtime: Runtime,
+    pub(super) runtime: Background,
     pub(super) client: Client,
     pub(super) database: Database,
     /// For messages: host and port, several with commas.

@@ -122,7 +122,8 @@ impl Writer {
             "update": target.collection,
             "updates": chunk.statements,
             "ordered": false,
-            "writeConcern": { "w": "majority", "wtimeout": MAJORITY_WAIT_MS },
+            // A server of its own journals for `j` alone: what it has acknowledged without is lost with its process.
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": MAJORITY_WAIT_MS },
         };
         let mut pause = PAUSE_MIN;
         let mut collisions = 0;

@@ -2,7 +2,7 @@
 
 use super::keep::{Keeper, Limits, all_series};
 use super::write::{note_through, put_statement};
-use super::{Shared, Table, lock, table};
+use super::{Shared, Table, begin_history, lock, table};
 use crate::delivery::reader::{Delivered, Kind, ReadError};
 use crate::market::Timestamp;
 
@@ -26,14 +26,19 @@ impl Importer {
         self.write(records, through).map_err(|error| of_import(&error))
     }
 
-    /// Takes out all records of a kind.
+    /// Takes out all records of kinds: others come in their place.
     ///
     /// # Errors
     /// When they cannot be taken out.
-    pub fn clear(&mut self, kind: Kind) -> Result<(), ReadError> {
-        let Table { name, .. } = table(kind);
-        let cleared = lock(&self.connection).execute(&format!("DELETE FROM {name}"), []);
-        cleared.map(|_| ()).map_err(|error| of_import(&error))
+    pub fn clear(&mut self, kinds: &[Kind]) -> Result<(), ReadError> {
+        let mut all = String::from("BEGIN");
+        for Table { name, .. } in kinds.iter().copied().map(table) {
+            all += &format!("; DELETE FROM {name}");
+        }
+        all += &format!("; {}; COMMIT", begin_history("main"));
+        lock(&self.connection).execute_batch(&all).map_err(|error| of_import(&error))?;
+        self.keeper.begin_again();
+        Ok(())
     }
 
     fn write(&mut self, records: &[Delivered], through: Timestamp) -> rusqlite::Result<()> {

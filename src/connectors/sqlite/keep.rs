@@ -44,6 +44,11 @@ impl Keeper {
         Self { limits, series, after: None, floor: Timestamp::MIN }
     }
 
+    /// All was replaced: what is too old is told anew.
+    pub fn begin_again(&mut self) {
+        (self.after, self.floor) = (None, Timestamp::MIN);
+    }
+
     /// There are records of this series.
     pub fn note(&mut self, kind: Kind, symbol: &Symbol, span: Span) {
         // Looked up before it is cloned: nearly all are known.

@@ -5,7 +5,7 @@
 //! | `forecasts` | the forecasts' JSON | symbol, horizon, target |
 //! | `scores` | the scores' JSON | symbol, horizon, target |
 //! | `bars` | windows of feature rows at their whole multiples | symbol, window, end |
-//! | `about` | the job, the schema's version, up to where it is complete | name |
+//! | `about` | the job, the schema's version, up to where it is complete, how often its records were replaced | name |
 //!
 //! One writer (the committer's thread), readers beside it, in other processes too: the log is written ahead, so nobody waits for
 //! anybody, and what a transaction has committed survives `kill -9`. Records are written again under the same key, so that a
@@ -149,10 +149,18 @@ impl SqliteStore {
     /// # Errors
     /// When it cannot be written.
     pub fn clear(&self) -> Result<(), StoreFault> {
-        let all = "BEGIN; DELETE FROM forecasts; DELETE FROM scores; DELETE FROM bars; \
-                   DELETE FROM about WHERE name = 'through'; COMMIT";
-        lock(&self.connection).execute_batch(all).map_err(|error| of(&self.place, error.into()))
+        let all = "BEGIN; DELETE FROM forecasts; DELETE FROM scores; DELETE FROM bars";
+        let all = format!("{all};\n{}; COMMIT", begin_history("main"));
+        lock(&self.connection).execute_batch(&all).map_err(|error| of(&self.place, error.into()))
     }
+}
+
+/// Statements that say in a schema's `about` that its records are of another run than those before.
+fn begin_history(schema: &str) -> String {
+    format!(
+        "DELETE FROM {schema}.about WHERE name = 'through';\n\
+         INSERT INTO {schema}.about VALUES ('history', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+    )
 }
 
 /// Whether a file can be opened as the store of `job`, where there is one; changes nothing of it.

@@ -100,6 +100,12 @@ impl Reader for SqliteReader {
         Ok(through.map(Timestamp::from_millis))
     }
 
+    fn history(&self) -> Result<i64, ReadError> {
+        let sql = "SELECT max(value) FROM about WHERE name = 'history'";
+        let history = self.with(|connection| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)))?;
+        Ok(history.unwrap_or(0))
+    }
+
     fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {
         self.with(|connection| keep::spans(connection, kind, symbol))
     }

@@ -122,7 +122,9 @@ fn a_whole_store_takes_its_place_at_the_end() {
     run(5..6, Ending::Stopped);
     assert_eq!(scores(), [1, 2, 3]);
     assert!(part_of(&path).exists());
+    let history = reader.history().unwrap();
     run(2..3, Ending::Complete);
+    assert_ne!(reader.history().unwrap(), history);
     assert_eq!((scores(), reader.through().unwrap()), (vec![2], Some(Timestamp::from_millis(2 * MINUTE))));
     assert!(!part_of(&path).exists());
 }
@@ -147,6 +149,11 @@ fn what_was_written_elsewhere_is_taken_in() {
     let reader = store.reader().unwrap();
     assert_eq!(read(&reader, Kind::Scores, None, None, 99), [7, 8, 9]);
     assert_eq!(reader.through().unwrap(), Some(all[8].at));
-    importer.clear(Kind::Scores).unwrap();
-    assert!(read(&reader, Kind::Scores, None, None, 99).is_empty());
+    let before = reader.history().unwrap();
+    importer.clear(&[Kind::Scores]).unwrap();
+    assert!(read(&reader, Kind::Scores, None, None, 99).is_empty() && reader.through().unwrap().is_none());
+    assert_ne!(reader.history().unwrap(), before);
+    // Of an earlier time.
+    importer.take_in(&all[..2], all[1].at).unwrap();
+    assert_eq!(read(&reader, Kind::Scores, None, None, 99), [1, 2]);
 }

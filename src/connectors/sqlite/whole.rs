@@ -1,7 +1,7 @@
 //! A store that is written beside its name and takes its place at the end, as a bounded run does it: what stood there before
 //! stays until then, whatever goes wrong, and whoever reads it sees one or the other.
 
-use super::{KINDS, Place, Shared, SqliteSink, SqliteStore, StoreFault, Table, lock, of, table};
+use super::{KINDS, Place, Shared, SqliteSink, SqliteStore, StoreFault, Table, begin_history, lock, of, table};
 use crate::delivery::{Batch, Ending, Sink, SinkError, Stop, Wants};
 use crate::market::Span;
 use std::ffi::OsString;
@@ -62,7 +62,7 @@ impl WholeSink {
         let place = Place::File(self.path.clone());
         drop(SqliteStore::open(place.clone(), &self.job, super::Limits::NONE)?);
         let connection = lock(&self.connection);
-        let mut statements = String::from("BEGIN IMMEDIATE; DELETE FROM whole.about WHERE name = 'through';\n");
+        let mut statements = format!("BEGIN IMMEDIATE; {};\n", begin_history("whole"));
         for Table { name, .. } in KINDS.map(table) {
             statements += &format!("DELETE FROM whole.{name}; INSERT INTO whole.{name} SELECT * FROM main.{name};\n");
         }

@@ -1,6 +1,7 @@
-"""Holds dashboard and alert rules against real scrapes: watch.py DASHBOARD ALERTS URL...
+"""Holds dashboard and alert rules against real scrapes: watch.py DASHBOARD ALERTS SETTINGS URL...
 
-Prometheus' own reader reads the scrapes, a parser of PromQL each expression; every metric that they name has to be in one of them.
+Prometheus' own reader reads the scrapes, a parser of PromQL each expression; every metric that they name has to be in one of them,
+and every setting in SETTINGS (docs/configuration.md).
 """
 import json
 import re
@@ -12,7 +13,7 @@ import promql_parser
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-DASHBOARD, ALERTS, *URLS = sys.argv[1:]
+DASHBOARD, ALERTS, SETTINGS, *URLS = sys.argv[1:]
 
 samples = set()
 for url in URLS:
@@ -30,6 +31,10 @@ for panel in panels:
 rules = [rule for group in yaml.safe_load(Path(ALERTS).read_text())["groups"] for rule in group["rules"]]
 for rule in rules:
     assert rule["labels"]["severity"] in ("page", "look") and rule["annotations"].keys() == {"summary", "mend"}, rule
+settings = Path(SETTINGS).read_text()
+for rule in rules:
+    for key in re.findall(r"\b(?:job|time|model|source|sink|checkpoint|cluster|http|dead_letter)\.[a-z_.]*[a-z]", rule["annotations"]["mend"]):
+        assert f"`{key}`" in settings, f"{rule['alert']} names a setting that is none: {key}"
 expressions |= {f"alert {rule['alert']}": rule["expr"] for rule in rules}
 
 named = set()

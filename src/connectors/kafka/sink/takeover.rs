@@ -21,10 +21,9 @@ use std::time::Instant;
 /// Gives the first record of a job's next instance, from the last one of the instance before.
 pub type Begin<'a> = &'a dyn Fn(Option<&Progress>) -> Result<Progress, Refusal>;
 
-/// The record that an attempt to take over wrote, and the one that it wrote it from.
+/// The records that attempts of this start to take over wrote, as far as they did, and the one of before.
 struct Attempted {
-    generation: Generation,
-    sequence: Sequence,
+    ours: Vec<(Generation, Sequence)>,
     before: Option<Progress>,
 }
 
@@ -129,17 +128,19 @@ impl KafkaSink {
         point::reach("takeover.fenced");
         let now = self.read_progress(START_WAIT, patience)?;
         let stands = now.as_ref().map(|now| (now.generation, now.sequence));
-        let found = match attempted.take() {
-            Some(last) if stands == Some((last.generation, last.sequence)) => last.before,
-            _ => now,
-        };
+        let mut all = attempted.take().unwrap_or(Attempted { ours: vec![], before: None });
+        if stands.is_none_or(|stands| !all.ours.contains(&stands)) {
+            // Not one of ours: of before, or of another start in between.
+            all.before = now;
+        }
+        let found = all.before.clone();
         let mut mine = begin(found.as_ref()).map_err(|refusal| Trouble::Refused(refusal.into()))?;
         if let Some((generation, sequence)) = stands {
             mine.generation = mine.generation.max(generation.following());
             mine.sequence = mine.sequence.max(sequence.following());
         }
-        let (generation, sequence) = (mine.generation, mine.sequence);
-        *attempted = Some(Attempted { generation, sequence, before: found.clone() });
+        all.ours.push((mine.generation, mine.sequence));
+        *attempted = Some(all);
         let work = Work::of(mine);
         self.publish(&channel, &work, patience)?;
         self.progress = work.progress;

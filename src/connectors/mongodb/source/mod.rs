@@ -8,8 +8,9 @@ mod json;
 mod parts;
 mod reader;
 
-use super::connect::{Connected, Uri, connect, source_index};
+use super::connect::{Connected, connect, source_index};
 use super::session::{Session, Trouble};
+use super::uri::Uri;
 use crate::config::MongoSourceConfig;
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Payload, Record, Wake};
 use crate::delivery::Stop;

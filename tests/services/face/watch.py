@@ -34,7 +34,9 @@ for rule in rules:
 settings = Path(SETTINGS).read_text()
 for rule in rules:
     for key in re.findall(r"\b(?:job|time|model|source|sink|checkpoint|cluster|http|dead_letter)\.[a-z_.]*[a-z]", rule["annotations"]["mend"]):
-        assert f"`{key}`" in settings, f"{rule['alert']} names a setting that is none: {key}"
+        table, name = key.rsplit(".", 1)
+        part = settings.split(f"`[{table}]`", 1)[-1].split("\n## ", 1)[0]
+        assert f"| `{name}` |" in part, f"{rule['alert']} names a setting that is none: {key}"
 expressions |= {f"alert {rule['alert']}": rule["expr"] for rule in rules}
 
 named = set()

@@ -157,7 +157,12 @@ impl<N: Reader, F: Reader> Reader for Layered<N, F> {
 
     fn spans(&self, kind: Kind, symbol: &Symbol) -> Result<Vec<Span>, ReadError> {
         let mut all = self.near.spans(kind, symbol)?;
-        all.extend(self.far.spans(kind, symbol)?);
+        match self.far.spans(kind, symbol) {
+            Ok(more) => all.extend(more),
+            // What is near can be asked for while the other is away.
+            Err(_) if !all.is_empty() => {}
+            Err(error) => return Err(error),
+        }
         all.sort();
         all.dedup();
         Ok(all)

@@ -60,6 +60,7 @@ impl Follower {
         let end = self.round.len().min(self.next + share);
         let (mut news, mut trouble): (Vec<Forecast>, _) = (Vec::new(), None);
         for key in &self.round[self.next..end] {
+            self.next += 1;
             let last = self.last.get(key).copied();
             // Of a series that is new the latest is enough.
             let range = Range {
@@ -75,21 +76,20 @@ impl Follower {
                     news.extend(lines.iter().filter_map(|line| whole_forecast(&line.json)));
                 }
                 Err(error) => {
+                    // The next look goes on behind it: nobody may answer, and this series may be the only one that is wrong.
                     trouble = Some(error);
-                    if news.is_empty() {
-                        // Nobody answers, perhaps: the others are asked at the next look.
-                        break;
-                    }
+                    break;
                 }
             }
         }
-        self.next = end;
         news.sort_by(|a, b| (a.issued_at, &a.symbol, a.horizon).cmp(&(b.issued_at, &b.symbol, b.horizon)));
         let newest = news.iter().map(|forecast| forecast.issued_at).max();
-        // Where something was not read, it is looked for again.
-        let known = through.filter(|_| trouble.is_none());
-        self.through = known.or_else(|| self.through.max(newest));
-        if known.is_some() || !news.is_empty() {
+        self.through = match through {
+            None => self.through.max(newest),
+            Some(through) if trouble.is_none() => Some(through),
+            Some(_) => self.through,
+        };
+        if trouble.is_none() && through.is_some() || !news.is_empty() {
             live.publish(&news, &[], &[], self.through.unwrap_or_default());
         }
         trouble.map_or(Ok(()), Err)
@@ -130,6 +130,55 @@ impl Followed {
                 None if has_more => {}
                 None => return Ok(()),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::reader::Line;
+    use crate::delivery::test_records::forecast;
+    use crate::market::json::write_forecast;
+
+    /// One forecast of each of three symbols; that of A cannot be read.
+    struct Partly {
+        through: Option<Timestamp>,
+    }
+
+    impl Reader for Partly {
+        fn name(&self) -> &str {
+            "partly"
+        }
+
+        fn read(&self, _: Kind, symbol: &Symbol, _: Span, _: Range) -> Result<Vec<Line>, ReadError> {
+            if symbol.as_str() == "A" {
+                return Err(ReadError("A is damaged".to_owned()));
+            }
+            let one = forecast(symbol.as_str(), 60_000);
+            let mut json = Vec::new();
+            write_forecast(&one, &mut json);
+            Ok(vec![Line { at: one.target_at, json: String::from_utf8(json).unwrap() }])
+        }
+
+        fn series(&self, _: Kind) -> Result<Vec<(Symbol, Span)>, ReadError> {
+            Ok(["A", "B", "C"].map(|name| (Symbol::new(name).unwrap(), Span::from_millis(60_000))).into())
+        }
+
+        fn through(&self) -> Result<Option<Timestamp>, ReadError> {
+            Ok(self.through)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_keeps_nothing_else_from_being_shown() {
+        for through in [None, Some(Timestamp::from_millis(60_000))] {
+            let (live, reader) = (Live::default(), Partly { through });
+            let mut follower = Follower::new(&live, &reader).unwrap();
+            assert!(follower.look(&reader, &live).unwrap_err().to_string().contains("damaged"));
+            follower.look(&reader, &live).unwrap();
+            let shown: Vec<String> = live.latest().iter().map(|forecast| forecast.symbol.to_string()).collect();
+            assert_eq!(shown, ["B", "C"], "{through:?}");
         }
     }
 }

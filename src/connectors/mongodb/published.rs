@@ -138,13 +138,18 @@ pub(super) fn symbol_and_horizon(document: &Document) -> Result<(Symbol, Span), 
     Ok((symbol, horizon))
 }
 
-fn forecast(d: &Document) -> Result<Issued, String> {
-    let (symbol, horizon) = symbol_and_horizon(d)?;
-    let (interval, levels, model) = (table(d, "interval")?, table(d, "quantiles")?, table(d, "model")?);
+pub(super) fn quantiles(d: &Document) -> Result<[f64; 5], String> {
+    let levels = table(d, "quantiles")?;
     let mut quantiles = [0.0; 5];
     for (quantile, name) in quantiles.iter_mut().zip(LEVEL_NAMES) {
         *quantile = number(levels, name)?;
     }
+    Ok(quantiles)
+}
+
+fn forecast(d: &Document) -> Result<Issued, String> {
+    let (symbol, horizon) = symbol_and_horizon(d)?;
+    let (interval, model) = (table(d, "interval")?, table(d, "model")?);
     let version = model.get_i64("version").ok().and_then(|version| u64::try_from(version).ok());
     Ok(Issued {
         job: json::job_of(text(d, "_id")?),
@@ -157,7 +162,7 @@ fn forecast(d: &Document) -> Result<Issued, String> {
         lower: number(interval, "lower")?,
         upper: number(interval, "upper")?,
         coverage: number(interval, "coverage")?,
-        quantiles,
+        quantiles: quantiles(d)?,
         status: json::status_of(text(d, "status")?)?,
         e_value: number(table(d, "skill")?, "e_value")?,
         version: version.ok_or("`model.version` is no count")?,

@@ -1,8 +1,8 @@
 //! Documents back into what they were written from, bit for bit: for readers who want the JSON as it was published.
 
-use super::published::{number, stamp, symbol_and_horizon, table, text};
+use super::published::{number, quantiles, stamp, symbol_and_horizon, table, text};
 use crate::connectors::published::json;
-use crate::market::forecast::{EXPERT_NAMES, LEVEL_NAMES};
+use crate::market::forecast::EXPERT_NAMES;
 use crate::market::json::write_window_of;
 use crate::market::{
     Drift, Fixed, Forecast, Interval, ModelInfo, Reasons, Score, ScoreOutcome, Skill, Span, Symbol, Timestamp,
@@ -37,12 +37,8 @@ fn count(document: &Document, name: &str) -> Result<u64, String> {
 /// A forecast.
 pub(super) fn forecast(d: &Document) -> Result<Forecast, String> {
     let (symbol, horizon) = symbol_and_horizon(d)?;
-    let (interval, levels) = (table(d, "interval")?, table(d, "quantiles")?);
+    let interval = table(d, "interval")?;
     let (skill, drift, model) = (table(d, "skill")?, table(d, "drift")?, table(d, "model")?);
-    let mut quantiles = [0.0; 5];
-    for (quantile, name) in quantiles.iter_mut().zip(LEVEL_NAMES) {
-        *quantile = number(levels, name)?;
-    }
     let reasons = d.get_array("reasons").map_err(|error| format!("`reasons`: {error}"))?;
     let has = |reason: &str| reasons.iter().any(|found| found.as_str() == Some(reason));
     Ok(Forecast {
@@ -58,7 +54,7 @@ pub(super) fn forecast(d: &Document) -> Result<Forecast, String> {
             lower: number(interval, "lower")?,
             upper: number(interval, "upper")?,
         },
-        quantiles,
+        quantiles: quantiles(d)?,
         probability_up: number(d, "probability_up")?,
         status: json::status_of(text(d, "status")?)?,
         reasons: Reasons { quiet: has("quiet"), gap: has("gap") },

@@ -19,7 +19,7 @@ mod write;
 
 pub use import::Importer;
 pub use read::SqliteReader;
-pub use whole::{WholeSink, part_of};
+pub use whole::WholeSink;
 pub use write::SqliteSink;
 
 use crate::delivery::reader::Kind;

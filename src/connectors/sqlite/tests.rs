@@ -1,3 +1,4 @@
+use super::whole::part_of;
 use super::*;
 use crate::delivery::reader::{Line, Range, Reader as _};
 use crate::delivery::test_records::{forecast, score};

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the store of a bounded run is until its end.
-#[must_use]
-pub fn part_of(path: &Path) -> PathBuf {
+pub(super) fn part_of(path: &Path) -> PathBuf {
     with(path, ".part")
 }
 

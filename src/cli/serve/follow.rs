@@ -155,7 +155,7 @@ mod tests {
             if symbol.as_str() == "A" {
                 return Err(ReadError("A is damaged".to_owned()));
             }
-            let one = forecast(symbol.as_str(), 60_000);
+            let one = forecast(symbol.as_str(), 1_611_239_640_000);
             let mut json = Vec::new();
             write_forecast(&one, &mut json);
             Ok(vec![Line { at: one.target_at, json: String::from_utf8(json).unwrap() }])
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_keeps_nothing_else_from_being_shown() {
-        for through in [None, Some(Timestamp::from_millis(60_000))] {
+        for through in [None, Some(Timestamp::from_millis(1_611_239_640_000))] {
             let (live, reader) = (Live::default(), Partly { through });
             let mut follower = Follower::new(&live, &reader).unwrap();
             assert!(follower.look(&reader, &live).unwrap_err().to_string().contains("damaged"));

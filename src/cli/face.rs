@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 /// A store in memory gets so much less than a file.
-const MEMORY_SHARE: u64 = 16;
+const MEMORY_SHARE: u64 = 20;
 
 /// Of so many series the latest forecasts are fetched from a database at a start.
 const PRIMED_MAX: usize = 1000;

@@ -16,7 +16,7 @@ pub struct HttpConfig {
     pub store: Option<PathBuf>,
     /// Event time that the store keeps.
     pub retention: Span,
-    /// Bytes that its file has at most, more or less; in memory, a sixteenth.
+    /// Bytes that its file has at most, more or less; in memory, a twentieth.
     pub store_bytes_max: u64,
     /// Open connections.
     pub connections_max: usize,

@@ -318,7 +318,7 @@ pub const KEYS: &[Key] = &[
         "http.store_bytes_max",
         Whole(1_000_000, i64::MAX),
         "1000000000",
-        "bytes that its file may have, more or less; what is oldest goes. In memory: a sixteenth of it",
+        "bytes that its file may have, more or less; what is oldest goes. In memory: a twentieth of it",
     ),
     key("http.connections_max", Whole(1, 100_000), "1024", "open connections"),
     key("http.streams_max", Whole(1, 100_000), "512", "open event streams"),

@@ -7,12 +7,12 @@
 //! | `through` | `{"through"}`: everything up to there was sent; its id is where to go on after |
 //! | `job` | as in `/api/job`, every few seconds |
 //! | `ping` | `{"at"}`, so that a page knows when it is stale |
-//! | `reset` | what was missed is not here any more: read it from the other routes |
+//! | `reset` | what was missed is not here any more, or all of before was replaced: read it from the other routes |
 //! | `dropped` | this reader was too slow: the stream ends |
 
 use super::app::{App, Peer};
 use super::job::Watch;
-use super::live::Published;
+use super::live::{Follower, News, Published};
 use super::problem::Problem;
 use super::query::Query;
 use crate::market::json::{write_forecast, write_score, write_window};
@@ -29,14 +29,15 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// How often a stream says that it lives, and how its job is.
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// How long a browser waits before it comes back, in milliseconds.
 const RETRY_MS: u32 = 2000;
+
+/// What was read before is to be read anew.
+const RESET: &str = "event: reset\ndata: {}\n\n";
 
 /// The open streams, and how many there may be.
 #[derive(Debug)]
@@ -173,13 +174,10 @@ pub(super) async fn stream(
         let (of, number) = id.split_once('-')?;
         (of == epoch.to_string()).then(|| number.parse().ok())?
     });
-    let (news, missed) = app.results()?.live.follow(after);
+    let (news, is_here) = app.results()?.live.follow(after);
     let mut first = format!("retry: {RETRY_MS}\n\n");
-    match missed {
-        Some(missed) if last.is_none() || after.is_some() => {
-            missed.iter().for_each(|batch| filter.events(batch, epoch, &mut first));
-        }
-        _ => first.push_str("event: reset\ndata: {}\n\n"),
+    if !is_here || last.is_some() && after.is_none() {
+        first.push_str(RESET);
     }
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -198,7 +196,7 @@ pub(super) async fn stream(
 /// A stream that is being told.
 struct Telling {
     first: Option<String>,
-    news: Receiver<Arc<Published>>,
+    news: Follower,
     filter: Filter,
     epoch: i64,
     pings: Interval,
@@ -221,13 +219,13 @@ impl Telling {
             biased;
             // Also where the server is gone.
             _ = self.app.stopping.wait_for(|stopping| *stopping) => return None,
-            batch = self.news.recv() => match batch {
-                Ok(batch) => self.filter.events(&batch, self.epoch, &mut out),
-                Err(RecvError::Lagged(missed)) => {
+            news = self.news.next() => match news? {
+                News::Batch(batch) => self.filter.events(&batch, self.epoch, &mut out),
+                News::Replaced => out.push_str(RESET),
+                News::Missed(missed) => {
                     self.ended = true;
                     let _ = write!(out, "event: dropped\ndata: {{\"missed\":{missed}}}\n\n");
                 }
-                Err(RecvError::Closed) => return None,
             },
             _ = self.pings.tick() => {
                 let _ = write!(out, "event: ping\ndata: {{\"at\":{}}}\n\n", wall_clock().millis());

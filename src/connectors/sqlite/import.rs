@@ -48,10 +48,10 @@ impl Importer {
         for Delivered { kind, symbol, span, at, json } in records {
             let mut put = put_statement(&transaction, *kind)?;
             put.execute((symbol.as_str(), span.millis(), at.millis(), json))?;
-            keeper.note(*kind, symbol, *span);
+            keeper.note(*kind, symbol, *span, *at);
         }
         note_through(&transaction, through)?;
-        keeper.clean(&transaction, through)?;
+        keeper.clean(&transaction, through, records.len())?;
         transaction.commit()
     }
 }

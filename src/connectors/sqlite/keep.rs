@@ -4,7 +4,7 @@ use super::{KINDS, Table, table};
 use crate::delivery::reader::Kind;
 use crate::market::{Span, Symbol, Timestamp};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// How much a store keeps.
@@ -26,62 +26,79 @@ pub(super) type Series = (Kind, Symbol, Span);
 
 /// At least so many series are looked at with each write.
 const SERIES_AT_LEAST: usize = 64;
-/// All of them within so many writes.
-const WRITES_PER_ROUND: usize = 64;
 
-/// Takes away what is too old, a few series with each write, so that no write takes long.
+/// Takes away what is too old, of as many series with each write as records came in: no write takes long, and no more comes in than one
+/// record of each series before all of them were looked at.
 pub(super) struct Keeper {
     limits: Limits,
-    series: BTreeSet<Series>,
+    /// Each with a time that none of its records is before.
+    series: BTreeMap<Series, Timestamp>,
     /// The last one that was looked at.
     after: Option<Series>,
     /// What is before this goes.
     floor: Timestamp,
+    /// The oldest record of the series that were looked at in this round.
+    oldest: Timestamp,
 }
 
 impl Keeper {
     pub fn new(limits: Limits, series: BTreeSet<Series>) -> Self {
-        Self { limits, series, after: None, floor: Timestamp::MIN }
+        // What they hold is not known before it is looked at.
+        let series = series.into_iter().map(|series| (series, Timestamp::MIN)).collect();
+        Self { limits, series, after: None, floor: Timestamp::MIN, oldest: Timestamp::MAX }
     }
 
     /// All was replaced: what is too old is told anew.
     pub fn begin_again(&mut self) {
-        (self.after, self.floor) = (None, Timestamp::MIN);
+        (self.after, self.floor, self.oldest) = (None, Timestamp::MIN, Timestamp::MAX);
     }
 
-    /// There are records of this series.
-    pub fn note(&mut self, kind: Kind, symbol: &Symbol, span: Span) {
-        // Looked up before it is cloned: nearly all are known.
-        let key = (kind, symbol.clone(), span);
-        if !self.series.contains(&key) {
-            self.series.insert(key);
-        }
+    /// There is a record of this series.
+    pub fn note(&mut self, kind: Kind, symbol: &Symbol, span: Span, at: Timestamp) {
+        self.series.entry((kind, symbol.clone(), span)).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
 
-    /// Takes away what has become too old by `through`; within a transaction.
-    pub fn clean(&mut self, connection: &Connection, through: Timestamp) -> rusqlite::Result<()> {
+    /// Takes away what has become too old by `through`, after so many records were written; within a transaction.
+    pub fn clean(&mut self, connection: &Connection, through: Timestamp, written: usize) -> rusqlite::Result<()> {
         if self.after.is_none() {
+            let oldest = std::mem::replace(&mut self.oldest, Timestamp::MAX);
             self.floor = self.floor.max(through.minus(self.limits.retention));
             let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
             let used = (number("page_count")? - number("freelist_count")?).saturating_mul(number("page_size")?);
-            if u64::try_from(used).unwrap_or(0) > self.limits.bytes_max {
-                // The oldest eighth of the time that is kept.
-                let kept = through.millis().saturating_sub(self.floor.millis());
-                self.floor = self.floor.plus(Span::from_millis(kept / 8 + 1));
+            let used = u64::try_from(used).unwrap_or(0);
+            if used > self.limits.bytes_max && oldest < through {
+                // As much of the time that is kept as is too much, and an eighth more.
+                let from = self.floor.max(oldest);
+                let kept = through.millis().saturating_sub(from.millis()) as f64;
+                let fits = kept * 0.875 * (self.limits.bytes_max as f64 / used as f64);
+                self.floor = from.plus(Span::from_millis((kept - fits) as i64 + 1));
             }
         }
-        let share = SERIES_AT_LEAST.max(self.series.len() / WRITES_PER_ROUND + 1);
+        let share = SERIES_AT_LEAST.max(written);
         let from = self.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let some: Vec<Series> = self.series.range((from, Bound::Unbounded)).take(share).cloned().collect();
-        self.after = if some.len() < share { None } else { some.last().cloned() };
-        for (kind, symbol, span) in some {
-            let Table { name, span: span_column, at } = table(kind);
-            let sql = format!("DELETE FROM {name} WHERE symbol = ? AND {span_column} = ? AND {at} < ?");
-            let mut delete = connection.prepare_cached(&sql)?;
-            delete.execute((symbol.as_str(), span.millis(), self.floor.millis()))?;
+        let (mut looked_at, mut last) = (0, None);
+        for (series, first) in self.series.range_mut((from, Bound::Unbounded)).take(share) {
+            looked_at += 1;
+            if *first < self.floor {
+                *first = trim(connection, series, self.floor)?;
+            }
+            self.oldest = self.oldest.min(*first);
+            last = Some(series);
         }
+        self.after = last.filter(|_| looked_at == share).cloned();
         Ok(())
     }
+}
+
+/// Takes away what a series has from before `floor`, and returns the first moment that is left; [`Timestamp::MAX`] when none is.
+fn trim(connection: &Connection, (kind, symbol, span): &Series, floor: Timestamp) -> rusqlite::Result<Timestamp> {
+    let Table { name, span: span_column, at } = table(*kind);
+    let sql = format!("DELETE FROM {name} WHERE symbol = ? AND {span_column} = ? AND {at} < ?");
+    connection.prepare_cached(&sql)?.execute((symbol.as_str(), span.millis(), floor.millis()))?;
+    let sql = format!("SELECT min({at}) FROM {name} WHERE symbol = ? AND {span_column} = ?");
+    let mut first = connection.prepare_cached(&sql)?;
+    let first: Option<i64> = first.query_row((symbol.as_str(), span.millis()), |row| row.get(0))?;
+    Ok(first.map_or(Timestamp::MAX, Timestamp::from_millis))
 }
 
 /// The series that there are records of, by one look at each.

@@ -57,15 +57,15 @@ impl SqliteSink {
             .collect();
         let (whole, rest) = items.split_at(items.len() - items.len() % self.items_at_once);
         for piece in whole.chunks(self.items_at_once) {
-            self.write_piece(piece, None)?;
+            self.write_piece(piece, batch.through, false)?;
             // Somebody who waits for the lock gets it.
             std::thread::sleep(BREATH);
         }
-        self.write_piece(rest, Some(batch.through))
+        self.write_piece(rest, batch.through, true)
     }
 
-    /// One transaction; with the last one of a batch, up to where the store is complete by then.
-    fn write_piece(&mut self, items: &[Item<'_>], through: Option<Timestamp>) -> rusqlite::Result<()> {
+    /// One transaction; with the last one of a batch, that the store is complete through there.
+    fn write_piece(&mut self, items: &[Item<'_>], through: Timestamp, is_last: bool) -> rusqlite::Result<()> {
         let Self { connection, keeper, windows, buffer, .. } = self;
         let mut connection = lock(connection);
         let transaction = connection.transaction()?;
@@ -89,10 +89,10 @@ impl SqliteSink {
                 }
             }
         }
-        if let Some(through) = through {
+        if is_last {
             note_through(&transaction, through)?;
-            keeper.clean(&transaction, through)?;
         }
+        keeper.clean(&transaction, through, items.len())?;
         transaction.commit()
     }
 }
@@ -139,7 +139,7 @@ impl Rows<'_> {
         let text = std::str::from_utf8(self.buffer).unwrap_or_default();
         let mut statement = put_statement(self.connection, kind)?;
         statement.execute((symbol.as_str(), span.millis(), at.millis(), text))?;
-        self.keeper.note(kind, symbol, span);
+        self.keeper.note(kind, symbol, span, at);
         Ok(())
     }
 }

@@ -70,6 +70,8 @@ pub struct Plan {
     pub pace: Pace,
     /// Nothing comes after history; recorded files are history as a whole.
     pub exit: bool,
+    /// Where the simulated market's history ends; that of recorded files is [`HISTORY`] long.
+    pub history_end: Option<Timestamp>,
 }
 
 /// Publishes `market` until it ends or `stop`. Says on `ready` when the first records are in the topic.
@@ -103,7 +105,11 @@ pub fn publish(
     let _ = ready.send(());
 
     let start = replayer.replayed().first_at;
-    let history = if recorded && plan.exit { Until::End } else { Until::Time(end_of_history(start, recorded)) };
+    let history = if recorded && plan.exit {
+        Until::End
+    } else {
+        Until::Time(plan.history_end.unwrap_or_else(|| start.plus(HISTORY)))
+    };
     if ended == Ended::Until {
         let mut report = |done: &Replayed| {
             let share =
@@ -140,11 +146,4 @@ pub fn publish(
         }
     }
     Ok(())
-}
-
-/// The simulated market's history ends at a midnight.
-fn end_of_history(first: Timestamp, recorded: bool) -> Timestamp {
-    let day = HISTORY.millis() / 2;
-    let start = if recorded { first.millis() } else { first.millis().div_euclid(day) * day };
-    Timestamp::from_millis(start).plus(HISTORY)
 }

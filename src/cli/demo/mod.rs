@@ -47,7 +47,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  tickcast demo\n  tickcast demo --exit --json\n  tickcast demo --data ticks.csv --out out --exit\n\n\
-                        The market is simulated unless --data names recorded files: two days as fast as they go, then live."
+                        The market is simulated unless --data names recorded files: two days as fast as they go, then live. At its own pace it\n\
+                        follows the clock; a quicker one begins some hours ago."
 )]
 pub struct DemoArgs {
     /// Times the live pace once the first two days are through, or max: as fast as it goes.
@@ -86,7 +87,8 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     signals::stop_on_signals(&stop)?;
     let simulated = args.data.is_empty();
     let like = settings.config.source.files.clone().unwrap_or_default();
-    let market = market(args, &settings.config, &like)?;
+    let now = wall_clock();
+    let market = market(args, now, &settings.config, &like)?;
     let doorway = doorway(args, &settings.config)?;
     output::tell(&format!("tickcast demo: http://{} shows it in a browser", doorway.address()));
     let partitions = if simulated { simulation::SYMBOLS as u32 } else { 1 };
@@ -102,7 +104,8 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let publisher = TopicPublisher::new(publisher, stop.clone());
     let feed = Feed::new();
     let (ready, is_ready) = mpsc::channel();
-    let plan = Plan { pace: pace(args.speed), exit: args.exit };
+    let history_end = simulated.then(|| start(args, now).plus(feed::HISTORY));
+    let plan = Plan { pace: pace(args.speed), exit: args.exit, history_end };
     let feeding = {
         let (feed, stop) = (feed.clone(), stop.clone());
         spawn("feed", move || feed::publish(market, publisher, plan, &reading, &stop, &feed, &ready))?
@@ -157,11 +160,17 @@ fn open_browser(face: &Face) {
     }
 }
 
+/// When the simulated market begins: so that its history ends now where it then follows the clock, else at a midnight, so that a quicker
+/// one has some hours until it reaches the clock, and one that ends has two whole days.
+fn start(args: &DemoArgs, now: Timestamp) -> Timestamp {
+    let follows_clock = matches!(args.speed, Speed::Times(factor) if factor <= 1.0) && !args.exit;
+    if follows_clock { now.minus(feed::HISTORY) } else { simulation::start_before(now, feed::HISTORY) }
+}
+
 /// What is replayed.
-fn market(args: &DemoArgs, config: &Config, like: &FilesSourceConfig) -> anyhow::Result<Market> {
+fn market(args: &DemoArgs, now: Timestamp, config: &Config, like: &FilesSourceConfig) -> anyhow::Result<Market> {
     if args.data.is_empty() {
-        let start = simulation::start_before(wall_clock(), feed::HISTORY);
-        return Ok(Market::Simulated(Box::new(SimulatedMarket::new(SEED, start))));
+        return Ok(Market::Simulated(Box::new(SimulatedMarket::new(SEED, start(args, now)))));
     }
     let open = |path: &PathBuf| FileSource::open(path, config.source.format, like, Some(0));
     Ok(Market::Recorded(Merge::new(args.data.iter().map(open).collect::<Result<_, _>>()?)))

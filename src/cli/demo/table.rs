@@ -38,10 +38,10 @@ pub struct View<'a> {
 /// Width of the progress bar.
 const BAR: usize = 24;
 /// What is left out first where the columns do not fit: places in [`HEADERS`].
-const LEFT_OUT: [usize; 5] = [10, 6, 9, 2, 8];
+const LEFT_OUT: [usize; 4] = [9, 8, 2, 7];
 const HEADERS: [&str; COLUMNS] =
-    ["symbol", "ahead", "last", "forecast", "lower", "upper", "naive", "MAE", "cover", "scores", "note"];
-const COLUMNS: usize = 11;
+    ["symbol", "ahead", "last", "forecast", "lower", "upper", "MAE", "cover", "scores", "note"];
+const COLUMNS: usize = 10;
 
 impl View<'_> {
     /// The whole picture, no line longer than `width`, at most `height` lines.
@@ -53,7 +53,9 @@ impl View<'_> {
         } else {
             lines.extend(table(self.latest, width));
             lines.push(String::new());
-            lines.push("MAE: error relative to repeating the last price (naive); below 1 is better.".to_owned());
+            lines.push(
+                "MAE: error over that of repeating the last price, the naive forecast; below 1 is better.".to_owned(),
+            );
             lines.push("cover: share of prices inside lower..upper. Both over the latest scores.".to_owned());
         }
         lines.push("Ctrl-C ends.".to_owned());
@@ -96,6 +98,7 @@ impl View<'_> {
                 format!("tickcast demo: {label}, history [{bar}] {:.0} %", share * 100.0)
             }
             Phase::History(None) => format!("tickcast demo: {label}, history"),
+            Phase::Live(Some(1.0)) => format!("tickcast demo: {label}, live"),
             Phase::Live(Some(speed)) => format!("tickcast demo: {label}, live at {speed} times its own pace"),
             Phase::Live(None) => format!("tickcast demo: {label}, live as fast as it goes"),
             Phase::Finishing => format!("tickcast demo: {label}, publishing the rest"),
@@ -141,7 +144,6 @@ fn cells(f: &Forecast) -> [String; COLUMNS] {
         price(f.price),
         price(f.interval.lower),
         price(f.interval.upper),
-        price(last),
         share(f.skill.mae_ratio),
         share(f.skill.coverage),
         f.skill.count.to_string(),

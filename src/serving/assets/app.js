@@ -24,9 +24,10 @@ const price = new Chart($("chart-price"), {
   label: "Price, forecast with quantiles, and the last price at issue", height: 380,
   series: [
     { label: "price", color: "ink", width: 2, text: w.price },
-    { label: "forecast (median)", color: "main", text: w.price },
-    { label: "last price at issue", color: "naive", dash: [5, 4], text: w.price },
-    { label: "5 %", text: w.price, width: 0 }, { label: "25 %", text: w.price, width: 0 }, { label: "75 %", text: w.price, width: 0 }, { label: "95 %", text: w.price, width: 0 },
+    { label: "last price at issue", color: "naive", width: 1, dash: [3, 3], text: w.price },
+    { label: "forecast (median)", color: "main", width: 2, text: w.price },
+    { label: "5 %", legend: "band", text: w.price, width: 0 }, { label: "25 %", legend: "band2", text: w.price, width: 0 },
+    { label: "75 %", legend: "band2", text: w.price, width: 0 }, { label: "95 %", legend: "band", text: w.price, width: 0 },
   ],
   draw: (u, d) => { between(u, d, 4, 7, color("band")); between(u, d, 5, 6, color("band2")); },
   over: (u) => { if (now.last) mark(u, "x", now.last.issued, "soft"); },
@@ -95,24 +96,30 @@ function showForecast() {
   $("h-ahead").textContent = now.horizon ? w.ahead(now.horizon) + " ahead" : "";
   document.title = now.symbol ? `${now.symbol} · ${now.horizon} · tickcast` : "tickcast";
   const f = now.last;
-  if (!f) { $("headline").textContent = "Waiting for the first forecast."; $("cards").replaceChildren(); price.set([[], [], [], [], [], [], [], []], "Nothing is published yet."); return; }
+  if (!f) { $("headline").textContent = "Waiting for the first forecast."; $("answer").textContent = ""; $("cards").replaceChildren(); price.set([[], [], [], [], [], [], [], []], "Nothing is published yet."); return; }
   $("headline").textContent = w.headline(f);
   const { skill } = f;
+  const same = f.price === f.last;
+  const better = skill.mae_ratio == null || Math.abs(skill.mae_ratio - 1) < 5e-4 ? "" : skill.mae_ratio < 1 ? "good" : "bad";
   $("cards").replaceChildren(
-    card(w.price(f.last), "last price, " + w.clock(f.issued) + " UTC: the naive forecast"),
-    card(w.price(f.price), "forecast for " + w.clock(f.target) + " UTC"),
-    card(w.percent(f.up, 0), "chance that it is above the last price"),
-    card(w.ratio(skill.mae_ratio, 3), `error over naive, ${w.count(skill.count)} scores`, skill.mae_ratio == null || Math.abs(skill.mae_ratio - 1) < 5e-4 ? "" : skill.mae_ratio < 1 ? "good" : "bad"),
-    card(w.percent(skill.coverage), `of prices inside the ${w.percent(f.interval.coverage, 0)} interval`),
-    card(skill.e_value < 1000 ? skill.e_value.toPrecision(2) : skill.e_value.toExponential(1), "e-value: " + w.evidence(skill.e_value)),
+    card(w.price(f.last), `last price, ${w.clock(f.issued)} UTC: the naive forecast` + (same ? ", and this one: nothing better was found" : "")),
+    ...(same ? [] : [card(w.price(f.price), "forecast for " + w.clock(f.target) + " UTC")]),
+    card(`${w.price(f.interval.lower)} – ${w.price(f.interval.upper)}`, `${w.percent(f.interval.coverage, 0)} interval for ${w.clock(f.target)} UTC`),
+    ...(same ? [] : [card(w.percent(f.up, 0), "probability that it is above the last price")]),
+    card(w.percent(skill.coverage), `of ${w.count(skill.count)} prices lay inside their ${w.percent(f.interval.coverage, 0)} intervals`),
+    card(w.ratio(skill.mae_ratio, 3), "its error over the error of repeating the last price; below 1 is better", better),
+    card(w.evidence(skill.e_value), `evidence that it beats the last price: e-value ${skill.e_value < 1000 ? skill.e_value.toPrecision(2) : skill.e_value.toExponential(1)}, counts from 20 on`),
   );
+  if (now.shown && now.shown !== f.target) [...$("cards").children].forEach((made) => made.classList.add("new"));
+  now.shown = f.target;
   const targets = [...now.forecasts.keys()].sort((a, b) => a - b).slice(-STEPS);
   const first = targets[0] ?? 0;
   const xs = [...new Set([...targets, ...[...now.bars.keys()].filter((end) => end >= first)])].sort((a, b) => a - b);
   const of = (pick) => xs.map((x) => { const g = now.forecasts.get(x); return g ? pick(g) : null; });
   price.set(
-    [xs, xs.map((x) => now.bars.get(x) ?? null), of((g) => g.price), of((g) => g.last), of((g) => g.q[0]), of((g) => g.q[1]), of((g) => g.q[2]), of((g) => g.q[3])],
-    `${now.symbol}, each forecast at the time that it was for, ${w.ahead(now.horizon)} after it was made: ${targets.length} of them. The bands hold 50 and 90 % of what is expected; right of the mark lies what has not come yet.`,
+    [xs, xs.map((x) => now.bars.get(x) ?? null), of((g) => g.last), of((g) => g.price), of((g) => g.q[0]), of((g) => g.q[1]), of((g) => g.q[2]), of((g) => g.q[3])],
+    `${now.symbol}, each forecast at the time that it was for, ${w.ahead(now.horizon)} after it was made: ${targets.length} of them. The bands hold 50 and 90 % of what is expected; right of the dashed mark lies what has not come yet.` +
+      (targets.every((t) => now.forecasts.get(t).price === now.forecasts.get(t).last) ? " Its middle was the last price each time: both lines are one, and follow the price a step later." : ""),
   );
   const { model } = f;
   const age = model.trained_through ? f.issued - Date.parse(model.trained_through) : null;
@@ -139,11 +146,16 @@ function showFigures() {
   const points = all?.points, s = all?.figures;
   const verdict = $("verdict");
   if (!points?.target_at.length) {
-    verdict.className = "verdict"; verdict.textContent = "No forecast has come due yet."; $("sentences").replaceChildren();
+    verdict.className = "verdict"; verdict.textContent = "No forecast has come due yet."; $("sentences").replaceChildren(); $("answer").textContent = "";
     error.set([[], [], []], "No score yet."); ratio.set([[], []], "No score yet."); calibration.set([[], [], [], [], []], "No score yet."); coverage.set([[], [], [], []], "No score yet.");
   } else {
     verdict.className = "verdict " + all.words.verdict;
     verdict.textContent = `${now.symbol}, ${w.ahead(now.horizon)} ahead: ${all.words.headline}.`;
+    const { pinball_ratio: sharper } = s;
+    const gain = sharper == null || Math.abs(1 - sharper) < 5e-5 ? "" : ` Its quantiles are ${Math.abs(100 * (1 - sharper)).toFixed(1)} % ${sharper < 1 ? "better" : "worse"} than those of a bell curve as wide as prices moved lately.`;
+    const only = all.words.sentences.find((text) => text.endsWith("What it adds is the interval."));
+    $("answer").className = "answer " + all.words.verdict;
+    $("answer").textContent = `So far: ${all.words.headline}. ${only ? only + " " : ""}${w.percent(s.coverage)} of ${w.count(s.scored)} prices lay inside the ${w.percent(s.nominal_coverage, 0)} interval.${gain}`;
     $("sentences").replaceChildren(...all.words.sentences.map((text) => { const li = document.createElement("li"); li.textContent = text; return li; }));
     const xs = points.target_at;
     const own = rolling(points.error, Math.abs), naive = rolling(points.naive_error, Math.abs);
@@ -196,7 +208,9 @@ function showExperts(experts) {
 function showJob(job) {
   now.job = job;
   const label = $("label");
-  label.hidden = !job.label; label.textContent = job.label ?? "";
+  label.hidden = !job.label;
+  if (job.label && !label.firstChild) { const b = document.createElement("b"); b.textContent = job.label; label.replaceChildren(b, ": not real prices"); }
+  now.behind = { lag: job.watermark_lag_seconds, waiting: job.lag, at: Date.now(), now: Date.parse(job.now) };
   const lag = job.lag;
   const parts = [];
   parts.push(job.runs ? `Job “${job.job}” runs with ${job.processes} process${job.processes === 1 ? "" : "es"} of ${job.workers} worker${job.workers === 1 ? "" : "s"}.` : `Job “${job.job}” does not run in this process.`);
@@ -221,7 +235,7 @@ function showJob(job) {
     ...all.map(([name, n]) => [name, w.count(n), total ? w.percent(n / total, 2) : "–"]),
     ...job.unused.map((u) => [`${u.outcome}: ${u.reason.replaceAll("_", " ")}`, w.count(u.count), total ? w.percent(u.count / total, 2) : "–"]),
   ]);
-  fill($("partitions"), ["Source", "State", "Next offset", "Waiting", "Watermark"], job.partitions.slice(0, 200).map((p) => [`${p.source}/${p.partition}`, p.standing ?? "–", w.count(p.next_offset), w.count(p.lag), time(p.watermark)]), ["text", "text"]);
+  fill($("partitions"), ["Source", "State", "Next offset", "Waiting", "Watermark (UTC)"], job.partitions.slice(0, 200).map((p) => [`${p.source}/${p.partition}`, p.standing ?? "–", w.count(p.next_offset), w.count(p.lag), p.watermark ? w.timeOf(Date.parse(p.watermark), Date.parse(job.now)) : "–"]), ["text", "text"]);
   fill($("refused"), ["First of each reason", "Where", "Why"], job.refused.length ? job.refused.map((r) => [`${r.outcome}: ${r.reason.replaceAll("_", " ")}`, `${r.source}/${r.partition} offset ${w.count(r.offset)}`, r.error]) : [["none", "", ""]], ["text", "text", "words"]);
 }
 
@@ -272,7 +286,7 @@ function showHorizons(list) {
 
 async function choose(symbol, horizon, push = true) {
   const turn = ++load;
-  Object.assign(now, { symbol, horizon, forecasts: new Map(), bars: new Map(), figures: null, last: null, drifts: [] });
+  Object.assign(now, { symbol, horizon, forecasts: new Map(), bars: new Map(), figures: null, last: null, shown: null, drifts: [] });
   const there = "?" + new URLSearchParams({ symbol, horizon });
   if (push) history.pushState(null, "", there + location.hash);
   else if (location.search !== there) history.replaceState(null, "", there + location.hash);
@@ -291,7 +305,8 @@ async function choose(symbol, horizon, push = true) {
     trouble(null);
     bars.bars.forEach(keepBar);
     forecasts.forecasts.forEach(keep);
-    if (!bars.bars.length) forecasts.forecasts.forEach((f) => now.bars.set(Date.parse(f.issued_at), f.last_price));
+    // A step without a trade has no bar; its price is the last one.
+    forecasts.forecasts.forEach((f) => { const at = Date.parse(f.issued_at); if (!now.bars.has(at)) now.bars.set(at, f.last_price); });
     now.figures = figures;
     showForecast();
     showFigures();
@@ -333,16 +348,40 @@ function state() {
   const live = stream?.readyState === EventSource.OPEN && Date.now() - heard < STALE;
   const waits = stream == null;
   $("state").className = "state " + (waits ? "" : live ? "live" : "stale");
-  const text = waits ? "waiting for the first forecast" : live ? "live" : heard ? `stale: nothing heard since ${w.clock(heard)} UTC` : "connecting";
+  const { behind } = now;
+  const late = live && behind?.lag > 180 && behind.waiting > 0;
+  const text = waits ? "waiting for the first forecast" : late ? "catching up with history" : live ? "live" : heard ? `stale: nothing heard since ${w.clock(heard)} UTC` : "connecting";
   if ($("state-text").textContent !== text) $("state-text").textContent = text;
+  // By the market's clock, which may be behind this machine's.
+  const step = w.millis(now.job?.step), passed = behind ? Date.now() - behind.at : 0;
+  const left = live && !late && now.last && behind?.lag != null ? now.last.issued + step - (behind.now - 1000 * behind.lag + passed) : null;
+  const soon = left == null || left > step || left < -step ? "" : left > 1000 ? `Next forecast in ${Math.ceil(left / 1000)} s.` : "Next forecast now.";
+  if ($("next").textContent !== soon) $("next").textContent = soon;
 }
 setInterval(state, 1000);
 
 $("choose").addEventListener("submit", (event) => { event.preventDefault(); pick(); });
 $("symbol").addEventListener("change", pick);
-function pick() {
-  const symbol = $("symbol").value.trim();
-  if (symbol && symbol !== now.symbol) choose(symbol, now.horizon);
+async function pick() {
+  const wanted = $("symbol").value.trim();
+  if (!wanted || wanted === now.symbol) return;
+  try {
+    const symbol = await known(wanted);
+    if (symbol) choose(symbol, now.horizon);
+    else { await unknown(wanted); $("symbol").value = now.symbol ?? ""; }
+  } catch (error) { failed(error); }
+}
+// As it is spelled, whatever its case; or the one that begins so.
+async function known(wanted) {
+  const { symbols } = await get("/api/symbols", { search: wanted, limit: 50 });
+  const low = wanted.toLowerCase(), names = symbols.map((s) => s.symbol);
+  const first = names.filter((name) => name.toLowerCase().startsWith(low));
+  return names.find((name) => name === wanted) ?? names.find((name) => name.toLowerCase() === low) ?? (first.length === 1 ? first[0] : null);
+}
+async function unknown(wanted) {
+  const { symbols, total } = await get("/api/symbols", { limit: 5 });
+  const rest = total > symbols.length ? ` and ${w.count(total - symbols.length)} more: see All symbols` : "";
+  trouble(`There is no symbol “${wanted}”. There ${total === 1 ? "is" : "are"} ${symbols.map((s) => s.symbol).join(", ")}${rest}.`);
 }
 let typing = 0;
 $("symbol").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => suggest($("symbol").value).catch(failed), 150); });
@@ -364,7 +403,10 @@ async function begin() {
     now.horizons = all.horizons;
     $("symbols").replaceChildren(...all.symbols.map((s) => { const option = document.createElement("option"); option.value = s.symbol; return option; }));
     const horizon = now.horizon && all.horizons.includes(now.horizon) ? now.horizon : all.horizon;
-    await choose(now.symbol ?? all.symbols[0].symbol, horizon, false);
+    const symbol = now.symbol == null ? null : await known(now.symbol);
+    const wanted = now.symbol;
+    await choose(symbol ?? all.symbols[0].symbol, horizon, false);
+    if (wanted && !symbol) await unknown(wanted);
   } catch (error) { failed(error); setTimeout(begin, 2000); }
 }
 begin();

@@ -74,9 +74,9 @@ export class Chart {
       scales: { x: { time: options.time !== false, range: options.xRange }, y: { range: options.yRange } },
       axes: [axis({ space: 60, values: options.xValues ?? times }), axis({ size: 66, values: options.yValues })],
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
-      legend: { live: true },
+      legend: { live: true, markers: { width: 0, fill: (u, at) => { const c = options.series[at - 1]; return c ? color(c.legend ?? c.color ?? "line") : "transparent"; } } },
       series: [
-        { label: options.xLabel ?? "time (UTC)", value: options.xText },
+        { label: options.xLabel ?? "time (UTC)", value: options.xText ?? ((u, v) => (v == null ? "–" : new Date(v).toISOString().slice(5, 16).replace("T", " "))) },
         ...options.series.map((s) => ({
           label: s.label, stroke: s.color ? () => color(s.color) : undefined, dash: s.dash, width: s.width ?? 1.5,
           points: { show: s.points ?? false, size: 6 }, paths: s.paths, spanGaps: s.spanGaps ?? false,

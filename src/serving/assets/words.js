@@ -31,6 +31,12 @@ export function duration(seconds) {
 }
 
 export function time(ms) { return ms == null ? "–" : new Date(ms).toISOString().slice(0, 19).replace("T", " ") + " UTC"; }
+// Without the day where it is today's.
+export function timeOf(ms, now) {
+  if (ms == null) return "–";
+  const text = new Date(ms).toISOString();
+  return text.slice(0, 10) === new Date(now).toISOString().slice(0, 10) ? text.slice(11, 19) : text.slice(0, 16).replace("T", " ");
+}
 export function clock(ms) { return ms == null ? "–" : new Date(ms).toISOString().slice(11, 16); }
 
 const UNITS = { ms: 1, s: 1000, m: 60000, h: 3600000, d: 86400000 };
@@ -46,19 +52,14 @@ export function ahead(span) {
   return `${parts[1]} ${word}${parts[1] === "1" ? "" : "s"}`;
 }
 
-// What the e-value says: evidence against "no better than the last price".
-export function evidence(e) {
-  if (e == null) return "no score yet";
-  if (e < 1) return "no evidence at all that this beats the last price";
-  if (e < 20) return "no evidence yet that this beats the last price";
-  if (e < 100) return "evidence that this beats the last price";
-  return "strong evidence that this beats the last price";
-}
+// What the e-value says: evidence against "no better than the last price"; none below 20.
+export function evidence(e) { return e == null || e < 20 ? "none" : e < 100 ? "some" : "strong"; }
 
 export function headline(f) {
   const to = price(f.interval.upper), from = price(f.interval.lower);
   const sure = percent(f.interval.coverage, 0);
-  const said = `At ${clock(f.target)} UTC the price is forecast at ${price(f.price)}; with ${sure} it lies between ${from} and ${to}.`;
+  const at = f.price === f.last ? `its last price, ${price(f.price)}` : price(f.price);
+  const said = `For ${clock(f.target)} UTC the forecast is ${at}; with a probability of ${sure} it will lie between ${from} and ${to}.`;
   if (f.status === "warming") return "Still warming up: it repeats the last price. " + said;
   if (f.status === "abstain") return `It abstains (${f.reasons.join(", ")}): it repeats the last price. ` + said;
   return said;

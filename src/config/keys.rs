@@ -4,7 +4,8 @@
 use super::kind::Kind;
 use super::kind::Kind::{
     Address, Assets, Choice, Columns, Flag, HostNames, Hosts, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret,
-    Share, Span, SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolOrNone, Text, Time, TimeZone, Topic, Whole,
+    Share, Span, SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolNames, SymbolOrNone, Text, Time, TimeZone, Topic,
+    Venues, Whole,
 };
 
 /// A table of the file.
@@ -328,6 +329,19 @@ pub const KEYS: &[Key] = &[
     key("collect.every", Span, "\"10s\"", "how often each asset is asked for, spread evenly; at least 100ms"),
     key("collect.timeout", Span, "\"10s\"", "how long one answer may take, connecting included; at most 5m"),
     optional("collect.key", Secret, "\"your-key\"", "the API's key; better in TICKCAST_COLLECT__KEY or key_file"),
+    optional(
+        "collect.venues",
+        Venues,
+        "[{ venue = \"binance\", symbols = [\"BTCUSDT\"] }]",
+        "exchanges whose public trades are collected by their streams, instead of url and assets",
+    ),
+    optional(
+        "collect.markets",
+        SymbolNames,
+        "{ BTC = [\"BTCUSDT\", \"BTC-USD\", \"BTC/USD\"] }",
+        "one name for several markets of venues; a market that is in none keeps its own",
+    ),
+    key("collect.repair_wait", Span, "\"1m\"", "how long trades of venues wait for those before them that are missing"),
     optional("collect.key_file", Path, "\"/run/secrets/messari\"", "file that holds the key instead"),
 ];
 

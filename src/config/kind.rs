@@ -1,5 +1,6 @@
 //! What values a key takes: reading them from TOML and from text, and saying what is allowed.
 
+use super::venues;
 use crate::market::{Span, Symbol, Timestamp, Zone};
 use toml::Value;
 
@@ -58,6 +59,10 @@ pub enum Kind {
     Hosts,
     /// Names of assets, each a part of an address.
     Assets,
+    /// Exchanges and their markets.
+    Venues,
+    /// Names of symbols and the markets that each is made of.
+    SymbolNames,
     /// A key that is sent in a header; never shown.
     Secret,
 }
@@ -153,6 +158,8 @@ impl Kind {
             Self::Assets => format!(
                 "a list of 1 to {ASSETS_MAX} names of letters, digits, dot, underscore and minus, as in [\"bitcoin\", \"ethereum\"]"
             ),
+            Self::Venues => venues::allowed_venues(),
+            Self::SymbolNames => venues::allowed_names(),
             Self::Secret => "a text of printable ASCII characters without spaces".to_owned(),
         }
     }
@@ -180,6 +187,8 @@ impl Kind {
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
             Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => self.read_list(value),
             Self::Columns => check_columns(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
+            Self::Venues => venues::check_venues(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
+            Self::SymbolNames => venues::check_names(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::Options => match value {
                 Value::String(text) => Ok(Value::String(text.clone())),
                 Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(Value::String(value.to_string())),
@@ -202,7 +211,14 @@ impl Kind {
             Self::Whole(..) => text.parse().map(Value::Integer).ok(),
             Self::Share => text.parse().map(Value::Float).ok(),
             Self::Flag => text.parse().map(Value::Boolean).ok(),
-            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts | Self::Columns
+            Self::Spans
+            | Self::Paths
+            | Self::Assets
+            | Self::HostNames
+            | Self::Hosts
+            | Self::Columns
+            | Self::Venues
+            | Self::SymbolNames
                 if text.starts_with(['[', '{']) =>
             {
                 toml::from_str::<toml::Table>(&format!("list = {text}"))
@@ -210,6 +226,7 @@ impl Kind {
                     .filter(|table| table.len() == 1)
                     .and_then(|mut table| table.remove("list"))
             }
+            Self::Venues => venues::venues_of_text(text),
             // Nothing between two commas is a column that is passed over.
             Self::Columns => Some(Value::Array(text.split(',').map(str::trim).map(Value::from).collect())),
             Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => Some(Value::Array(
@@ -347,7 +364,7 @@ fn is_asset(text: &str) -> bool {
 }
 
 /// What is asked for is appended to it.
-fn is_http_url(text: &str) -> bool {
+pub(super) fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let bytes_fit = rest.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'@' | b'?' | b'#' | b'\\'));

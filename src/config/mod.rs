@@ -19,11 +19,12 @@ pub mod secrets;
 pub mod show;
 mod sinks;
 mod text;
+pub mod venues;
 
 pub use check::Purpose;
 pub use checkpoint::{CheckpointConfig, CheckpointPlace};
 pub use cluster::ClusterConfig;
-pub use collect::CollectConfig;
+pub use collect::{CollectConfig, VenueConfig};
 pub use format::Format;
 pub use http::HttpConfig;
 pub use layers::{ConfigError, Settings};

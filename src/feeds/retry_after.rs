@@ -10,7 +10,7 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 ///
 /// ```
 /// use std::time::Duration;
-/// use tickcast::feeds::messari::retry_after::retry_after;
+/// use tickcast::feeds::retry_after::retry_after;
 ///
 /// assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
 /// let (until, now) = ("Thu, 21 Jan 2021 14:35:00 GMT", "Thu, 21 Jan 2021 14:34:30 GMT");

@@ -86,9 +86,20 @@ impl TradeId {
         }
     }
 
-    /// The same of one of many exchanges: it numbers its trades by itself.
+    /// The same of one of many exchanges: it numbers its trades by itself. Of those whose own messages and files are read, the id is
+    /// the one that these have.
     #[must_use]
     pub fn parse_at(exchange: &[u8], space: IdSpace, text: &[u8]) -> Option<Self> {
+        let own = match (exchange, space) {
+            (b"binance", IdSpace::Plain) => Some(IdSpace::BinanceSpot),
+            (b"binance", IdSpace::PlainAggregate) => Some(IdSpace::BinanceSpotAggregate),
+            (b"coinbase", IdSpace::Plain) => Some(IdSpace::Coinbase),
+            (b"kraken", IdSpace::Plain) => Some(IdSpace::Kraken),
+            _ => None,
+        };
+        if let Some(own) = own {
+            return Self::parse(own, text);
+        }
         let id = Self::parse(space, text)?;
         // Neighbours stay neighbours: the exchange's numbers begin elsewhere.
         Some(Self::hashed(space, hash(SEED, exchange).wrapping_add(id.0.get() & NUMBER_MASK)))

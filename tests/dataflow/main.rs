@@ -14,6 +14,8 @@ mod clusters;
 mod collect;
 mod deploying;
 mod determinism;
+#[path = "../support/exchange/mod.rs"]
+mod exchange;
 mod face;
 mod file_sources;
 #[path = "../support/harness.rs"]
@@ -39,6 +41,7 @@ mod series;
 #[path = "../support/simulated.rs"]
 mod simulated;
 mod sources;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod symbols;

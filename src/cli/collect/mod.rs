@@ -1,4 +1,7 @@
-//! `tickcast collect`: what a market-data API says, into the source's topic.
+//! `tickcast collect`: what a market-data API or the exchanges' streams say, into the source's topic.
+
+mod streams;
+mod watched;
 
 use super::args::ConfigFile;
 use super::face::{self, Doorway};
@@ -7,20 +10,20 @@ use crate::config::Settings;
 use crate::connectors::kafka::{self, PublishError};
 use crate::delivery::Stop;
 use crate::feeds::messari::{CollectError, Collector, Counters, Tally};
-use crate::serving::Watch;
-use crate::serving::job::JobStatus;
-use crate::serving::metrics::{self, Family, Values};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use watched::Watched;
 
 /// Arguments of `collect`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  tickcast collect -c tickcast.toml\n  \
-                        tickcast collect --once --set source.kafka.brokers=localhost:9092 --set collect.assets=bitcoin,ethereum\n\n\
+                        tickcast collect --once --set source.kafka.brokers=localhost:9092 --set collect.assets=bitcoin,ethereum\n  \
+                        tickcast collect --set source.kafka.brokers=localhost:9092 --set collect.venues=binance:BTCUSDT,kraken:BTC/USD\n  \
+                        tickcast collect --check --set collect.venues=coinbase:BTC-USD\n\n\
                         The API's key comes from TICKCAST_COLLECT__KEY or collect.key_file. SIGTERM or Ctrl-C waits up to 10 s\n\
                         for the broker and ends with a summary; a second one ends at once.")]
 pub struct CollectArgs {
@@ -30,6 +33,10 @@ pub struct CollectArgs {
     /// Asks for each asset once, then ends; exit code 1 when any of them failed.
     #[arg(long)]
     pub once: bool,
+    /// Connects to each of collect.venues, subscribes, waits up to 30 s for a trade of each market, and says what it saw; publishes
+    /// nothing. Exit code 1 when a venue does not tell of a market.
+    #[arg(long, conflicts_with = "once")]
+    pub check: bool,
     /// Serves metrics and probes there, as http.listen does.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
@@ -54,12 +61,23 @@ struct Summary {
 pub fn run(args: &CollectArgs, settings: &Settings) -> anyhow::Result<()> {
     let begun = Instant::now();
     let config = &settings.config.collect;
+    if args.check {
+        return streams::check(args, config);
+    }
     let kafka = settings.config.source.kafka.as_ref();
     let kafka = kafka.context("source.kafka is missing: it names the topic to publish to")?;
     kafka::check_source(kafka).map_err(|error| Usage(error.to_string()))?;
     let doorway = Doorway::open(&face::listening(&settings.config, args.listen))?;
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
+    if !config.venues.is_empty() {
+        if args.once {
+            return Err(
+                Usage("--once asks an API; streams of collect.venues have no end: leave it out".to_owned()).into()
+            );
+        }
+        return streams::run(args, config, kafka, doorway, &stop);
+    }
     let counters = Arc::new(Counters::default());
     let server = doorway.map(|doorway| doorway.serve(Arc::new(Watched(Arc::clone(&counters))), None)).transpose()?;
     if let Some(server) = &server {
@@ -95,59 +113,6 @@ pub fn run(args: &CollectArgs, settings: &Settings) -> anyhow::Result<()> {
         assets - polls + failed
     );
     Ok(())
-}
-
-/// What a collector shows of itself.
-struct Watched(Arc<Counters>);
-
-impl Watch for Watched {
-    fn status(&self) -> Option<JobStatus> {
-        None
-    }
-
-    fn families(&self) -> Vec<Family> {
-        let tally = self.0.tally();
-        let of = |outcome: &str, count: u64| (vec![("outcome", outcome.to_owned())], count);
-        let polls = vec![
-            of("published", tally.published),
-            of("unchanged", tally.unchanged),
-            of("outdated", tally.outdated),
-            of("failed", tally.failed()),
-        ];
-        let failures = tally.failures.iter().map(|(kind, count)| (vec![("kind", (*kind).to_owned())], *count));
-        let gauge = |value: f64| Values::Gauges(vec![(vec![], value)]);
-        let mut families = vec![
-            Family { name: "tickcast_collect_polls", help: "Calls that have ended", values: Values::Counters(polls) },
-            Family {
-                name: "tickcast_collect_failures",
-                help: "Calls that failed, by kind",
-                values: Values::Counters(failures.collect()),
-            },
-            Family {
-                name: "tickcast_collect_unacknowledged",
-                help: "Observations that the broker has not acknowledged",
-                values: gauge(tally.unacknowledged as f64),
-            },
-            Family {
-                name: "tickcast_collect_trade_age_seconds",
-                help: "How old the trade was in the latest answer, by the API's own clocks",
-                values: gauge(tally.lag_ms as f64 / 1000.0),
-            },
-        ];
-        families.extend(metrics::of_process());
-        families
-    }
-
-    fn dead(&self) -> Option<String> {
-        None
-    }
-
-    fn unready(&self) -> Vec<String> {
-        let tally = self.0.tally();
-        let answered = tally.published + tally.unchanged;
-        let nothing = || format!("nothing was collected yet: {tally}");
-        (answered == 0).then(nothing).into_iter().collect()
-    }
 }
 
 impl Summary {

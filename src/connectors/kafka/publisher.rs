@@ -8,6 +8,7 @@ use super::records::Outgoing;
 use super::topics::{Wanted, ensure};
 use crate::config::KafkaSourceConfig;
 use crate::delivery::Stop;
+use rdkafka::message::{Header, OwnedHeaders};
 
 /// Records between two looks at what was acknowledged.
 const SERVE_EVERY: u32 = 256;
@@ -69,8 +70,36 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Stopped`] when `stop` came while it waited; [`PublishError::Fatal`] when the broker refuses.
     pub fn send(&mut self, key: Option<&[u8]>, value: &[u8], stop: &Stop) -> Result<(), PublishError> {
+        self.send_with(key, value, None, stop)
+    }
+
+    /// Sends a record of JSON with a header `source` that says whose it is; waits as [`Publisher::send`] does.
+    ///
+    /// # Errors
+    /// As [`Publisher::send`].
+    pub fn send_from(
+        &mut self,
+        key: Option<&[u8]>,
+        value: &[u8],
+        source: &str,
+        stop: &Stop,
+    ) -> Result<(), PublishError> {
+        let headers = [("content-type", "application/json"), ("source", source)];
+        let headers = headers
+            .into_iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        self.send_with(key, value, Some(headers), stop)
+    }
+
+    fn send_with(
+        &mut self,
+        key: Option<&[u8]>,
+        value: &[u8],
+        headers: Option<OwnedHeaders>,
+        stop: &Stop,
+    ) -> Result<(), PublishError> {
         let topic = &self.topic;
-        self.channel.send(Outgoing { topic, key, value, headers: None }, &mut Patience::new(stop))?;
+        self.channel.send(Outgoing { topic, key, value, headers }, &mut Patience::new(stop))?;
         self.unserved += 1;
         if self.unserved >= SERVE_EVERY {
             self.unserved = 0;

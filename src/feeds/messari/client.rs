@@ -1,8 +1,8 @@
 //! One call of the API: a body, or why there is none.
 
 use super::pace::Verdict;
-use super::retry_after::retry_after;
 use crate::config::CollectConfig;
+use crate::feeds::retry_after::retry_after;
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Agent, Body};

@@ -10,7 +10,6 @@ use super::seen::{Novelty, Seen};
 use crate::config::{CollectConfig, KafkaSourceConfig};
 use crate::connectors::kafka::{PublishError, Publisher};
 use crate::delivery::Stop;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -175,7 +174,7 @@ impl Collector {
                 failure.verdict()
             }
         };
-        self.pace.after(asset, self.begun.elapsed(), verdict, chance());
+        self.pace.after(asset, self.begun.elapsed(), verdict, crate::feeds::chance());
         Ok(verdict)
     }
 
@@ -225,9 +224,4 @@ impl Collector {
         }
         Ok(self.counters.tally())
     }
-}
-
-/// A random number from [0, 1), of the system's own randomness: jitter must differ between machines.
-fn chance() -> f64 {
-    (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
 }

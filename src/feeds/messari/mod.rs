@@ -17,7 +17,6 @@ pub mod counters;
 mod history;
 pub mod market_data;
 pub mod pace;
-pub mod retry_after;
 pub mod seen;
 
 pub use client::{Client, ClientError};

@@ -1,0 +1,387 @@
+//! Brings all connections together, and publishes.
+
+use super::counters::{Counters, OfVenue, Tally};
+use super::known::{self, Known};
+use super::link::wall_clock;
+use super::plan::Plan;
+use super::record::{self, Names};
+use super::repair::{Order, Repairer};
+use super::sequence::{Hole, Sequence, Verdict};
+use super::trade::Trade;
+use super::venues::{Venue, Want};
+use crate::config::{CollectConfig, KafkaSourceConfig};
+use crate::connectors::kafka::{PublishError, Publisher};
+use crate::delivery::Stop;
+use crate::market::Span;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Batches of trades that wait for the hub; then connections are not read.
+pub(super) const WAITING_MAX: usize = 4096;
+/// So long a hole may be one that the order of arrival has made.
+const GRACE: Duration = Duration::from_millis(500);
+/// A larger one is not filled: it would take hours.
+const HOLE_MAX: u64 = 1_000_000;
+/// Trades that may wait for those before them, over all markets.
+const HELD_MAX: usize = 200_000;
+/// The longest time between two looks at what else there is to do.
+const TICK: Duration = Duration::from_millis(50);
+/// Events that are taken in between two of them.
+const BITE: usize = 1000;
+/// How often to tell what was done.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait for the broker at the end.
+const FLUSH_WAIT: Duration = Duration::from_secs(10);
+/// Partitions of a topic that is missing.
+const PARTITIONS: u32 = 4;
+
+/// What reaches the hub.
+pub enum Event {
+    /// As they came; their markets are places among all.
+    Trades(Vec<Trade>),
+    /// A connection with these markets was opened: something may be missing.
+    Interrupted(Arc<[usize]>),
+    /// The venue will tell of a market.
+    Acknowledged(usize),
+    /// The venue will not, with its words.
+    Refused(usize, String),
+    /// Part of what was missing: all that there is through that id.
+    Page { book: usize, number: u64, trades: Vec<Trade>, through: u64 },
+    /// It cannot be asked for.
+    Unrepaired { book: usize, number: u64, why: String },
+}
+
+/// Why collecting ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The topic cannot be written.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The configuration names what there is not.
+    #[error("{0}")]
+    Config(String),
+    /// Where to go on cannot be read.
+    #[error("topic {topic} cannot be read, so it is not known which trades it has: {why}")]
+    Known {
+        /// Its name.
+        topic: String,
+        /// Why.
+        why: String,
+    },
+    /// The system refuses a thread.
+    #[error("a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+struct Book {
+    names: Names,
+    venue: usize,
+    sequence: Sequence,
+    /// When the last one that was published was made, as JSON.
+    last_at: Option<Box<str>>,
+    /// The number of the order to ask for what is missing.
+    asked: Option<u64>,
+}
+
+/// See above.
+pub struct Hub {
+    books: Vec<Book>,
+    /// Those in which something is held.
+    holding: BTreeSet<usize>,
+    held: usize,
+    venues: Vec<Arc<dyn Venue>>,
+    orders: Vec<Sender<Order>>,
+    events: Receiver<Event>,
+    publisher: Publisher,
+    gaps: Publisher,
+    counters: Arc<Counters>,
+    repair_wait: Duration,
+    stop: Stop,
+    begun: Instant,
+    told: Instant,
+    sent: u64,
+    /// Orders that were given.
+    asked: u64,
+    out: Vec<Trade>,
+    value: Vec<u8>,
+}
+
+impl Hub {
+    /// Opens the topic, which is created where it is missing, reads from its end where an earlier run has ended, and connects.
+    ///
+    /// # Errors
+    /// When no broker answers, or where an earlier run has ended cannot be read.
+    pub fn open(
+        config: &CollectConfig,
+        plan: Plan,
+        kafka: &KafkaSourceConfig,
+        counters: &Arc<Counters>,
+        stop: &Stop,
+    ) -> Result<Self, HubError> {
+        let publisher = Publisher::open(kafka, Some(PARTITIONS), stop)?;
+        let told = KafkaSourceConfig { topic: format!("{}.gaps", kafka.topic), ..kafka.clone() };
+        let gaps = Publisher::open(&told, Some(PARTITIONS), stop)?;
+        let names: Vec<Names> = plan.books.iter().map(|(_, names)| names.clone()).collect();
+        let known = known::read(kafka, &names, stop)
+            .map_err(|error| HubError::Known { topic: kafka.topic.clone(), why: error.to_string() })?;
+        let (sender, events) = bounded(WAITING_MAX);
+        let mut orders = Vec::new();
+        for (venue, _, api) in &plan.venues {
+            let (order, taken) = unbounded();
+            orders.push(order);
+            let (venue, api, stop) = (Arc::clone(venue), api.clone(), stop.clone());
+            let repairer =
+                Repairer { venue: Arc::clone(&venue), api, orders: taken, events: sender.clone(), stop: stop.clone() };
+            std::thread::Builder::new().name(format!("repair:{}", venue.name())).spawn(move || repairer.run())?;
+        }
+        plan.connect(&sender, counters, stop)?;
+        let venues: Vec<Arc<dyn Venue>> = plan.venues.into_iter().map(|(venue, ..)| venue).collect();
+        let book = |((venue, names), known): ((usize, Names), Option<Known>)| {
+            let (last, last_at) = known.map(|known| (known.id, known.at)).unzip();
+            if last.is_none() {
+                tracing::info!("{} {}: begins with its next trade", names.exchange, names.market);
+            }
+            let sequence = Sequence::new(venues[venue].numbering(), last);
+            Book { names, venue, sequence, last_at, asked: None }
+        };
+        let books = plan.books.into_iter().zip(known).map(book).collect();
+        let wait = |span: Span| Duration::from_millis(u64::try_from(span.millis()).unwrap_or(0));
+        Ok(Self {
+            books,
+            holding: BTreeSet::new(),
+            held: 0,
+            venues,
+            orders,
+            events,
+            publisher,
+            gaps,
+            counters: Arc::clone(counters),
+            repair_wait: wait(config.repair_wait),
+            stop: stop.clone(),
+            begun: Instant::now(),
+            told: Instant::now(),
+            sent: 0,
+            asked: 0,
+            out: Vec::new(),
+            value: Vec::new(),
+        })
+    }
+
+    /// Collects until it is stopped, then waits a while for the broker.
+    ///
+    /// # Errors
+    /// When the broker refuses what is published. That it is away is no error, nor is anything that a venue does.
+    pub fn run(&mut self) -> Result<Tally, HubError> {
+        let mut looked = Instant::now();
+        while !self.stop.requested() {
+            match self.events.recv_timeout(TICK) {
+                Ok(event) => {
+                    self.take(event)?;
+                    let events = self.events.clone();
+                    events.try_iter().take(BITE).try_for_each(|event| self.take(event))?;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // Repairers are gone only when it is stopped.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if looked.elapsed() >= TICK {
+                looked = Instant::now();
+                self.look_after()?;
+                self.serve()?;
+            }
+        }
+        self.finish()
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), HubError> {
+        let now = self.begun.elapsed();
+        match event {
+            Event::Trades(trades) => {
+                self.note_delay(&trades);
+                for trade in trades {
+                    let place = trade.market;
+                    let Some(book) = self.books.get_mut(place) else { continue };
+                    let held = book.sequence.held();
+                    let verdict = book.sequence.take(trade, now, &mut self.out);
+                    if verdict == Verdict::Repeat {
+                        self.count(place, |counters| _ = counters.repeats.fetch_add(1, Relaxed));
+                    }
+                    self.moved(place, held)?;
+                }
+            }
+            Event::Interrupted(books) => {
+                for place in books.iter() {
+                    if let Some(book) = self.books.get_mut(*place) {
+                        book.sequence.interrupted();
+                    }
+                }
+            }
+            Event::Acknowledged(_) | Event::Refused(..) => {}
+            Event::Page { book: place, number, trades, through } => {
+                let book = self.books.get_mut(place).filter(|book| book.asked == Some(number));
+                let Some(book) = book else { return Ok(()) };
+                let (held, received) = (book.sequence.held(), wall_clock());
+                let Some((hole, _)) = book.sequence.hole() else { return Ok(()) };
+                let mut repaired = 0;
+                for trade in trades.into_iter().filter(|trade| trade.id <= hole.last) {
+                    let trade = Trade { market: place, received, ..trade };
+                    repaired += u64::from(book.sequence.take(trade, now, &mut self.out) != Verdict::Repeat);
+                }
+                let missing = book.sequence.covered(through, now, &mut self.out);
+                book.asked = book.asked.filter(|_| through < hole.last);
+                self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
+                for hole in missing {
+                    self.tell_gap(place, hole, "not_at_the_venue")?;
+                }
+                self.moved(place, held)?;
+            }
+            Event::Unrepaired { book: place, number, why } => {
+                let book = self.books.get_mut(place).filter(|book| book.asked == Some(number));
+                let Some(Book { names, asked, .. }) = book else { return Ok(()) };
+                tracing::warn!("{} {}: cannot be asked for what is missing: {why}", names.exchange, names.market);
+                *asked = None;
+                self.give_up(place, "refused")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what a book has let go of, and notes how much it holds; it held so much before.
+    fn moved(&mut self, place: usize, held_before: usize) -> Result<(), HubError> {
+        let Some(book) = self.books.get_mut(place) else { return Ok(()) };
+        let held = book.sequence.held();
+        self.held = self.held + held - held_before;
+        if held > 0 {
+            self.holding.insert(place);
+        } else if held_before > 0 {
+            self.holding.remove(&place);
+            if book.asked.take().is_some() {
+                let _ = self.orders[book.venue].send(Order::Cancel(place));
+            }
+        }
+        if let Some(last) = self.out.last() {
+            book.last_at = Some(last.at.clone());
+        }
+        let published = self.out.len() as u64;
+        for trade in self.out.drain(..) {
+            record::write(&book.names, &trade, &mut self.value);
+            let key = Some(book.names.symbol.as_bytes());
+            self.publisher.send_from(key, &self.value, self.venues[book.venue].name(), &self.stop)?;
+            self.sent += 1;
+        }
+        self.count(place, |counters| {
+            counters.published.fetch_add(published, Relaxed);
+            let change = held as u64;
+            counters.held.fetch_add(change.wrapping_sub(held_before as u64), Relaxed);
+        });
+        Ok(())
+    }
+
+    /// Asks for what is missing, and gives up what does not come.
+    fn look_after(&mut self) -> Result<(), HubError> {
+        let now = self.begun.elapsed();
+        for place in self.holding.clone() {
+            let Some(book) = self.books.get_mut(place) else { continue };
+            let Some((hole, since)) = book.sequence.hole() else { continue };
+            let waited = now.saturating_sub(since);
+            if hole.ids() > HOLE_MAX {
+                self.give_up(place, "too_large")?;
+            } else if waited >= self.repair_wait {
+                self.give_up(place, "not_in_time")?;
+            } else if book.asked.is_none() && waited >= GRACE {
+                self.asked += 1;
+                book.asked = Some(self.asked);
+                let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
+                let want = Want { number: self.asked, market: book.names.market.clone(), hole, after_at, cursor: None };
+                tracing::info!(
+                    "{} {}: {} trades are missing, {} to {}: asking for them",
+                    book.names.exchange,
+                    book.names.market,
+                    hole.ids(),
+                    hole.first,
+                    hole.last
+                );
+                let _ = self.orders[book.venue].send(Order::Fill(place, want));
+            }
+        }
+        while self.held > HELD_MAX {
+            let most = self.holding.iter().max_by_key(|place| self.books[**place].sequence.held()).copied();
+            let Some(place) = most else { break };
+            self.give_up(place, "too_many_wait")?;
+        }
+        Ok(())
+    }
+
+    /// Tells that what is missing will not come, and goes on behind it.
+    fn give_up(&mut self, place: usize, reason: &str) -> Result<(), HubError> {
+        let now = self.begun.elapsed();
+        let Some(book) = self.books.get_mut(place) else { return Ok(()) };
+        let held = book.sequence.held();
+        let Some(hole) = book.sequence.give_up(now, &mut self.out) else { return Ok(()) };
+        if book.asked.take().is_some() {
+            let _ = self.orders[book.venue].send(Order::Cancel(place));
+        }
+        self.tell_gap(place, hole, reason)?;
+        self.moved(place, held)
+    }
+
+    /// Publishes that ids are missing, before what comes after them.
+    fn tell_gap(&mut self, place: usize, hole: Hole, reason: &str) -> Result<(), HubError> {
+        let Some(book) = self.books.get(place) else { return Ok(()) };
+        let Names { symbol, exchange, market, .. } = &book.names;
+        let Hole { first, last } = hole;
+        tracing::warn!("{exchange} {market}: {} trades are missing for good, {first} to {last}: {reason}", hole.ids());
+        record::write_gap(&book.names, hole, book.last_at.as_deref(), reason, wall_clock(), &mut self.value);
+        self.gaps.send_from(Some(symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
+        self.gaps.flush(&self.stop)?;
+        self.count(place, |counters| {
+            counters.gaps.fetch_add(1, Relaxed);
+            counters.missing.fetch_add(hole.ids(), Relaxed);
+        });
+        Ok(())
+    }
+
+    fn count(&self, place: usize, note: impl FnOnce(&OfVenue)) {
+        let venue = self.books.get(place).map(|book| book.venue);
+        if let Some(counters) = venue.and_then(|venue| self.counters.of(venue)) {
+            note(counters);
+        }
+    }
+
+    /// How old the last of these was when it came.
+    fn note_delay(&self, trades: &[Trade]) {
+        let Some(last) = trades.last() else { return };
+        if let Some(delay) = last.delay_ms() {
+            self.count(last.market, |counters| counters.delay_ms.store(delay, Relaxed));
+        }
+    }
+
+    /// Looks at what the broker acknowledged, and tells what was done once a minute.
+    fn serve(&mut self) -> Result<(), HubError> {
+        self.publisher.serve()?;
+        self.counters.set_unacknowledged(self.unacknowledged());
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            tracing::info!("{}", self.counters.tally());
+        }
+        Ok(())
+    }
+
+    fn unacknowledged(&self) -> u64 {
+        self.sent.saturating_sub(self.publisher.acknowledged())
+    }
+
+    /// Waits for what the broker has not acknowledged, within [`FLUSH_WAIT`].
+    fn finish(&mut self) -> Result<Tally, HubError> {
+        let begun = Instant::now();
+        self.serve()?;
+        while self.unacknowledged() > 0 && begun.elapsed() < FLUSH_WAIT {
+            std::thread::sleep(Duration::from_millis(5));
+            self.serve()?;
+        }
+        Ok(self.counters.tally())
+    }
+}

@@ -1,0 +1,36 @@
+//! The exchanges' public trades, from their streams into the source's topic: each trade once, in the order of its ids.
+//!
+//! ```text
+//! socket ──> link ──┐ (trades as they came)
+//! socket ──> link ──┼──> hub: a sequence per market ──> topic
+//! HTTP <──> repair ─┘ (what is missing between ids)  └──> topic.gaps
+//! ```
+//!
+//! A [`venues::Venue`] knows what is the venue's own: addresses, subscription, acknowledgement, heartbeat, ids, and how what was
+//! missed is asked for. All else is the same for each: a `link` opens, subscribes, watches and opens again; a
+//! [`Sequence`] says what comes next of a market, what is a repeat and what is missing; `repair` asks for that; the
+//! `hub` publishes. Sequences, waits and watches are pure: the time is what they are told.
+
+mod backoff;
+mod check;
+mod counters;
+mod fault;
+mod hub;
+mod known;
+mod link;
+mod plan;
+mod record;
+mod repair;
+mod rest;
+mod sequence;
+mod socket;
+mod trade;
+pub mod venues;
+mod watch;
+
+pub use check::{Check, Checked, check};
+pub use counters::{Counters, Tally};
+pub use hub::{Hub, HubError};
+pub use plan::Plan;
+pub use sequence::{Hole, Numbering, Sequence, Verdict};
+pub use trade::Trade;

@@ -1,0 +1,148 @@
+//! What is published: one record per trade, and one per hole that could not be filled.
+//!
+//! ```json
+//! {"symbol":"BTCUSDT","exchange":"binance","market":"BTCUSDT","trade_id":3735683259,"timestamp":1723161255342,
+//!  "price":61837.63000000,"size":0.02000000,"side":"sell","received_at":"2024-08-09T00:00:55.391Z"}
+//! {"symbol":"BTCUSDT","exchange":"binance","market":"BTCUSDT","first_trade_id":3735683260,"last_trade_id":3735683270,
+//!  "after":1723161255342,"reason":"not_at_the_venue","noticed_at":"2024-08-09T00:01:07.108Z"}
+//! ```
+//!
+//! The first is a `tick`: see the formats. Numbers stand as the venue wrote them.
+
+use super::sequence::Hole;
+use super::trade::Trade;
+use crate::market::{Side, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::io::Write as _;
+
+/// Who a market is in records.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The key, and `symbol`.
+    pub symbol: String,
+    /// `exchange`: the venue, and where one symbol has several of its markets, that too, since each numbers by itself.
+    pub exchange: String,
+    /// `market`: the venue's spelling.
+    pub market: String,
+    /// The beginning of each value.
+    head: String,
+}
+
+impl Names {
+    pub fn new(symbol: String, exchange: String, market: String) -> Self {
+        // A text as JSON cannot fail.
+        let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let head = format!(
+            "{{\"symbol\":{},\"exchange\":{},\"market\":{},",
+            quoted(&symbol),
+            quoted(&exchange),
+            quoted(&market)
+        );
+        Self { symbol, exchange, market, head }
+    }
+}
+
+/// Writes a trade's value.
+pub fn write(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
+    out.clear();
+    let Trade { id, at, price, size, side, received, .. } = trade;
+    let side = match side {
+        Some(Side::Buy) => ",\"side\":\"buy\"",
+        Some(Side::Sell) => ",\"side\":\"sell\"",
+        None => "",
+    };
+    let head = &names.head;
+    // A vector takes everything.
+    let _ = write!(
+        out,
+        "{head}\"trade_id\":{id},\"timestamp\":{at},\"price\":{price},\"size\":{size}{side},\"received_at\":\"{received}\"}}"
+    );
+}
+
+/// Writes the value that tells of a hole.
+pub fn write_gap(names: &Names, hole: Hole, after: Option<&str>, reason: &str, now: Timestamp, out: &mut Vec<u8>) {
+    out.clear();
+    let (Hole { first, last }, head) = (hole, &names.head);
+    let after = after.unwrap_or("null");
+    let _ = write!(
+        out,
+        "{head}\"first_trade_id\":{first},\"last_trade_id\":{last},\"after\":{after},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
+    );
+}
+
+/// What a record says of its trade.
+#[derive(Deserialize)]
+pub struct Written<'a> {
+    #[serde(borrow)]
+    pub symbol: Cow<'a, str>,
+    #[serde(borrow)]
+    pub exchange: Cow<'a, str>,
+    #[serde(borrow)]
+    pub market: Cow<'a, str>,
+    pub trade_id: u64,
+    #[serde(borrow)]
+    pub timestamp: &'a RawValue,
+}
+
+/// Reads back what [`write`] wrote; none of what others did.
+pub fn read(value: &[u8]) -> Option<Written<'_>> {
+    serde_json::from_slice(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Format;
+    use crate::formats::{Decoded, Decoder};
+    use crate::market::{Fixed, IdSpace, Quote, SymbolTable, TradeId};
+
+    #[test]
+    fn a_record_is_a_tick_with_the_venues_own_digits_and_is_read_back() {
+        let names = Names::new("BTC \"1\"".to_owned(), "kraken".to_owned(), "BTC/USD".to_owned());
+        let trade = Trade {
+            market: 0,
+            id: 4_665_846,
+            at: "\"2023-09-25T07:48:36.925533Z\"".into(),
+            price: "65083.70000001".into(),
+            size: "1e-8".into(),
+            side: Some(Side::Sell),
+            received: Timestamp::from_millis(1_695_628_117_000),
+        };
+        let mut out = Vec::new();
+        write(&names, &trade, &mut out);
+        let mut symbols = SymbolTable::default();
+        let mut ticks = Vec::new();
+        let decoded = Decoder::json(Format::Auto, None, None).decode(None, &out, &mut symbols, &mut ticks);
+        assert_eq!(decoded, Ok(Decoded::Used), "{}", String::from_utf8_lossy(&out));
+        let tick = &ticks[0];
+        assert_eq!((symbols.name(tick.symbol).as_str(), tick.at.millis()), ("BTC \"1\"", 1_695_628_116_925));
+        assert_eq!(tick.quote.price(), Fixed::parse(b"65083.70000001").unwrap());
+        assert!(
+            matches!(tick.quote, Quote::Tick { side: Some(Side::Sell), size, .. } if size == Fixed::parse(b"0.00000001").unwrap())
+        );
+        assert_eq!(tick.identity, TradeId::parse(IdSpace::Kraken, b"4665846"), "as in the venue's own message");
+        let written = read(&out).unwrap();
+        assert_eq!((written.trade_id, &*written.market, written.timestamp.get()), (4_665_846, "BTC/USD", &*trade.at));
+        assert!(read(br#"{"symbol":"BTC","price":1}"#).is_none());
+    }
+
+    #[test]
+    fn a_gap_is_told_with_its_ids() {
+        let names = Names::new("BTCUSDT".to_owned(), "binance".to_owned(), "BTCUSDT".to_owned());
+        let mut out = Vec::new();
+        write_gap(
+            &names,
+            Hole { first: 5, last: 9 },
+            Some("1723161255342"),
+            "too_large",
+            Timestamp::from_millis(0),
+            &mut out,
+        );
+        let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({"symbol": "BTCUSDT", "exchange": "binance", "market": "BTCUSDT", "first_trade_id": 5,
+            "last_trade_id": 9, "after": 1_723_161_255_342_u64, "reason": "too_large", "noticed_at": "1970-01-01T00:00:00.000Z"});
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,55 @@
+//! One call of a venue's HTTP API.
+
+use super::fault::Fault;
+use crate::feeds::retry_after::retry_after;
+use std::time::Duration;
+use ureq::Agent;
+use ureq::http::header;
+
+/// The longest answer: a thousand trades have 200 kB.
+const BYTES_MAX: u64 = 4 << 20;
+/// How long one may take.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// An answer that is no use, and whether there may be one later.
+pub struct Refusal {
+    /// Why, and how long to wait.
+    pub fault: Fault,
+    /// The venue will say the same again.
+    pub is_final: bool,
+}
+
+/// A client.
+pub fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(3)
+        .timeout_global(Some(WITHIN))
+        .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
+        .accept("application/json")
+        .build()
+        .new_agent()
+}
+
+/// The body at an address.
+pub fn get(agent: &Agent, url: &str) -> Result<String, Refusal> {
+    let passing = |fault: Fault| Refusal { fault, is_final: false };
+    let mut response = agent.get(url).call().map_err(|error| {
+        let kind = if matches!(error, ureq::Error::Timeout(_)) { "silent" } else { "no_connection" };
+        passing(Fault::new(kind, error.to_string()))
+    })?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let wait = text(header::RETRY_AFTER).and_then(|value| retry_after(value, text(header::DATE)));
+        let is_final = matches!(status, 300..=499) && !matches!(status, 408 | 418 | 425 | 429);
+        return Err(Refusal { fault: Fault::of_status(status, wait), is_final });
+    }
+    let body = response.body_mut().with_config().limit(BYTES_MAX).lossy_utf8(false).read_to_string();
+    body.map_err(|error| match error {
+        ureq::Error::BodyExceedsLimit(most) => {
+            passing(Fault::new("too_large", format!("an answer of more than {most} bytes")))
+        }
+        error => passing(Fault::new("cut", error.to_string())),
+    })
+}

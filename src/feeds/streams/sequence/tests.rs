@@ -1,0 +1,129 @@
+use super::*;
+use crate::market::Timestamp;
+use proptest::prelude::*;
+
+const NOW: Duration = Duration::from_secs(1);
+
+fn trade(id: u64) -> Trade {
+    Trade {
+        market: 0,
+        id,
+        at: "1".into(),
+        price: "1".into(),
+        size: "1".into(),
+        side: None,
+        received: Timestamp::default(),
+    }
+}
+
+struct Run {
+    sequence: Sequence,
+    out: Vec<Trade>,
+}
+
+impl Run {
+    fn new(numbering: Numbering, last: Option<u64>) -> Self {
+        Self { sequence: Sequence::new(numbering, last), out: Vec::new() }
+    }
+
+    fn take(&mut self, id: u64) -> Verdict {
+        self.sequence.take(trade(id), NOW, &mut self.out)
+    }
+
+    fn ids(&mut self) -> Vec<u64> {
+        self.out.drain(..).map(|trade| trade.id).collect()
+    }
+}
+
+#[test]
+fn what_follows_is_published_and_what_came_before_is_a_repeat() {
+    let mut run = Run::new(Numbering::Contiguous, None);
+    assert_eq!(
+        [7, 8, 7, 6, 9].map(|id| run.take(id)),
+        [Verdict::Next, Verdict::Next, Verdict::Repeat, Verdict::Repeat, Verdict::Next]
+    );
+    assert_eq!(run.ids(), [7, 8, 9]);
+    let mut resumed = Run::new(Numbering::Contiguous, Some(9));
+    assert_eq!([9, 10].map(|id| resumed.take(id)), [Verdict::Repeat, Verdict::Next]);
+}
+
+#[test]
+fn a_hole_holds_what_lies_behind_it_until_it_is_filled() {
+    let mut run = Run::new(Numbering::Contiguous, Some(10));
+    assert_eq!([13, 15, 13].map(|id| run.take(id)), [Verdict::Held, Verdict::Held, Verdict::Repeat]);
+    assert_eq!(run.sequence.hole(), Some((Hole { first: 11, last: 12 }, NOW)));
+    assert_eq!(run.take(12), Verdict::Held);
+    assert_eq!(run.take(11), Verdict::Next);
+    assert_eq!((run.ids(), run.sequence.held()), (vec![11, 12, 13], 1));
+    assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 14, last: 14 });
+}
+
+#[test]
+fn what_the_venue_does_not_have_is_told_and_passed_over() {
+    let mut run = Run::new(Numbering::Contiguous, Some(10));
+    assert_eq!([12, 15, 20].map(|id| run.take(id)), [Verdict::Held; 3]);
+    assert_eq!(
+        run.sequence.covered(13, NOW, &mut run.out),
+        [Hole { first: 11, last: 11 }, Hole { first: 13, last: 13 }]
+    );
+    assert_eq!((run.ids(), run.sequence.last()), (vec![12], Some(13)));
+    assert_eq!(run.sequence.give_up(NOW, &mut run.out), Some(Hole { first: 14, last: 14 }));
+    assert_eq!(run.ids(), [15]);
+    assert_eq!(run.sequence.covered(100, NOW, &mut run.out), [Hole { first: 16, last: 19 }]);
+    assert_eq!((run.ids(), run.sequence.give_up(NOW, &mut run.out)), (vec![20], None));
+}
+
+#[test]
+fn where_numbers_are_left_out_only_an_interruption_holds() {
+    let mut run = Run::new(Numbering::Ascending, None);
+    assert_eq!([5, 9, 7].map(|id| run.take(id)), [Verdict::Next, Verdict::Next, Verdict::Repeat]);
+    run.sequence.interrupted();
+    assert_eq!([20, 25].map(|id| run.take(id)), [Verdict::Held, Verdict::Held]);
+    assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 10, last: 19 });
+    assert_eq!(run.take(12), Verdict::Held);
+    assert!(run.sequence.covered(14, NOW, &mut run.out).is_empty());
+    assert_eq!(run.ids(), [5, 9, 12]);
+    assert!(run.sequence.covered(19, NOW, &mut run.out).is_empty());
+    assert_eq!((run.ids(), run.take(26)), (vec![20, 25], Verdict::Next));
+    run.sequence.interrupted();
+    run.take(27);
+    assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 27, last: 27 }, "the next number, and asked for still");
+    assert!(run.sequence.covered(27, NOW, &mut run.out).is_empty());
+    assert_eq!(run.ids(), [26, 27]);
+}
+
+proptest! {
+    /// Whatever is repeated, swapped, lost and repaired: each id once, ascending, and what is missing is told exactly.
+    #[test]
+    fn each_once_ascending_and_the_missing_told(
+        steps in proptest::collection::vec((0_u64..4, 0_u64..60), 1..200),
+        lost in proptest::collection::btree_set(1_u64..60, 0..10),
+    ) {
+        let mut run = Run::new(Numbering::Contiguous, Some(0));
+        let (mut told, mut came) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        for (what, id) in steps {
+            let holes = match what {
+                0 => run.sequence.covered(id, NOW, &mut run.out),
+                1 => run.sequence.give_up(NOW, &mut run.out).into_iter().collect(),
+                _ if lost.contains(&id) => vec![],
+                _ => {
+                    if run.take(id) != Verdict::Repeat {
+                        came.insert(id);
+                    }
+                    vec![]
+                }
+            };
+            told.extend(holes.into_iter().flat_map(|hole| hole.first..=hole.last));
+        }
+        while let Some(hole) = run.sequence.give_up(NOW, &mut run.out) {
+            told.extend(hole.first..=hole.last);
+        }
+        let ids = run.ids();
+        prop_assert!(ids.windows(2).all(|two| two[0] < two[1]));
+        prop_assert_eq!(&ids.iter().copied().collect::<std::collections::BTreeSet<_>>(), &came);
+        let last = ids.last().copied().unwrap_or(0).max(told.last().copied().unwrap_or(0));
+        let all: std::collections::BTreeSet<u64> = (1..=last).collect();
+        prop_assert_eq!(came.union(&told).copied().collect::<std::collections::BTreeSet<_>>(), all);
+        prop_assert!(came.is_disjoint(&told));
+    }
+}

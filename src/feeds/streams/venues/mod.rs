@@ -1,0 +1,188 @@
+//! What is a venue's own: one file each.
+
+mod binance;
+mod coinbase;
+mod kraken;
+
+pub use binance::Binance;
+pub use coinbase::Coinbase;
+pub use kraken::Kraken;
+
+use super::sequence::{Hole, Numbering};
+use super::trade::{Trade, is_number};
+use super::watch::Rules;
+use crate::market::{Side, Timestamp};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A venue's protocol. Markets are the venue's spellings; one is known by its place in a connection's list.
+pub trait Venue: Send + Sync {
+    /// As records and settings call it.
+    fn name(&self) -> &'static str;
+    /// Where its stream is.
+    fn stream_url(&self) -> &'static str;
+    /// Where its HTTP API is.
+    fn api_url(&self) -> &'static str;
+    /// How it numbers trades.
+    fn numbering(&self) -> Numbering {
+        Numbering::Contiguous
+    }
+    /// What its connections are held to.
+    fn rules(&self) -> Rules;
+    /// The most markets of one connection.
+    fn markets_max(&self) -> usize;
+    /// The address to open for these markets.
+    fn address(&self, base: &str, markets: &[&str]) -> String;
+    /// What to send to subscribe to these markets, or to have it confirmed.
+    fn subscribe(&self, markets: &[&str]) -> Vec<String>;
+    /// Whether a subscription to several markets fails whole where one of them is refused.
+    fn subscribes_whole(&self) -> bool {
+        false
+    }
+    /// Its own ping, where it wants one.
+    fn ping(&self) -> Option<&'static str> {
+        None
+    }
+    /// What a message says, appended to `said`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read(&self, markets: &Markets, text: &str, said: &mut Vec<Said>) -> Result<(), String>;
+    /// How often its HTTP API may be asked for a page.
+    fn page_every(&self) -> Duration;
+    /// The path and query of the next page of what is missing.
+    fn page(&self, want: &Want) -> String;
+    /// What a page says.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says that something is wrong.
+    fn read_page(&self, want: &Want, body: &str) -> Result<Page, String>;
+}
+
+/// The venue with this name.
+#[must_use]
+pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
+    match name {
+        "binance" => Some(Arc::new(Binance)),
+        "coinbase" => Some(Arc::new(Coinbase)),
+        "kraken" => Some(Arc::new(Kraken)),
+        _ => None,
+    }
+}
+
+/// The markets of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Markets {
+    names: Vec<String>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Markets {
+    /// These, in this order.
+    #[must_use]
+    pub fn new(names: Vec<String>) -> Self {
+        let places = names.iter().enumerate().map(|(place, name)| (name.clone(), place)).collect();
+        Self { names, places }
+    }
+
+    /// The place of a market.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A trade.
+    Trade(Trade),
+    /// That a market is subscribed to.
+    Acknowledged(usize),
+    /// That a market, or where it does not say which, any, is refused; with its words.
+    Refused(Option<usize>, String),
+    /// That this connection will be ended soon.
+    Ending,
+    /// A trade of a market that was not asked for.
+    Foreign,
+    /// Nothing of interest: a heartbeat, a kind that is not known.
+    Other,
+}
+
+/// What is missing of a market.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The order's number.
+    pub number: u64,
+    /// The venue's spelling.
+    pub market: String,
+    /// The ids.
+    pub hole: Hole,
+    /// When the trade before them was made, as JSON.
+    pub after_at: Box<str>,
+    /// What the page before said to go on with.
+    pub cursor: Option<String>,
+}
+
+/// A page of what is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its trades, by id; some may be of before or after what is missing.
+    pub trades: Vec<Trade>,
+    /// All that the venue has through this id has been told.
+    pub through: Option<u64>,
+    /// What to go on with.
+    pub cursor: Option<String>,
+}
+
+/// The fields of a trade as they stand in a message.
+struct Told<'a> {
+    id: u64,
+    at: &'a RawValue,
+    price: &'a RawValue,
+    size: &'a RawValue,
+    side: Option<Side>,
+}
+
+impl Told<'_> {
+    fn trade(&self, market: usize) -> Result<Trade, String> {
+        let number = |name: &str, raw: &RawValue| {
+            let text = unquoted(raw);
+            if is_number(text) { Ok(text.into()) } else { Err(format!("{name}: {text:?} is no number")) }
+        };
+        let at = self.at.get();
+        if Timestamp::parse(unquoted(self.at).as_bytes()).is_err() {
+            return Err(format!("its time: {at} is none"));
+        }
+        let (price, size) = (number("price", self.price)?, number("size", self.size)?);
+        Ok(Trade { market, id: self.id, at: at.into(), price, size, side: self.side, received: Timestamp::default() })
+    }
+}
+
+/// A number's text, which may stand in quotes.
+fn unquoted(raw: &RawValue) -> &str {
+    let text = raw.get();
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// An id that may stand in quotes.
+fn id(raw: &RawValue) -> Result<u64, String> {
+    unquoted(raw).parse().map_err(|_| format!("its id: {} is no whole number", raw.get()))
+}
+
+/// The trades of a page in the order of their ids.
+fn ascending(mut trades: Vec<Trade>) -> Vec<Trade> {
+    trades.sort_by_key(|trade| trade.id);
+    trades
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! What the venues' own documents show, read.
+
+use super::*;
+use proptest::prelude::*;
+
+fn said(venue: &dyn Venue, markets: &[&str], text: &str) -> Result<Vec<Said>, String> {
+    let mut said = Vec::new();
+    let markets = Markets::new(markets.iter().map(|name| (*name).to_owned()).collect());
+    venue.read(&markets, text, &mut said).map(|()| said)
+}
+
+fn trade(market: usize, id: u64, at: &str, price: &str, size: &str, side: Side) -> Trade {
+    let received = Timestamp::default();
+    Trade { market, id, at: at.into(), price: price.into(), size: size.into(), side: Some(side), received }
+}
+
+fn want(market: &str, first: u64, last: u64, after_at: &str) -> Want {
+    Want { number: 1, market: market.to_owned(), hole: Hole { first, last }, after_at: after_at.into(), cursor: None }
+}
+
+#[test]
+fn binance() {
+    let markets = ["BNBBTC", "ETHUSDT"];
+    let expected = trade(0, 12345, "1672515782136", "0.00100000", "100.00000000", Side::Sell);
+    let bare = r#"{"e":"trade","E":1672515782136,"s":"BNBBTC","t":12345,"p":"0.00100000","q":"100.00000000","T":1672515782136,"m":true,"M":true}"#;
+    assert_eq!(said(&Binance, &markets, bare), Ok(vec![Said::Trade(expected.clone())]));
+    let wrapped = format!(r#"{{"stream":"bnbbtc@trade","data":{bare}}}"#);
+    assert_eq!(said(&Binance, &markets, &wrapped), Ok(vec![Said::Trade(expected.clone())]));
+    assert_eq!(said(&Binance, &["X"], bare), Ok(vec![Said::Foreign]));
+    let listed = r#"{"result":["ethusdt@trade","bnbbtc@trade","x@depth"],"id":1}"#;
+    assert_eq!(said(&Binance, &markets, listed), Ok(vec![Said::Acknowledged(1), Said::Acknowledged(0)]));
+    for end in [
+        r#"{"e":"serverShutdown","E":1770123456789}"#,
+        r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#,
+    ] {
+        assert_eq!(said(&Binance, &markets, end), Ok(vec![Said::Ending]));
+    }
+    let error = r#"{"error":{"code":2,"msg":"Invalid request"},"id":1}"#;
+    assert!(
+        matches!(&said(&Binance, &markets, error).unwrap()[..], [Said::Refused(None, why)] if why.contains("Invalid"))
+    );
+    assert!(said(&Binance, &markets, &bare.replace("\"0.00100000\"", "\"NaN\"")).unwrap_err().contains("NaN"));
+    assert!(said(&Binance, &markets, r#"{"e":"trade","s":"BNBBTC","t":5}"#).is_err());
+    assert_eq!(Binance.address("wss://a", &markets), "wss://a/stream?streams=bnbbtc@trade/ethusdt@trade");
+    let wanted = want("BNBBTC", 28457, 28460, "1");
+    assert_eq!(Binance.page(&wanted), "/api/v3/historicalTrades?symbol=BNBBTC&fromId=28457&limit=1000");
+    let page = r#"[{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}]"#;
+    let trades = vec![trade(0, 28457, "1499865549590", "4.00000100", "12.00000000", Side::Sell)];
+    assert_eq!(Binance.read_page(&wanted, page), Ok(Page { trades, through: Some(28457), cursor: None }));
+    assert!(Binance.read_page(&wanted, r#"{"code":-1121,"msg":"Invalid symbol."}"#).is_err());
+}
+
+#[test]
+fn coinbase() {
+    let markets = ["BTC-USD", "ETH-EUR"];
+    let matched = r#"{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"ac928c66-ca53-498f-9c13-a110027a60e8","taker_order_id":"132fb6ae-456b-4654-b4e0-d681ac05cea1","time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}"#;
+    let expected = trade(0, 10, "\"2014-11-07T08:19:27.028459Z\"", "400.23", "5.23512", Side::Buy);
+    assert_eq!(said(&Coinbase, &markets, matched), Ok(vec![Said::Trade(expected.clone())]));
+    let last = matched.replace("\"match\"", "\"last_match\"");
+    assert_eq!(said(&Coinbase, &markets, &last), Ok(vec![Said::Trade(expected)]));
+    let subscribed = r#"{"type":"subscriptions","channels":[{"name":"matches","product_ids":["ETH-EUR"],"account_ids":null},{"name":"heartbeat","product_ids":["BTC-USD"]}]}"#;
+    assert_eq!(said(&Coinbase, &markets, subscribed), Ok(vec![Said::Acknowledged(1)]));
+    let error = r#"{"type":"error","message":"Failed to subscribe","reason":"ETH-EUR is not a valid product"}"#;
+    let why = "Failed to subscribe: ETH-EUR is not a valid product".to_owned();
+    assert_eq!(said(&Coinbase, &markets, error), Ok(vec![Said::Refused(Some(1), why)]));
+    let beat = r#"{"type":"heartbeat","sequence":90,"last_trade_id":0,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#;
+    assert_eq!(said(&Coinbase, &markets, beat), Ok(vec![Said::Other]));
+    let page = |first, last| Coinbase.page(&want("BTC-USD", first, last, "1"));
+    assert_eq!(page(73, 74), "/products/BTC-USD/trades?limit=1000&after=75");
+    assert_eq!(page(73, 5000), "/products/BTC-USD/trades?limit=1000&after=1073");
+    let body = r#"[{"time":"2014-11-07T22:19:28.578544Z","trade_id":74,"price":"10.00000000","size":"0.01000000","side":"buy"},
+        {"time":"2014-11-07T01:08:43.642366Z","trade_id":73,"price":"100.00000000","size":"0.01000000","side":"sell"}]"#;
+    let read = Coinbase.read_page(&want("BTC-USD", 73, 74, "1"), body).unwrap();
+    assert_eq!((read.trades[0].id, read.trades[0].side, read.through), (73, Some(Side::Buy), Some(74)));
+}
+
+#[test]
+fn kraken() {
+    let markets = ["MATIC/USD", "BTC/USD"];
+    let text = r#"{"channel":"trade","type":"update","data":[{"symbol":"MATIC/USD","side":"buy","price":0.5147,"qty":6423.46326,"ord_type":"limit","trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"},{"symbol":"MATIC/USD","side":"sell","price":0.51470000000000005,"qty":1136.19677815,"ord_type":"limit","trade_id":4665847,"timestamp":"2023-09-25T07:49:36.925603Z"}]}"#;
+    let expected = vec![
+        Said::Trade(trade(0, 4_665_846, "\"2023-09-25T07:48:36.925533Z\"", "0.5147", "6423.46326", Side::Buy)),
+        Said::Trade(trade(
+            0,
+            4_665_847,
+            "\"2023-09-25T07:49:36.925603Z\"",
+            "0.51470000000000005",
+            "1136.19677815",
+            Side::Sell,
+        )),
+    ];
+    assert_eq!(said(&Kraken, &markets, text), Ok(expected));
+    let yes = r#"{"method":"subscribe","result":{"channel":"trade","snapshot":false,"symbol":"BTC/USD"},"success":true,"time_in":"2023-09-25T09:04:31.742599Z","time_out":"2023-09-25T09:04:31.742648Z"}"#;
+    assert_eq!(said(&Kraken, &markets, yes), Ok(vec![Said::Acknowledged(1)]));
+    let no = r#"{"error":"Currency pair not supported XBT/EUR","method":"subscribe","success":false,"symbol":"XBT/EUR","time_in":"2023-09-25T09:04:31.742599Z"}"#;
+    assert_eq!(
+        said(&Kraken, &markets, no),
+        Ok(vec![Said::Refused(None, "Currency pair not supported XBT/EUR".to_owned())])
+    );
+    for other in [r#"{"channel":"heartbeat"}"#, r#"{"channel":"status","type":"update","data":[{"system":"online"}]}"#]
+    {
+        assert_eq!(said(&Kraken, &markets, other), Ok(vec![Said::Other]));
+    }
+    let mut wanted = want("BTC/USD", 61_044_952, 61_044_953, "\"2023-07-06T18:53:17.827736Z\"");
+    assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736000&count=1000");
+    wanted.after_at = "1688669597.8277369".into();
+    assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736900&count=1000");
+    wanted.cursor = Some("1688671969993150842".to_owned());
+    assert!(Kraken.page(&wanted).contains("since=1688671969993150842&"), "not a digit of it is lost");
+    let body = r#"{"error":[],"result":{"XXBTZUSD":[["30243.40000","0.34507674",1688669597.8277369,"b","m","",61044952],["30243.30000","0.00376960",1688669598.2804112,"s","l","",61044953]],"last":"1688671969993150842"}}"#;
+    let read = Kraken.read_page(&wanted, body).unwrap();
+    let first = trade(0, 61_044_952, "1688669597.8277369", "30243.40000", "0.34507674", Side::Buy);
+    assert_eq!((&read.trades[0], read.through, read.cursor), (&first, Some(61_044_953), wanted.cursor.clone()));
+    assert_eq!(Timestamp::parse(first.at.as_bytes()).unwrap().millis(), 1_688_669_597_827);
+    assert_eq!(
+        Kraken.read_page(&wanted, r#"{"error":["EGeneral:Too many requests"]}"#),
+        Err("EGeneral:Too many requests".to_owned())
+    );
+}
+
+/// Frames and pages as they come, bent: none panics, and a trade that is read has numbers that are numbers.
+fn bent() -> impl Strategy<Value = (usize, String)> {
+    let texts = [
+        r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTC","t":12345,"p":"0.001","q":"100.0","T":1672515782136,"m":true}}"#,
+        r#"{"type":"match","trade_id":10,"time":"2014-11-07T08:19:27.028459Z","product_id":"BTC","size":"5.23512","price":"400.23","side":"sell"}"#,
+        r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC","side":"buy","price":0.5147,"qty":6423.46326,"trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,
+        r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
+        r#"[{"id":28457,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]"#,
+        r#"[{"trade_id":74,"price":"10.0","size":"0.01","side":"buy","time":"2014-11-07T22:19:28.578544Z"}]"#,
+    ];
+    let bend = (0..texts.len(), proptest::collection::vec((any::<u16>(), 0_u8..6, any::<u8>()), 0..6));
+    bend.prop_map(move |(which, bends)| {
+        let mut bytes = texts[which].as_bytes().to_vec();
+        for (at, how, byte) in bends {
+            let at = usize::from(at) % bytes.len().max(1);
+            let odd = b"\"{}[],:0-9.eE\\tnull"[usize::from(byte) % 19];
+            match how {
+                0 => bytes[at] = odd,
+                1 => bytes.insert(at, odd),
+                2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                3 => bytes.truncate(at.max(1)),
+                4 => bytes[at] = byte,
+                _ => {
+                    let tail = bytes[at..].to_vec();
+                    bytes.extend(tail);
+                }
+            }
+        }
+        (which, String::from_utf8_lossy(&bytes).into_owned())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 5000 } else { 100_000 }))]
+    #[test]
+    fn bent_messages_do_no_harm((which, text) in bent()) {
+        let venues: [&dyn Venue; 3] = [&Binance, &Coinbase, &Kraken];
+        let markets = Markets::new(vec!["BTC".to_owned()]);
+        let wanted = want("BTC", 10, 20, "1");
+        for venue in venues {
+            let mut said = Vec::new();
+            let _ = venue.read(&markets, &text, &mut said);
+            let page = venue.read_page(&wanted, &text).map(|page| page.trades).unwrap_or_default();
+            let trades = said.into_iter().filter_map(|said| if let Said::Trade(trade) = said { Some(trade) } else { None });
+            for trade in trades.chain(page) {
+                prop_assert!(is_number(&trade.price) && is_number(&trade.size), "{which} {trade:?}");
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&trade.at).is_ok());
+            }
+        }
+    }
+}

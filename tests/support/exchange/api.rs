@@ -1,0 +1,82 @@
+//! What an exchange says over HTTP.
+
+use super::player::stamp;
+use super::{Call, Kind, Shared, at_ms, head, is_sell, trade};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// One call of the API.
+pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let head = head(&stream)?;
+    shared.asked.lock().unwrap().push(Instant::now());
+    let mut send = |status: &str, headers: &str, body: &str| {
+        let length = body.len();
+        write!(stream, "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    };
+    match shared.calls.lock().unwrap().pop_front() {
+        Some(Call::Status(status, headers)) => return send(&format!("{status} No"), headers, ""),
+        Some(Call::Cut) => return Ok(()),
+        Some(Call::Text(text)) => return send("200 OK", "", text),
+        Some(Call::Slow(time)) => std::thread::sleep(time),
+        Some(Call::Well) | None => {}
+    }
+    let target = head.split_whitespace().nth(1).unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let query: BTreeMap<&str, &str> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let forgotten = shared.forgotten.lock().unwrap().clone();
+    let made = shared.made.load(Relaxed);
+    let has = |id: &u64| !forgotten.contains(id);
+    let body = match shared.kind {
+        Kind::Binance => {
+            let market = query["symbol"];
+            let ids = (number("fromId").max(1)..=made).filter(has).take(1000);
+            let rows = ids.map(|id| {
+                let (price, size) = trade(market, id);
+                let (at, is_sell) = (at_ms(id), is_sell(id));
+                format!(r#"{{"id":{id},"price":"{price}","qty":"{size}","quoteQty":"1","time":{at},"isBuyerMaker":{is_sell},"isBestMatch":true}}"#)
+            });
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        }
+        Kind::Coinbase => {
+            let market = path.split('/').nth(2).unwrap();
+            let ids = (1..number("after").min(made + 1)).rev().filter(has).take(1000);
+            let rows = ids.map(|id| {
+                let ((price, size), side) = (trade(market, id), if is_sell(id) { "buy" } else { "sell" });
+                format!(
+                    r#"{{"trade_id":{id},"side":"{side}","size":"{size}","price":"{price}","time":"{}"}}"#,
+                    stamp(id)
+                )
+            });
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        }
+        Kind::Kraken => {
+            let since = number("since");
+            let market = *shared
+                .markets
+                .iter()
+                .find(|name| query["pair"] == name.replace("BTC", "XBT").replace('/', ""))
+                .unwrap();
+            let ns = |id: u64| at_ms(id) * 1_000_000 + 736_900;
+            let ids: Vec<u64> = (1..=made).filter(|id| ns(*id) > since).filter(has).take(1000).collect();
+            let rows: Vec<String> = ids
+                .iter()
+                .map(|id| {
+                    let ((price, size), ns) = (trade(market, *id), ns(*id));
+                    let side = if is_sell(*id) { "s" } else { "b" };
+                    format!(
+                        r#"["{price}","{size}",{}.{:07},"{side}","m","",{id}]"#,
+                        ns / 1_000_000_000,
+                        ns % 1_000_000_000 / 100
+                    )
+                })
+                .collect();
+            let last = ids.last().map_or(since, |id| ns(*id));
+            format!(r#"{{"error":[],"result":{{"PAIR":[{}],"last":"{last}"}}}}"#, rows.join(","))
+        }
+    };
+    send("200 OK", "Content-Type: application/json\r\n", &body)
+}

@@ -1,7 +1,8 @@
 //! Whether each market can be collected: connects, subscribes, waits for a trade; publishes nothing.
 
 use super::counters::Counters;
-use super::hub::{Event, HubError, WAITING_MAX};
+use super::error::HubError;
+use super::hub::{Event, WAITING_MAX};
 use super::plan::Plan;
 use crate::delivery::Stop;
 use crossbeam_channel::bounded;

@@ -1,16 +1,17 @@
 //! Brings all connections together, and publishes.
 
 use super::counters::{Counters, OfVenue, Tally};
+use super::error::HubError;
 use super::known::{self, Known};
 use super::link::wall_clock;
 use super::plan::Plan;
 use super::record::{self, Names};
 use super::repair::{Order, Repairer};
-use super::sequence::{Hole, Sequence, Verdict};
+use super::sequence::{HOLE_MAX, Hole, Sequence, Verdict};
 use super::trade::Trade;
 use super::venues::{Venue, Want};
 use crate::config::{CollectConfig, KafkaSourceConfig};
-use crate::connectors::kafka::{PublishError, Publisher};
+use crate::connectors::kafka::Publisher;
 use crate::delivery::Stop;
 use crate::market::Span;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -23,8 +24,10 @@ use std::time::{Duration, Instant};
 pub(super) const WAITING_MAX: usize = 4096;
 /// So long a hole may be one that the order of arrival has made.
 const GRACE: Duration = Duration::from_millis(500);
-/// A larger one is not filled: it would take hours.
-const HOLE_MAX: u64 = 1_000_000;
+/// Behind one that is too large so many trades have to wait before it is given up, or as long as for any other.
+const BEHIND_MIN: usize = 10;
+/// When it has not come to look for so long, the time was not lived: trades may have come meanwhile.
+const ABSENCE: Duration = Duration::from_secs(1);
 /// Trades that may wait for those before them, over all markets.
 const HELD_MAX: usize = 200_000;
 /// The longest time between two looks at what else there is to do.
@@ -54,28 +57,6 @@ pub enum Event {
     Unrepaired { book: usize, number: u64, why: String },
 }
 
-/// Why collecting ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    /// The topic cannot be written.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// The configuration names what there is not.
-    #[error("{0}")]
-    Config(String),
-    /// Where to go on cannot be read.
-    #[error("topic {topic} cannot be read, so it is not known which trades it has: {why}")]
-    Known {
-        /// Its name.
-        topic: String,
-        /// Why.
-        why: String,
-    },
-    /// The system refuses a thread.
-    #[error("a thread: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
 struct Book {
     names: Names,
     venue: usize,
@@ -101,6 +82,8 @@ pub struct Hub {
     repair_wait: Duration,
     stop: Stop,
     begun: Instant,
+    /// How much of the time since then was not lived.
+    absent: Duration,
     told: Instant,
     sent: u64,
     /// Orders that were given.
@@ -162,6 +145,7 @@ impl Hub {
             repair_wait: wait(config.repair_wait),
             stop: stop.clone(),
             begun: Instant::now(),
+            absent: Duration::ZERO,
             told: Instant::now(),
             sent: 0,
             asked: 0,
@@ -188,6 +172,8 @@ impl Hub {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if looked.elapsed() >= TICK {
+                // The broker was away, or this process was stopped.
+                self.absent += looked.elapsed().saturating_sub(ABSENCE);
                 looked = Instant::now();
                 self.look_after()?;
                 self.serve()?;
@@ -196,8 +182,12 @@ impl Hub {
         self.finish()
     }
 
+    fn now(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(self.absent)
+    }
+
     fn take(&mut self, event: Event) -> Result<(), HubError> {
-        let now = self.begun.elapsed();
+        let now = self.now();
         match event {
             Event::Trades(trades) => {
                 self.note_delay(&trades);
@@ -206,8 +196,14 @@ impl Hub {
                     let Some(book) = self.books.get_mut(place) else { continue };
                     let held = book.sequence.held();
                     let verdict = book.sequence.take(trade, now, &mut self.out);
-                    if verdict == Verdict::Repeat {
-                        self.count(place, |counters| _ = counters.repeats.fetch_add(1, Relaxed));
+                    match verdict {
+                        Verdict::Repeat => self.count(place, |counters| _ = counters.repeats.fetch_add(1, Relaxed)),
+                        Verdict::Anew => tracing::warn!(
+                            "{} {}: its trades are numbered anew: what was missed before that is not known",
+                            book.names.exchange,
+                            book.names.market
+                        ),
+                        Verdict::Next | Verdict::Held => {}
                     }
                     self.moved(place, held)?;
                 }
@@ -282,16 +278,25 @@ impl Hub {
 
     /// Asks for what is missing, and gives up what does not come.
     fn look_after(&mut self) -> Result<(), HubError> {
-        let now = self.begun.elapsed();
+        let now = self.now();
         for place in self.holding.clone() {
             let Some(book) = self.books.get_mut(place) else { continue };
             let Some((hole, since)) = book.sequence.hole() else { continue };
             let waited = now.saturating_sub(since);
-            if hole.ids() > HOLE_MAX {
+            if let Some(stray) = book.sequence.take_stray() {
+                let Names { exchange, market, .. } = &book.names;
+                tracing::warn!(
+                    "{exchange} {market}: a trade with the number {} is left out: others went on before it",
+                    stray.id
+                );
+                self.count(place, |counters| _ = counters.unreadable.fetch_add(1, Relaxed));
+                let held = self.books[place].sequence.held() + 1;
+                self.moved(place, held)?;
+            } else if hole.ids() > HOLE_MAX && book.sequence.held() >= BEHIND_MIN {
                 self.give_up(place, "too_large")?;
             } else if waited >= self.repair_wait {
-                self.give_up(place, "not_in_time")?;
-            } else if book.asked.is_none() && waited >= GRACE {
+                self.give_up(place, if hole.ids() > HOLE_MAX { "too_large" } else { "not_in_time" })?;
+            } else if book.asked.is_none() && waited >= GRACE && hole.ids() <= HOLE_MAX {
                 self.asked += 1;
                 book.asked = Some(self.asked);
                 let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
@@ -317,7 +322,7 @@ impl Hub {
 
     /// Tells that what is missing will not come, and goes on behind it.
     fn give_up(&mut self, place: usize, reason: &str) -> Result<(), HubError> {
-        let now = self.begun.elapsed();
+        let now = self.now();
         let Some(book) = self.books.get_mut(place) else { return Ok(()) };
         let held = book.sequence.held();
         let Some(hole) = book.sequence.give_up(now, &mut self.out) else { return Ok(()) };

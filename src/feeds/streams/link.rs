@@ -283,7 +283,7 @@ impl<'a> Session<'a> {
         watch.refused(market);
         self.refuse(market, why);
         if link.venue.subscribes_whole() {
-            let others = (0..link.markets.names().len()).filter(|market| !self.refused.contains(market));
+            let others = (0..link.markets.names().len()).filter(|market| watch.is_waiting(*market));
             let names = link.names(others);
             if !names.is_empty() {
                 self.outbox.extend(link.venue.subscribe(&names));

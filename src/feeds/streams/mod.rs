@@ -14,6 +14,7 @@
 mod backoff;
 mod check;
 mod counters;
+mod error;
 mod fault;
 mod hub;
 mod known;
@@ -30,7 +31,8 @@ mod watch;
 
 pub use check::{Check, Checked, check};
 pub use counters::{Counters, Tally};
-pub use hub::{Hub, HubError};
+pub use error::HubError;
+pub use hub::Hub;
 pub use plan::Plan;
 pub use sequence::{Hole, Numbering, Sequence, Verdict};
 pub use trade::Trade;

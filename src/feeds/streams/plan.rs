@@ -1,7 +1,8 @@
 //! What is to be collected.
 
 use super::counters::Counters;
-use super::hub::{Event, HubError};
+use super::error::HubError;
+use super::hub::Event;
 use super::link::Link;
 use super::record::Names;
 use super::venues::{Markets, Venue, venue};

@@ -7,6 +7,13 @@ use super::trade::Trade;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// A hole of more ids is not filled (it would take hours), and may be none: a number may be wrong, or all begin anew.
+pub const HOLE_MAX: u64 = 1_000_000;
+/// So many trades that go on before a hole that large make what lies behind it a stray.
+const FOLLOWED_MIN: u32 = 3;
+/// So many in a row that lie that far back mean that the venue numbers anew.
+const BACK_MIN: u32 = 20;
+
 /// How a venue numbers the trades of a market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbering {
@@ -42,6 +49,8 @@ pub enum Verdict {
     Repeat,
     /// It waits for those before it.
     Held,
+    /// It is published, and is the first of a new numbering.
+    Anew,
 }
 
 /// The state of one market.
@@ -54,13 +63,18 @@ pub struct Sequence {
     since: Duration,
     /// Of a venue that leaves numbers out: something may be missing before the next trade.
     was_interrupted: bool,
+    /// Trades that were published while something was held.
+    followed: u32,
+    /// Trades in a row that lie further back than any hole.
+    back: u32,
 }
 
 impl Sequence {
     /// A market of which `last` was published last.
     #[must_use]
-    pub const fn new(numbering: Numbering, last: Option<u64>) -> Self {
-        Self { numbering, last, held: BTreeMap::new(), since: Duration::ZERO, was_interrupted: last.is_some() }
+    pub fn new(numbering: Numbering, last: Option<u64>) -> Self {
+        let (held, was_interrupted) = (BTreeMap::new(), last.is_some());
+        Self { numbering, last, held, since: Duration::ZERO, was_interrupted, followed: 0, back: 0 }
     }
 
     /// What was published last.
@@ -84,14 +98,28 @@ impl Sequence {
     pub fn take(&mut self, trade: Trade, now: Duration, out: &mut Vec<Trade>) -> Verdict {
         let id = trade.id;
         if self.last.is_some_and(|last| id <= last) || self.held.contains_key(&id) {
-            return Verdict::Repeat;
+            let is_far_back = self.last.is_some_and(|last| last.saturating_sub(id) > HOLE_MAX);
+            self.back = if is_far_back { self.back + 1 } else { 0 };
+            if self.back < BACK_MIN {
+                return Verdict::Repeat;
+            }
+            (self.back, self.followed, self.was_interrupted) = (0, 0, false);
+            self.held.clear();
+            self.last = Some(id);
+            out.push(trade);
+            return Verdict::Anew;
         }
+        self.back = 0;
         if self.held.is_empty() {
-            self.since = now;
+            (self.since, self.followed) = (now, 0);
         }
         self.held.insert(id, trade);
         self.drain(out);
-        if self.held.contains_key(&id) { Verdict::Held } else { Verdict::Next }
+        if self.held.contains_key(&id) {
+            return Verdict::Held;
+        }
+        self.followed = self.followed.saturating_add(1);
+        Verdict::Next
     }
 
     /// Publishes what nothing is missing before.
@@ -117,6 +145,15 @@ impl Sequence {
         let first = self.last? + 1;
         // Of a venue that leaves numbers out the very next one may be held: then too it is asked.
         Some((Hole { first, last: (*first_held - 1).max(first) }, self.since))
+    }
+
+    /// Takes out what lies behind a hole that is too large, where trades went on before it: its number is wrong.
+    pub fn take_stray(&mut self) -> Option<Trade> {
+        let (hole, _) = self.hole()?;
+        if hole.ids() <= HOLE_MAX || self.followed < FOLLOWED_MIN {
+            return None;
+        }
+        self.held.pop_first().map(|(_, trade)| trade)
     }
 
     /// The venue has told of all that it has through `through`: what is still missing of that is returned, and what lies behind it

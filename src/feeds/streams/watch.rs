@@ -88,6 +88,11 @@ impl Watch {
         self.refused.insert(market);
     }
 
+    /// Whether a market is still to be answered for.
+    pub fn is_waiting(&self, market: usize) -> bool {
+        self.waiting.contains(&market)
+    }
+
     /// Whether each market was answered for, and one at least well.
     pub fn is_answered(&self) -> bool {
         self.waiting.is_empty() && self.refused.len() < self.markets

@@ -92,6 +92,32 @@ fn where_numbers_are_left_out_only_an_interruption_holds() {
     assert_eq!(run.ids(), [26, 27]);
 }
 
+#[test]
+fn a_number_that_is_wrong_does_not_end_a_market() {
+    let mut run = Run::new(Numbering::Contiguous, Some(10));
+    assert_eq!([11, 5_000_000_000, 12].map(|id| run.take(id)), [Verdict::Next, Verdict::Held, Verdict::Next]);
+    assert!(run.sequence.take_stray().is_none(), "too early to say");
+    assert_eq!([13, 14].map(|id| run.take(id)), [Verdict::Next; 2]);
+    assert_eq!(run.sequence.take_stray().map(|trade| trade.id), Some(5_000_000_000));
+    assert_eq!((run.ids(), run.sequence.hole(), run.take(15)), (vec![11, 12, 13, 14], None, Verdict::Next));
+    // A hole that trades lie behind stays one.
+    assert_eq!([2_000_020, 2_000_021, 2_000_022, 2_000_023].map(|id| run.take(id)), [Verdict::Held; 4]);
+    assert!(run.sequence.take_stray().is_none());
+    assert_eq!(run.sequence.give_up(NOW, &mut run.out), Some(Hole { first: 16, last: 2_000_019 }));
+}
+
+#[test]
+fn a_venue_may_number_anew() {
+    let mut run = Run::new(Numbering::Contiguous, Some(9_000_000));
+    for id in 1..20 {
+        assert_eq!(run.take(id), Verdict::Repeat);
+    }
+    assert_eq!([20, 21].map(|id| run.take(id)), [Verdict::Anew, Verdict::Next]);
+    let mut run = Run::new(Numbering::Contiguous, Some(9_000_000));
+    let old = (0..100).map(|n| if n % 10 == 9 { 8_999_990 } else { 1 + n }).map(|id| run.take(id));
+    assert!(old.into_iter().all(|verdict| verdict == Verdict::Repeat), "some that are old are repeats");
+}
+
 proptest! {
     /// Whatever is repeated, swapped, lost and repaired: each id once, ascending, and what is missing is told exactly.
     #[test]

@@ -54,7 +54,8 @@ struct Event<'a> {
 
 #[derive(Deserialize)]
 struct Row<'a> {
-    id: u64,
+    #[serde(borrow)]
+    id: &'a RawValue,
     #[serde(borrow)]
     price: &'a RawValue,
     #[serde(borrow)]
@@ -156,7 +157,7 @@ impl Venue for Binance {
         let rows: Vec<Row<'_>> = serde_json::from_str(body).map_err(|error| error.to_string())?;
         let trades = rows.iter().map(|row| {
             let side = Some(taker(row.buyer_is_maker));
-            Told { id: row.id, at: row.time, price: row.price, size: row.qty, side }.trade(0)
+            Told { id: id(row.id)?, at: row.time, price: row.price, size: row.qty, side }.trade(0)
         });
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         let through = trades.last().map(|trade| trade.id);

@@ -173,9 +173,13 @@ fn unquoted(raw: &RawValue) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
+/// Ids are below: as far as they are told apart without a hash.
+const ID_MAX: u64 = 1 << 59;
+
 /// An id that may stand in quotes.
 fn id(raw: &RawValue) -> Result<u64, String> {
-    unquoted(raw).parse().map_err(|_| format!("its id: {} is no whole number", raw.get()))
+    let number = unquoted(raw).parse().ok().filter(|id| *id < ID_MAX);
+    number.ok_or_else(|| format!("its id: {} is no whole number below 2^59", raw.get()))
 }
 
 /// The trades of a page in the order of their ids.

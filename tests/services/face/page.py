@@ -90,6 +90,21 @@ def works(browser):
     ready(page)
     expect(page.locator("#h-symbol")).to_have_text(symbols[-1])
     expect(page.locator("#h-ahead")).to_have_text("15 minutes ahead")
+    # Any case, and what is not there is said; the one before stays.
+    page.locator("#symbol").fill(symbols[0].lower())
+    page.keyboard.press("Enter")
+    expect(page.locator("#h-symbol")).to_have_text(symbols[0])
+    page.locator("#symbol").fill("no such")
+    page.keyboard.press("Enter")
+    expect(page.locator("#trouble")).to_contain_text("There is no symbol “no such”. There are " + symbols[0])
+    expect(page.locator("#symbol")).to_have_value(symbols[0])
+    page.goto(f"{URL}/?symbol=NOPE&horizon=15m")
+    ready(page)
+    expect(page.locator("#h-symbol")).to_have_text(symbols[0])
+    expect(page.locator("#trouble")).to_contain_text("There is no symbol “NOPE”")
+    # Whether it beats the last price is said before anything has to be scrolled.
+    expect(page.locator("#answer")).to_contain_text("repeating the last price")
+    assert page.locator("#answer").bounding_box()["y"] < 600
     # The table: search, order.
     page.locator("#search").fill(symbols[1][:3].lower())
     expect(page.locator("#found")).to_contain_text("1 of")
@@ -130,6 +145,7 @@ def lives(browser):
     page.goto(URL)
     ready(page)
     expect(page.locator("#state")).to_have_class("state live", timeout=10_000)
+    expect(page.locator("#next")).to_contain_text("Next forecast", timeout=10_000)
     before = page.locator("#cards").text_content()
     begun = time.monotonic()
     page.wait_for_function("before => document.getElementById('cards').textContent !== before", arg=before, timeout=90_000)

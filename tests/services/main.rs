@@ -11,6 +11,8 @@ mod collect_to_database;
 mod consumers;
 mod decisions;
 mod doctor;
+#[path = "../support/exchange/mod.rs"]
+mod exchange;
 mod face;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;
@@ -36,6 +38,7 @@ mod simulated;
 mod slow_broker;
 mod sources_services;
 mod start_errors;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod support_itself;

@@ -13,7 +13,7 @@ use tickcast::connectors::kafka::EmbeddedBroker;
 mod missing;
 
 const WITHIN: Duration = Duration::from_secs(120);
-const KINDS: [Kind; 3] = [Kind::Binance, Kind::Coinbase, Kind::Kraken];
+const KINDS: [Kind; 4] = [Kind::Binance, Kind::Coinbase, Kind::Kraken, Kind::Okx];
 
 /// Two markets as a venue spells them.
 fn markets(kind: Kind) -> [&'static str; 2] {
@@ -21,6 +21,7 @@ fn markets(kind: Kind) -> [&'static str; 2] {
         Kind::Binance => ["BTCUSDT", "ETHUSDT"],
         Kind::Coinbase => ["BTC-USD", "ETH-USD"],
         Kind::Kraken => ["BTC/USD", "ETH/USD"],
+        Kind::Okx => ["BTC-USDT", "ETH-USDT"],
     }
 }
 
@@ -284,6 +285,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
     for (kind, unknown, why) in [
         (Kind::Kraken, "XBT/EUR", "Currency pair not supported XBT/EUR"),
         (Kind::Coinbase, "NO-USD", "Failed to subscribe: NO-USD is not a valid product"),
+        (Kind::Okx, "NO-USDT", "Wrong URL or channel:trades-all,instId:NO-USDT doesn't exist."),
         (Kind::Binance, "NOUSDT", "it was not acknowledged"),
     ] {
         let exchange = Exchange::start(kind, &markets(kind), []);
@@ -304,7 +306,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
 fn a_check_tells_of_each_market() {
     let exchanges = KINDS.map(|kind| Exchange::start(kind, &markets(kind), []));
     exchanges.iter().for_each(|exchange| exchange.make_slowly(u64::MAX, Duration::from_millis(20)));
-    let more = [&[][..], &["NO-USD"], &["XBT/EUR"]];
+    let more = [&[][..], &["NO-USD"], &["XBT/EUR"], &[]];
     let settings: Vec<String> = exchanges.iter().zip(more).map(|(exchange, more)| exchange.setting(more)).collect();
     let setup = Setup::new(&settings, "");
     let check = |arguments: &[&str]| {
@@ -315,7 +317,7 @@ fn a_check_tells_of_each_market() {
     let said = String::from_utf8(check(&[]).expect_code(1).stdout).unwrap();
     println!("{said}");
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 8);
+    assert_eq!(lines.len(), 10);
     assert!(lines[0].starts_with("binance BTCUSDT: a trade at 1") && lines[0].contains(" ms after it was made"));
     assert_eq!(lines[4], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
     assert_eq!(lines[7], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");

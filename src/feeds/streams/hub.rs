@@ -11,7 +11,7 @@ use super::sequence::{HOLE_MAX, Hole, Sequence, Verdict};
 use super::trade::Trade;
 use super::venues::{Venue, Want};
 use crate::config::{CollectConfig, KafkaSourceConfig};
-use crate::connectors::kafka::Publisher;
+use crate::connectors::kafka::{PublishError, Publisher};
 use crate::delivery::Stop;
 use crate::market::Span;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -159,6 +159,14 @@ impl Hub {
     /// # Errors
     /// When the broker refuses what is published. That it is away is no error, nor is anything that a venue does.
     pub fn run(&mut self) -> Result<Tally, HubError> {
+        match self.collect() {
+            // Asked to stop in the middle of a batch: what was sent of it is waited for; the rest is known to be missing at a new start.
+            Ok(()) | Err(HubError::Publish(PublishError::Stopped)) => self.finish(),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn collect(&mut self) -> Result<(), HubError> {
         let mut looked = Instant::now();
         while !self.stop.requested() {
             match self.events.recv_timeout(TICK) {
@@ -179,7 +187,7 @@ impl Hub {
                 self.serve()?;
             }
         }
-        self.finish()
+        Ok(())
     }
 
     fn now(&self) -> Duration {

@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 const SEND_EVERY: Duration = Duration::from_millis(250);
 /// One that takes over does so when a trade came, or so long after all was answered for: a market may be quiet.
 const TAKES_OVER_AFTER: Duration = Duration::from_secs(30);
-/// One that is to be replaced waits so long for it.
-const REPLACED_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a connection is of.
 #[derive(Clone)]
@@ -93,8 +91,8 @@ impl Link {
 struct Session<'a> {
     link: &'a Link,
     takes_over: Option<Arc<AtomicBool>>,
-    /// Set by the one that takes over from this one.
-    successor: Option<(Arc<AtomicBool>, Instant)>,
+    /// Set by the one that takes over from this one, which is kept until then.
+    successor: Option<Arc<AtomicBool>>,
     opened: Instant,
     answered: Option<Instant>,
     /// When the first trade came.
@@ -154,9 +152,7 @@ impl<'a> Session<'a> {
                 socket.close();
                 return Ok(Ended::Stopped);
             }
-            if let Some((took_over, since)) = &self.successor
-                && (took_over.load(Relaxed) || since.elapsed() >= REPLACED_WITHIN)
-            {
+            if self.successor.as_ref().is_some_and(|took_over| took_over.load(Relaxed)) {
                 tracing::info!("{}: another connection has taken over", link.venue.name());
                 socket.close();
                 return Ok(Ended::Replaced);
@@ -201,7 +197,7 @@ impl<'a> Session<'a> {
                 let next = link.clone().spawn(Some(Arc::clone(&took_over)));
                 next.map_err(|error| Fault::new("renewed", format!("no thread to renew it: {error}")))?;
                 link.count(|counters| counters.fault("renewed"));
-                self.successor = Some((took_over, Instant::now()));
+                self.successor = Some(took_over);
             }
             Due::End(fault) => return Err(fault),
         }

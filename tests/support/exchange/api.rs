@@ -53,6 +53,15 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
+        Kind::Okx => {
+            let market = query["instId"];
+            let ids = (1..number("after").min(made + 1)).rev().filter(has).take(100);
+            let rows = ids.map(|id| {
+                let ((price, size), side, at) = (trade(market, id), if is_sell(id) { "sell" } else { "buy" }, at_ms(id));
+                format!(r#"{{"instId":"{market}","side":"{side}","sz":"{size}","px":"{price}","tradeId":"{id}","ts":"{at}"}}"#)
+            });
+            format!(r#"{{"code":"0","msg":"","data":[{}]}}"#, rows.collect::<Vec<_>>().join(","))
+        }
         Kind::Kraken => {
             let since = number("since");
             let market = *shared

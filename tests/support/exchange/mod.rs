@@ -21,6 +21,7 @@ pub enum Kind {
     Binance,
     Coinbase,
     Kraken,
+    Okx,
 }
 
 /// What becomes of a connection. After the last of a script each plays well.
@@ -143,6 +144,7 @@ impl Exchange {
             Kind::Binance => "binance",
             Kind::Coinbase => "coinbase",
             Kind::Kraken => "kraken",
+            Kind::Okx => "okx",
         };
         let symbols: Vec<&str> = self.shared.markets.iter().chain(more).copied().collect();
         format!(
@@ -319,6 +321,20 @@ fn confirm(
             socket.send(Message::text(text.to_string()))?;
             asked = serde_json::from_str(&subscription(socket)?)?;
         },
+        Kind::Okx => {
+            let arguments = asked["args"].as_array().unwrap();
+            let names: Vec<String> = arguments.iter().map(|one| one["instId"].as_str().unwrap().to_owned()).collect();
+            for name in &names {
+                let argument = serde_json::json!({"channel": "trades-all", "instId": name});
+                let msg = format!("Wrong URL or channel:trades-all,instId:{name} doesn't exist.");
+                let text = match known(name) {
+                    Some(_) => serde_json::json!({"event": "subscribe", "arg": argument, "connId": "a"}),
+                    None => serde_json::json!({"event": "error", "code": "60018", "msg": msg, "connId": "a"}),
+                };
+                socket.send(Message::text(text.to_string()))?;
+            }
+            Ok(names.iter().filter_map(known).collect())
+        }
         Kind::Kraken => {
             let names = names(&asked, "/params/symbol");
             for name in &names {

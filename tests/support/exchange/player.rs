@@ -26,6 +26,7 @@ impl Player<'_> {
         while !self.shared.is_over.load(Relaxed) {
             // Answers of pings, and the other side's end.
             match self.socket.read() {
+                Ok(Message::Text(text)) if text.as_str() == "ping" => self.socket.send(Message::text("pong"))?,
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -49,6 +50,7 @@ impl Player<'_> {
                     Kind::Binance => self.socket.send(Message::Ping("1".into()))?,
                     Kind::Coinbase => self.socket.send(Message::text(r#"{"type":"heartbeat","last_trade_id":0}"#))?,
                     Kind::Kraken => self.socket.send(Message::text(r#"{"channel":"heartbeat"}"#))?,
+                    Kind::Okx => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -154,6 +156,10 @@ fn line(kind: Kind, market: &str, id: u64) -> String {
             if is_sell(id) { "buy" } else { "sell" },
             id * 3,
             stamp(id)
+        ),
+        Kind::Okx => format!(
+            r#"{{"arg":{{"channel":"trades-all","instId":"{market}"}},"data":[{{"instId":"{market}","tradeId":"{id}","px":"{price}","sz":"{size}","source":"0","side":"{}","ts":"{at}"}}]}}"#,
+            if is_sell(id) { "sell" } else { "buy" }
         ),
         Kind::Kraken => format!(
             r#"{{"symbol":"{market}","side":"{}","price":{price},"qty":{size},"ord_type":"market","trade_id":{id},"timestamp":"{}"}}"#,

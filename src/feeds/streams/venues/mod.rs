@@ -3,10 +3,12 @@
 mod binance;
 mod coinbase;
 mod kraken;
+mod okx;
 
 pub use binance::Binance;
 pub use coinbase::Coinbase;
 pub use kraken::Kraken;
+pub use okx::Okx;
 
 use super::sequence::{Hole, Numbering};
 use super::trade::{Trade, is_number};
@@ -68,6 +70,7 @@ pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
         "binance" => Some(Arc::new(Binance)),
         "coinbase" => Some(Arc::new(Coinbase)),
         "kraken" => Some(Arc::new(Kraken)),
+        "okx" => Some(Arc::new(Okx)),
         _ => None,
     }
 }
@@ -158,7 +161,8 @@ impl Told<'_> {
             let text = unquoted(raw);
             if is_number(text) { Ok(text.into()) } else { Err(format!("{name}: {text:?} is no number")) }
         };
-        let at = self.at.get();
+        // Of epoch milliseconds in quotes the number.
+        let at = if is_number(unquoted(self.at)) { unquoted(self.at) } else { self.at.get() };
         if Timestamp::parse(unquoted(self.at).as_bytes()).is_err() {
             return Err(format!("its time: {at} is none"));
         }

@@ -118,6 +118,31 @@ fn kraken() {
     );
 }
 
+#[test]
+fn okx() {
+    let markets = ["ETH-USDT", "BTC-USDT"];
+    let text = r#"{"arg":{"channel":"trades-all","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"130639474","px":"42219.9","sz":"0.12060306","source":"0","side":"buy","ts":"1630048897897"}]}"#;
+    let expected = trade(1, 130_639_474, "1630048897897", "42219.9", "0.12060306", Side::Buy);
+    assert_eq!(said(&Okx, &markets, text), Ok(vec![Said::Trade(expected)]));
+    let yes = r#"{"event":"subscribe","arg":{"channel":"trades-all","instId":"BTC-USDT"},"connId":"a4d3ae55"}"#;
+    assert_eq!(said(&Okx, &markets, yes), Ok(vec![Said::Acknowledged(1)]));
+    let no = r#"{"event":"error","code":"60018","msg":"Wrong URL or channel:trades-all,instId:ETH-USDT doesn't exist. Please use the correct URL, channel and parameters referring to API document.","connId":"a4d3ae55"}"#;
+    assert!(
+        matches!(&said(&Okx, &markets, no).unwrap()[..], [Said::Refused(Some(0), why)] if why.contains("doesn't exist"))
+    );
+    let end = r#"{"event":"notice","code":"64008","msg":"The connection will soon be closed for a service upgrade. Please reconnect.","connId":"a4d3ae55"}"#;
+    assert_eq!(said(&Okx, &markets, end), Ok(vec![Said::Ending]));
+    assert_eq!(said(&Okx, &markets, "pong"), Ok(vec![Said::Other]));
+    let wanted = want("BTC-USDT", 242_720_719, 242_720_720, "1");
+    assert_eq!(Okx.page(&wanted), "/api/v5/market/history-trades?instId=BTC-USDT&type=1&after=242720721&limit=100");
+    let body = r#"{"code":"0","msg":"","data":[{"instId":"BTC-USDT","side":"sell","sz":"0.00001","source":"0","px":"29963.2","tradeId":"242720720","ts":"1654161646974"},{"instId":"BTC-USDT","side":"sell","sz":"0.00001","source":"0","px":"29964.1","tradeId":"242720719","ts":"1654161641568"}]}"#;
+    let read = Okx.read_page(&wanted, body).unwrap();
+    let first = trade(0, 242_720_719, "1654161641568", "29964.1", "0.00001", Side::Sell);
+    assert_eq!((&read.trades[0], read.through), (&first, Some(242_720_720)));
+    let refused = r#"{"code":"51001","msg":"Instrument ID does not exist","data":[]}"#;
+    assert_eq!(Okx.read_page(&wanted, refused), Err("51001: Instrument ID does not exist".to_owned()));
+}
+
 /// Frames and pages as they come, bent: none panics, and a trade that is read has numbers that are numbers.
 fn bent() -> impl Strategy<Value = (usize, String)> {
     let texts = [
@@ -125,6 +150,8 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
         r#"{"type":"match","trade_id":10,"time":"2014-11-07T08:19:27.028459Z","product_id":"BTC","size":"5.23512","price":"400.23","side":"sell"}"#,
         r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC","side":"buy","price":0.5147,"qty":6423.46326,"trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,
         r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
+        r#"{"arg":{"channel":"trades-all","instId":"BTC"},"data":[{"instId":"BTC","tradeId":"130639474","px":"42219.9","sz":"0.1","side":"buy","ts":"1630048897897"}]}"#,
+        r#"{"code":"0","msg":"","data":[{"instId":"BTC","side":"sell","sz":"0.1","px":"29963.2","tradeId":"242720720","ts":"1654161646974"}]}"#,
         r#"[{"id":28457,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]"#,
         r#"[{"trade_id":74,"price":"10.0","size":"0.01","side":"buy","time":"2014-11-07T22:19:28.578544Z"}]"#,
     ];
@@ -154,7 +181,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 5000 } else { 100_000 }))]
     #[test]
     fn bent_messages_do_no_harm((which, text) in bent()) {
-        let venues: [&dyn Venue; 3] = [&Binance, &Coinbase, &Kraken];
+        let venues: [&dyn Venue; 4] = [&Binance, &Coinbase, &Kraken, &Okx];
         let markets = Markets::new(vec!["BTC".to_owned()]);
         let wanted = want("BTC", 10, 20, "1");
         for venue in venues {

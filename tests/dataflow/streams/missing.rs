@@ -1,7 +1,7 @@
 //! What is missing of an exchange's trades: filled, told, and known again after a kill.
 
 use super::{KINDS, Setup, WITHIN, await_all, begin, markets, stop, subscribed, summary};
-use crate::exchange::{Act, Call, Exchange, Kind, Then, trade};
+use crate::exchange::{Act, Call, Exchange, Kind, Then};
 use crate::support::{Signal, eventually, read_committed, run_to_end, tickcast};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -83,20 +83,17 @@ fn kills_lose_and_double_nothing() {
             process = setup.start();
             eventually("it goes on", WITHIN, || (exchange.open() == 1).then_some(()));
         }
-        let until = exchange.made();
-        eventually("all of that is published", WITHIN, || {
-            markets(kind).iter().all(|market| setup.last(market) >= until).then_some(())
-        });
+        exchange.stop_making();
+        std::thread::sleep(Duration::from_millis(50));
+        exchange.make(3);
+        await_all(&exchange, &setup);
         let finished = stop(process);
         println!(
             "{kind:?}: {kills} kills, {}",
             finished.stderr.lines().filter(|line| line.contains("missing")).count()
         );
         for market in markets(kind) {
-            let published = setup.published(market);
-            for (at, (id, price, _)) in published.iter().enumerate() {
-                assert_eq!((*id, price), (at as u64 + 1, &trade(market, *id).0), "{market}");
-            }
+            setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
             assert!(setup.gaps(market).is_empty());
         }
     }

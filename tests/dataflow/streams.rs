@@ -15,6 +15,12 @@ mod missing;
 const WITHIN: Duration = Duration::from_secs(120);
 const KINDS: [Kind; 4] = [Kind::Binance, Kind::Coinbase, Kind::Kraken, Kind::Okx];
 
+/// For each venue, at the same time: most of it is waiting.
+fn each(run: impl Fn(Kind) + Sync) {
+    let run = &run;
+    std::thread::scope(|scope| KINDS.map(|kind| drop(scope.spawn(move || run(kind)))));
+}
+
 /// Two markets as a venue spells them.
 fn markets(kind: Kind) -> [&'static str; 2] {
     match kind {
@@ -178,12 +184,7 @@ fn whatever_a_stream_does_each_trade_is_there_once() {
         vec![(20, Then::Big(5_000_000))],
         vec![(20, Then::NotUtf8)],
     ];
-    std::thread::scope(|scope| {
-        for kind in KINDS {
-            let (then, ends) = (&then, &ends);
-            scope.spawn(move || ends_of(kind, then, ends));
-        }
-    });
+    each(|kind| ends_of(kind, &then, &ends));
 }
 
 fn ends_of(kind: Kind, then: &[(usize, Then)], ends: &[Vec<(usize, Then)>]) {

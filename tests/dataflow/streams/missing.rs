@@ -1,6 +1,6 @@
 //! What is missing of an exchange's trades: filled, told, and known again after a kill.
 
-use super::{KINDS, Setup, WITHIN, await_all, begin, markets, stop, subscribed, summary};
+use super::{KINDS, Setup, WITHIN, await_all, begin, each, markets, stop, subscribed, summary};
 use crate::exchange::{Act, Call, Exchange, Kind, Then};
 use crate::support::{Signal, eventually, read_committed, run_to_end, tickcast};
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Holes of 1, 999 and 20,000 ids; an API that is slow, limited, cut, confused; trades that it does not have either.
 #[test]
 fn what_is_missing_is_asked_for_and_what_stays_missing_is_told() {
-    for kind in KINDS {
+    each(|kind| {
         // Kraken's pages come once a second, those of OKX are small.
         let large = if matches!(kind, Kind::Kraken | Kind::Okx) { 5000 } else { 20_000 };
         let then = [(5, Then::Skip(1)), (10, Then::Skip(999)), (15, Then::Skip(large))];
@@ -47,7 +47,7 @@ fn what_is_missing_is_asked_for_and_what_stays_missing_is_told() {
         let asked = exchange.asked();
         let pause = asked.windows(2).map(|two| two[1] - two[0]).max().unwrap();
         assert!(pause >= Duration::from_secs(10), "a limit is kept: {pause:?}");
-    }
+    });
 }
 
 /// An API that stays away: what waits goes on after a while, and the hole is told, before it.
@@ -70,7 +70,7 @@ fn a_hole_that_is_not_filled_in_time_is_told() {
 #[test]
 fn kills_lose_and_double_nothing() {
     let kills = if std::env::var_os("TICKCAST_TEST_LONG").is_some() { 30 } else { 6 };
-    for kind in KINDS {
+    each(|kind| {
         let exchange = Exchange::start(kind, &markets(kind), []);
         let setup = Setup::of(&exchange);
         let mut process = begin(&exchange, &setup);
@@ -80,6 +80,8 @@ fn kills_lose_and_double_nothing() {
             eventually("some trades", WITHIN, || (exchange.made() >= at).then_some(()));
             process.signal(Signal::Kill);
             drop(process);
+            // Not the dead one's connection is to be taken for the new one's.
+            eventually("it is gone", WITHIN, || (exchange.open() == 0).then_some(()));
             process = setup.start();
             eventually("it goes on", WITHIN, || (exchange.open() == 1).then_some(()));
         }
@@ -96,7 +98,7 @@ fn kills_lose_and_double_nothing() {
             setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
             assert!(setup.gaps(market).is_empty());
         }
-    }
+    });
 }
 
 /// One name for markets of several venues: they are one symbol to the job, and a trade of each counts.

@@ -3,7 +3,6 @@
 use super::counters::{Counters, OfVenue, Tally};
 use super::error::HubError;
 use super::known::{self, Known};
-use super::link::wall_clock;
 use super::plan::Plan;
 use super::record::{self, Names};
 use super::repair::{Order, Repairer};
@@ -14,6 +13,7 @@ use crate::config::{CollectConfig, KafkaSourceConfig};
 use crate::connectors::kafka::{PublishError, Publisher};
 use crate::delivery::Stop;
 use crate::market::Span;
+use crate::operators::support::gauges::wall_clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,8 +63,8 @@ struct Book {
     sequence: Sequence,
     /// When the last one that was published was made, as JSON.
     last_at: Option<Box<str>>,
-    /// The number of the order to ask for what is missing.
-    asked: Option<u64>,
+    /// The order to ask for what is missing: its number, and the last id that it is for.
+    asked: Option<(u64, u64)>,
 }
 
 /// See above.
@@ -115,17 +115,18 @@ impl Hub {
         for (venue, _, api) in &plan.venues {
             let (order, taken) = unbounded();
             orders.push(order);
-            let (venue, api, stop) = (Arc::clone(venue), api.clone(), stop.clone());
-            let repairer =
-                Repairer { venue: Arc::clone(&venue), api, orders: taken, events: sender.clone(), stop: stop.clone() };
-            std::thread::Builder::new().name(format!("repair:{}", venue.name())).spawn(move || repairer.run())?;
+            let (venue, api, events) = (Arc::clone(venue), api.clone(), sender.clone());
+            let repairer = Repairer { venue, api, orders: taken, events, stop: stop.clone() };
+            std::thread::Builder::new()
+                .name(format!("repair:{}", repairer.venue.name()))
+                .spawn(move || repairer.run())?;
         }
         plan.connect(&sender, counters, stop)?;
         let venues: Vec<Arc<dyn Venue>> = plan.venues.into_iter().map(|(venue, ..)| venue).collect();
         let book = |((venue, names), known): ((usize, Names), Option<Known>)| {
             let (last, last_at) = known.map(|known| (known.id, known.at)).unzip();
             if last.is_none() {
-                tracing::info!("{} {}: begins with its next trade", names.exchange, names.market);
+                tracing::info!("{names}: begins with its next trade");
             }
             let sequence = Sequence::new(venues[venue].numbering(), last);
             Book { names, venue, sequence, last_at, asked: None }
@@ -207,9 +208,8 @@ impl Hub {
                     match verdict {
                         Verdict::Repeat => self.count(place, |counters| _ = counters.repeats.fetch_add(1, Relaxed)),
                         Verdict::Anew => tracing::warn!(
-                            "{} {}: its trades are numbered anew: what was missed before that is not known",
-                            book.names.exchange,
-                            book.names.market
+                            "{}: its trades are numbered anew: what was missed before that is not known",
+                            book.names
                         ),
                         Verdict::Next | Verdict::Held => {}
                     }
@@ -225,7 +225,8 @@ impl Hub {
             }
             Event::Acknowledged(_) | Event::Refused(..) => {}
             Event::Page { book: place, number, trades, through } => {
-                let book = self.books.get_mut(place).filter(|book| book.asked == Some(number));
+                let book =
+                    self.books.get_mut(place).filter(|book| book.asked.is_some_and(|(asked, _)| asked == number));
                 let Some(book) = book else { return Ok(()) };
                 let (held, received) = (book.sequence.held(), wall_clock());
                 let Some((hole, _)) = book.sequence.hole() else { return Ok(()) };
@@ -235,7 +236,8 @@ impl Hub {
                     repaired += u64::from(book.sequence.take(trade, now, &mut self.out) != Verdict::Repeat);
                 }
                 let missing = book.sequence.covered(through, now, &mut self.out);
-                book.asked = book.asked.filter(|_| through < hole.last);
+                // What is missing now may lie behind what was asked for.
+                book.asked = book.asked.filter(|(_, last)| through < *last);
                 self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
                 for hole in missing {
                     self.tell_gap(place, hole, "not_at_the_venue")?;
@@ -243,9 +245,10 @@ impl Hub {
                 self.moved(place, held)?;
             }
             Event::Unrepaired { book: place, number, why } => {
-                let book = self.books.get_mut(place).filter(|book| book.asked == Some(number));
+                let book =
+                    self.books.get_mut(place).filter(|book| book.asked.is_some_and(|(asked, _)| asked == number));
                 let Some(Book { names, asked, .. }) = book else { return Ok(()) };
-                tracing::warn!("{} {}: cannot be asked for what is missing: {why}", names.exchange, names.market);
+                tracing::warn!("{names}: cannot be asked for what is missing: {why}");
                 *asked = None;
                 self.give_up(place, "refused")?;
             }
@@ -292,11 +295,8 @@ impl Hub {
             let Some((hole, since)) = book.sequence.hole() else { continue };
             let waited = now.saturating_sub(since);
             if let Some(stray) = book.sequence.take_stray() {
-                let Names { exchange, market, .. } = &book.names;
-                tracing::warn!(
-                    "{exchange} {market}: a trade with the number {} is left out: others went on before it",
-                    stray.id
-                );
+                let (names, id) = (&book.names, stray.id);
+                tracing::warn!("{names}: a trade with the number {id} is left out: others went on before it");
                 self.count(place, |counters| _ = counters.unreadable.fetch_add(1, Relaxed));
                 let held = self.books[place].sequence.held() + 1;
                 self.moved(place, held)?;
@@ -306,17 +306,11 @@ impl Hub {
                 self.give_up(place, if hole.ids() > HOLE_MAX { "too_large" } else { "not_in_time" })?;
             } else if book.asked.is_none() && waited >= GRACE && hole.ids() <= HOLE_MAX {
                 self.asked += 1;
-                book.asked = Some(self.asked);
+                book.asked = Some((self.asked, hole.last));
                 let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
                 let want = Want { number: self.asked, market: book.names.market.clone(), hole, after_at, cursor: None };
-                tracing::info!(
-                    "{} {}: {} trades are missing, {} to {}: asking for them",
-                    book.names.exchange,
-                    book.names.market,
-                    hole.ids(),
-                    hole.first,
-                    hole.last
-                );
+                let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
+                tracing::info!("{names}: {ids} trades are missing, {first} to {last}: asking for them");
                 let _ = self.orders[book.venue].send(Order::Fill(place, want));
             }
         }
@@ -344,11 +338,10 @@ impl Hub {
     /// Publishes that ids are missing, before what comes after them.
     fn tell_gap(&mut self, place: usize, hole: Hole, reason: &str) -> Result<(), HubError> {
         let Some(book) = self.books.get(place) else { return Ok(()) };
-        let Names { symbol, exchange, market, .. } = &book.names;
-        let Hole { first, last } = hole;
-        tracing::warn!("{exchange} {market}: {} trades are missing for good, {first} to {last}: {reason}", hole.ids());
+        let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
+        tracing::warn!("{names}: {ids} trades are missing for good, {first} to {last}: {reason}");
         record::write_gap(&book.names, hole, book.last_at.as_deref(), reason, wall_clock(), &mut self.value);
-        self.gaps.send_from(Some(symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
+        self.gaps.send_from(Some(names.symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
         self.gaps.flush(&self.stop)?;
         self.count(place, |counters| {
             counters.gaps.fetch_add(1, Relaxed);

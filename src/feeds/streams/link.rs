@@ -9,7 +9,7 @@ use super::venues::{Markets, Said, Venue};
 use super::watch::{Due, Watch};
 use crate::delivery::Stop;
 use crate::feeds::chance;
-use crate::market::Timestamp;
+use crate::operators::support::gauges::wall_clock;
 use crossbeam_channel::Sender;
 use serde_json::value::RawValue;
 use std::collections::{BTreeSet, VecDeque};
@@ -301,9 +301,4 @@ impl<'a> Session<'a> {
             let _ = link.events.send(Event::Refused(*book, why.to_owned()));
         }
     }
-}
-
-/// Now, by the clock on the wall.
-pub fn wall_clock() -> Timestamp {
-    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }

@@ -44,6 +44,13 @@ impl Names {
     }
 }
 
+/// For people.
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.exchange, self.market)
+    }
+}
+
 /// Writes a trade's value.
 pub fn write(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
     out.clear();

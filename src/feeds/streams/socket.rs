@@ -4,7 +4,7 @@ use super::fault::Fault;
 use crate::feeds::retry_after::retry_after;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::error::{CapacityError, Error};
@@ -165,20 +165,15 @@ fn connect(uri: &Uri) -> Result<Stream, Fault> {
 
 /// The handshake of TLS, so that its failures have their name.
 fn encrypt(host: &str, mut stream: TcpStream) -> Result<Stream, Fault> {
-    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
     let begun = Instant::now();
     let of_tls = |what: String| Fault::new("tls", format!("{host}: {what}"));
-    let config = CONFIG.get_or_init(|| {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        // The provider has suites of both versions.
-        #[allow(clippy::expect_used)]
-        let config = config.expect("versions of TLS");
-        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
-    });
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|error| of_tls(error.to_string()))?;
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
     let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|error| of_tls(error.to_string()))?;
-    let mut tls = rustls::ClientConnection::new(Arc::clone(config), name).map_err(|error| of_tls(error.to_string()))?;
+    let mut tls = rustls::ClientConnection::new(config, name).map_err(|error| of_tls(error.to_string()))?;
     while tls.is_handshaking() {
         match tls.complete_io(&mut stream) {
             Ok(_) => {}

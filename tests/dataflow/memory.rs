@@ -52,6 +52,10 @@ fn peak_memory(dir: &Path, count: u64, pause_ms: u64, note: &str) -> f64 {
     peak(&summary)
 }
 
+/// What a process may hold more of, for the same work, because the system gave it its memory in other pieces. Where something is
+/// kept of each record, millions of records show it: a byte of each of 18 million ticks is more than twice this.
+const UNEVEN: f64 = 8e6;
+
 /// 2 M ticks, one a second, are 23 days: longer than the model remembers (14 days), whose memory fills until then.
 #[test]
 #[ignore = "takes minutes: run ./deploy/test"]
@@ -59,7 +63,7 @@ fn two_and_twenty_million_ticks_need_the_same_memory() {
     let dir = support::temp_dir();
     let (short, long) = (peak_memory(dir.path(), 2_000_000, 1000, ""), peak_memory(dir.path(), 20_000_000, 1000, ""));
     assert!(long < 1e8, "{long} bytes for one symbol");
-    assert!(long <= 1.1 * short, "{short} bytes for 2 M ticks, {long} for 20 M");
+    assert!(long <= short + UNEVEN, "{short} bytes for 2 M ticks, {long} for 20 M");
 }
 
 /// `TICKCAST_TEST_CSV_GB` sets the size (default 0.2; 10 takes a while). The tenth of it over the same days needs as much.

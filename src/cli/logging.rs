@@ -38,7 +38,7 @@ pub fn start(format: Option<LogFormat>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Usage(format!("{FILTER}={filter}: {error}: write error, warn, info, debug, trace or off, as in debug or warn,tickcast=trace"))
     })?;
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let log = tracing_subscriber::fmt().with_writer(|| output::Lines).with_env_filter(filter);
     // Somebody else's logging, in a test, stays as it is.
     let _ = match format {
         LogFormat::Text => {

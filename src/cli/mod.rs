@@ -13,8 +13,10 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod embedded;
 pub mod face;
 pub mod job;
+pub mod live;
 pub mod logging;
 pub mod model;
 pub mod output;
@@ -22,6 +24,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod screen;
 pub mod serve;
 pub mod signals;
 pub mod summary;
@@ -41,7 +44,7 @@ use std::process::ExitCode;
     name = "tickcast",
     version,
     about,
-    after_help = "Examples:\n  tickcast demo --exit\n  tickcast config example > tickcast.toml\n  tickcast run -c tickcast.toml\n\n\
+    after_help = "Examples:\n  tickcast demo --exit\n  tickcast live --venue binance --symbols BTCUSDT\n  tickcast config example > tickcast.toml\n  tickcast run -c tickcast.toml\n\n\
                   Logs go to stderr; TICKCAST_LOG=debug shows more (as does TICKCAST_LOG=warn,tickcast=trace),\n\
                   --log-format json an object a line."
 )]
@@ -62,6 +65,8 @@ pub struct Cli {
 pub enum Command {
     /// Runs the whole system in one process on a simulated market; nothing to install.
     Demo(demo::DemoArgs),
+    /// Runs the whole system in one process on the real market: exchanges' public streams; nothing to install.
+    Live(live::LiveArgs),
     /// Runs the live job, from Kafka, until it is stopped.
     Run(run::RunArgs),
     /// Runs the live job in several processes on this machine, and starts all again where one is lost.
@@ -117,6 +122,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     let load = |file: Option<&std::path::Path>| Settings::from_process(file, &cli.sets);
     match &cli.command {
         Command::Demo(args) => demo::run(args, &load(None)?),
+        Command::Live(args) => live::run(args, &live::settings(args, args.config.path(), &cli.sets)?),
         Command::Run(args) => {
             let settings = load(args.config.path())?;
             settings.check_for(Purpose::Run)?;

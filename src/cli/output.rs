@@ -3,8 +3,9 @@
 use crate::operators::support::gauges::wall_clock;
 use anyhow::Context;
 use clap::ValueEnum;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Writes a result to stdout as it is. A reader that closed the pipe (`| head`) has what it wanted: no error.
 ///
@@ -60,5 +61,42 @@ fn say(lead: &str, level: &str, text: &str) {
         .to_string(),
     };
     // Without a stderr there is nobody to tell.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = Lines.write_all(format!("{line}\n").as_bytes());
+}
+
+/// Lines of the picture that the end of the terminal holds.
+static PICTURE: Mutex<usize> = Mutex::new(0);
+
+/// Writes a picture of so many lines to stderr in place of the one that is there; `draw` is told how many lines that has.
+pub fn picture(lines: usize, draw: impl FnOnce(usize) -> String) {
+    let mut drawn = PICTURE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stderr = io::stderr().lock();
+    // What cannot be shown is not shown.
+    let _ = stderr.write_all(draw(*drawn).as_bytes()).and_then(|()| stderr.flush());
+    *drawn = lines;
+}
+
+/// A picture that is there stays as it is.
+pub fn leave_picture() {
+    *PICTURE.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+}
+
+/// stderr for whole lines: a picture makes room for them, and is drawn below them next time.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut drawn = PICTURE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stderr = io::stderr().lock();
+        let lines = std::mem::take(&mut *drawn);
+        if lines > 0 {
+            write!(stderr, "\x1b[{lines}A\r\x1b[J")?;
+        }
+        stderr.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }

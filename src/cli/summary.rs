@@ -56,6 +56,26 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     output::print(&text)
 }
 
+/// The same, with what else there is to say: in JSON beside it, for people below it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print_with(summary: &Summary, more: &impl Serialize, words: &str, json: bool) -> anyhow::Result<()> {
+    #[derive(serde::Serialize)]
+    struct Both<'a, T> {
+        #[serde(flatten)]
+        job: Ordered<'a>,
+        #[serde(flatten)]
+        more: &'a T,
+    }
+    let text = if json {
+        serde_json::to_string(&Both { job: Ordered(summary), more })? + "\n"
+    } else {
+        table(summary) + words
+    };
+    output::print(&text)
+}
+
 /// The summary for people.
 #[must_use]
 pub fn table(summary: &Summary) -> String {

@@ -1,9 +1,10 @@
 //! What a running job shows of itself.
 
+mod parts;
+
 use super::metrics::{self, Family};
 use crate::market::forecast::EXPERTS;
 use crate::market::{Span, Symbol, Timestamp};
-use crate::operators::support::board::Standing;
 use crate::operators::support::gauges::{PartitionGauge, memory_bytes, wall_clock};
 use crate::operators::support::stats::{Records, Stats};
 use serde::{Serialize, Serializer};
@@ -11,8 +12,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// A job is behind where records wait and the last one that it has read came so long ago.
 const BEHIND_AFTER_MS: i64 = 30_000;
-/// Reasons for unused records that are told, the most frequent first.
-const UNUSED_MAX: usize = 100;
 
 /// What is watched: a job, or a collector.
 pub trait Watch: Send + Sync {
@@ -61,6 +60,8 @@ pub struct JobStatus {
     /// What it is.
     #[serde(flatten)]
     pub info: JobInfo,
+    /// Where its records come from, in words, where they come from inside this process.
+    pub market: Option<String>,
     /// This machine's clock.
     #[serde(serialize_with = "stamp")]
     pub now: Option<Timestamp>,
@@ -190,6 +191,7 @@ pub struct JobWatch {
     info: JobInfo,
     started_at: Timestamp,
     stats: RwLock<Arc<Stats>>,
+    market: RwLock<Option<String>>,
     /// Whether this process publishes the job's results.
     publishes: bool,
 }
@@ -198,7 +200,7 @@ impl JobWatch {
     /// Of a job that is about to begin.
     #[must_use]
     pub fn new(info: JobInfo) -> Self {
-        Self { info, started_at: wall_clock(), stats: RwLock::default(), publishes: true }
+        Self { info, started_at: wall_clock(), stats: RwLock::default(), market: RwLock::default(), publishes: true }
     }
 
     /// Of a process that takes part in a job whose results another one publishes.
@@ -213,6 +215,15 @@ impl JobWatch {
             stats.gauges.want_weights();
         }
         *self.stats.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(stats);
+    }
+
+    /// Its records come from there.
+    pub fn set_market(&self, words: String) {
+        *self.market.write().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    }
+
+    fn market(&self) -> Option<String> {
+        self.market.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn stats(&self) -> Arc<Stats> {
@@ -236,16 +247,17 @@ impl Watch for JobWatch {
         let watermark = running.as_ref().and_then(|running| running.board.watermark());
         let commits = stats.gauges.commits.durations();
         let checkpoint = stats.gauges.checkpoint();
-        let partitions = partitions(&stats);
+        let partitions = parts::partitions(&stats);
         Some(JobStatus {
             info: self.info.clone(),
+            market: self.market(),
             now: Some(now),
             started_at: Some(self.started_at),
             runs: running.is_some(),
             unready: self.unready(),
             records: stats.records(),
-            unused: unused(&stats),
-            refused: refused(&stats),
+            unused: parts::unused(&stats),
+            refused: parts::refused(&stats),
             rows: stats.rows(),
             forecasts: stats.forecasts(),
             published_through: Some(stats.published_through()).filter(|ms| *ms > 0).map(Timestamp::from_millis),
@@ -309,49 +321,6 @@ fn behind(gauge: &PartitionGauge, now: Timestamp) -> Option<String> {
     }
     let age = age.map_or_else(String::new, |age| format!(", and the last one that was read came {} s ago", age / 1000));
     Some(format!("behind: {lag} records of {} wait{age}", gauge.source))
-}
-
-fn partitions(stats: &Stats) -> Vec<PartitionStatus> {
-    let all = stats.gauges.partitions().into_iter();
-    let of = all.map(|(partition, gauge, entry)| PartitionStatus {
-        source: gauge.source.to_string(),
-        partition: partition.number(),
-        standing: entry.map(|entry| match entry.standing {
-            Standing::Active => "active",
-            Standing::Idle => "idle",
-            Standing::Ended => "ended",
-        }),
-        watermark: entry.and_then(|entry| entry.watermark),
-        next_offset: gauge.next_offset,
-        lag: gauge.lag(),
-        broker_time: gauge.broker_time,
-    });
-    of.collect()
-}
-
-fn unused(stats: &Stats) -> Vec<UnusedStatus> {
-    let mut all: Vec<UnusedStatus> = Vec::new();
-    for (of, count) in stats.unused() {
-        match all.iter_mut().find(|one| (one.outcome, one.reason) == (of.outcome, of.reason)) {
-            Some(known) => known.count += count,
-            None => all.push(UnusedStatus { outcome: of.outcome, reason: of.reason, count }),
-        }
-    }
-    all.sort_by_key(|one| std::cmp::Reverse(one.count));
-    all.truncate(UNUSED_MAX);
-    all
-}
-
-fn refused(stats: &Stats) -> Vec<RefusedStatus> {
-    let each = stats.refusals().into_iter().map(|((outcome, reason), refusal)| RefusedStatus {
-        outcome,
-        reason,
-        source: refusal.source.to_string(),
-        partition: refusal.partition,
-        offset: refusal.offset,
-        error: refusal.error,
-    });
-    each.collect()
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl Watch for StoredWatch {
     fn status(&self) -> Option<JobStatus> {
         Some(JobStatus {
             info: self.info.clone(),
+            market: None,
             now: Some(wall_clock()),
             started_at: Some(self.started_at),
             runs: false,

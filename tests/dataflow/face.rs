@@ -1,6 +1,6 @@
 //! The page, the API, the stream and the metrics of a demo, as a client on this machine sees them.
 
-mod client;
+pub mod client;
 
 use crate::support::{Process, Signal, eventually, run_to_end, tickcast};
 use serde_json::Value;
@@ -300,7 +300,7 @@ fn serve_has_what_a_backfill_has_kept() {
     for place in [&address, &files] {
         eventually("what is new", WITHIN, || (get(place, query).body.len() > expected.len() + 1000).then_some(()));
     }
-    assert!(get(&files, query).body == get(&address, query).body);
+    eventually("both have all of it", WITHIN, || (get(&files, query).body == get(&address, query).body).then_some(()));
     // The shorter one again: nothing of the longer one shows any more.
     run_to_end(with("backfill", &settings), WITHIN).expect_code(0);
     for place in [&address, &files] {

@@ -26,6 +26,7 @@ mod idle;
 mod kafka_batches;
 mod kafka_sink;
 mod kafka_source;
+mod live;
 mod market;
 #[path = "../support/markets.rs"]
 mod markets;

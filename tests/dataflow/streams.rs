@@ -10,6 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tickcast::connectors::kafka::EmbeddedBroker;
 
+mod load;
 mod missing;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -220,21 +221,24 @@ fn ends_of(kind: Kind, then: &[(usize, Then)], ends: &[Vec<(usize, Then)>]) {
 #[test]
 fn a_venue_that_refuses_is_left_alone() {
     let acts = [Act::Garbage, Act::Status(500, ""), Act::Status(429, "Retry-After: 1\r\n"), Act::Status(503, "")];
+    let acts = acts.into_iter().chain([Act::Play(vec![(5, Then::Close(1008))])]);
     let exchange = Exchange::start(Kind::Kraken, &markets(Kind::Kraken), acts);
     let setup = Setup::of(&exchange);
     let process = begin(&exchange, &setup);
     exchange.make(10);
+    eventually("it has come back", WITHIN, || (exchange.opened().len() == 6 && exchange.open() == 1).then_some(()));
+    exchange.make(5);
     await_all(&exchange, &setup);
     let said = summary(&stop(process));
     let opened = exchange.opened();
-    // Half of .5, 1, 2 and 4 s at least; the venue's in trouble 1 s more, too many connections 10 s.
-    for (at, least) in [250, 1500, 11_000, 3000].into_iter().enumerate() {
+    // Half of .5, 1, 2 and 4 s at least; the venue's in trouble 1 s more, too many connections, or messages, 10 s.
+    for (at, least) in [250, 1500, 11_000, 3000, 10_000].into_iter().enumerate() {
         let waited = opened[at + 1] - opened[at];
         assert!(waited >= Duration::from_millis(least), "attempt {at}: {waited:?}");
     }
     let faults = &said["faults"];
-    let counts = ["protocol", "server_error", "rate_limited"].map(|kind| faults[kind].as_u64().unwrap());
-    assert_eq!(counts, [1, 2, 1], "{said}");
+    let counts = ["protocol", "server_error", "rate_limited", "closed"].map(|kind| faults[kind].as_u64().unwrap());
+    assert_eq!(counts, [1, 2, 1, 1], "{said}");
     for status in [403, 451, 418] {
         let exchange = Exchange::start(Kind::Binance, &markets(Kind::Binance), [Act::Status(status, "")]);
         let setup = Setup::of(&exchange);
@@ -319,7 +323,9 @@ fn a_check_tells_of_each_market() {
     println!("{said}");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 10);
+    let of_old = "this machine's clock is wrong, or the venue's";
     assert!(lines[0].starts_with("binance BTCUSDT: a trade at 1") && lines[0].contains(" ms after it was made"));
+    assert!(lines[0].ends_with(of_old), "{}", lines[0]);
     assert_eq!(lines[4], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
     assert_eq!(lines[7], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
     let json = check(&["--json", "--set", &format!("collect.venues=[{}]", exchanges[0].setting(&[]))]).expect_code(0);

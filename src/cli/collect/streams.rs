@@ -32,12 +32,12 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
     let plan = Plan::new(config)?;
-    let counters = Arc::new(Counters::new(&plan.names()));
+    let counters = Arc::new(Counters::new(&plan));
     let server = doorway.map(|doorway| doorway.serve(Arc::new(Watched(Arc::clone(&counters))), None)).transpose()?;
     if let Some(server) = &server {
         tracing::info!("http://{}/metrics has metrics, /livez and /readyz are probes", server.address());
     }
-    let collected = Hub::open(config, plan, kafka, &counters, stop).and_then(|mut hub| {
+    let collected = Hub::open(config, plan, kafka, &[], &counters, stop).and_then(|mut hub| {
         let venues: Vec<&str> = config.venues.iter().map(|venue| venue.venue.as_str()).collect();
         tracing::info!("collects trades of {}, publishes to {}", venues.join(", "), kafka.topic);
         hub.run()
@@ -93,7 +93,8 @@ fn table(seen: &Check) -> String {
         let said = match (price, refused) {
             (Some(price), _) => {
                 let delay = delay_ms.map_or_else(String::new, |delay| format!(", {delay} ms after it was made"));
-                format!("a trade at {price} came{delay}")
+                let apart = delay_ms.and_then(feeds::apart).map_or_else(String::new, |words| format!("; {words}"));
+                format!("a trade at {price} came{delay}{apart}")
             }
             (None, Some(why)) => format!("refused: {why}"),
             (None, None) if *acknowledged => "acknowledged; no trade came meanwhile".to_owned(),
@@ -122,7 +123,7 @@ impl Watch for Watched {
         let of = |name: &str| vec![("venue", name.to_owned())];
         let mut trades = Vec::new();
         let mut faults = Vec::new();
-        let (mut held, mut connected, mut delay) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut held, mut connected) = (Vec::new(), Vec::new());
         for (name, venue) in &venues {
             let outcomes = [
                 ("published", venue.published),
@@ -138,8 +139,11 @@ impl Watch for Watched {
             }
             held.push((of(name), venue.held as f64));
             connected.push((of(name), venue.connected as f64));
-            delay.push((of(name), venue.delay_ms as f64 / 1000.0));
         }
+        let delay = |(venue, market, delay): (&str, &str, i64)| {
+            (vec![("venue", venue.to_owned()), ("market", market.to_owned())], delay as f64 / 1000.0)
+        };
+        let delays = self.0.delays().map(delay).collect();
         let family = |name, help, values| Family { name, help, values };
         let mut families = vec![
             family(
@@ -160,8 +164,13 @@ impl Watch for Watched {
             ),
             family(
                 "tickcast_collect_trade_delay_seconds",
-                "How old the last trade was when it came, by our clock and the venue's",
-                Values::Gauges(delay),
+                "How old a market's last trade was when it came, by our clock and the venue's",
+                Values::Gauges(delays),
+            ),
+            family(
+                "tickcast_collect_acknowledged_seconds",
+                "From when a trade came until the broker had it",
+                Values::Durations(self.0.acknowledgements()),
             ),
             family(
                 "tickcast_collect_unacknowledged",

@@ -1,6 +1,6 @@
 //! The thread that publishes the market into the embedded broker: the first records, history, and then live.
 
-use super::table::Phase;
+use crate::cli::screen::table::Phase;
 use crate::connectors::kafka::Reading;
 use crate::delivery::Stop;
 use crate::market::{PartitionId, Span, Timestamp};

@@ -7,13 +7,12 @@
 //! ```
 
 mod feed;
-mod screen;
-mod setup;
-mod table;
 
 use super::args::{Speed, parse_workers};
-use super::face::{Doorway, Face};
+use super::embedded::{self, DEMO, open_browser, spawn};
 use super::job::check_outputs;
+use super::screen::Screen;
+use super::screen::table::View;
 use super::{output, signals, summary};
 use crate::config::{Config, FilesSourceConfig, Settings};
 use crate::connectors::kafka::Publisher;
@@ -24,16 +23,13 @@ use crate::operators::support::stats::Stats;
 use crate::replay::{FileSource, Merge, Pace, ReplayError, TopicPublisher, wall_clock};
 use crate::serving::Live;
 use crate::simulation::{self, LABEL, SimulatedMarket};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use feed::{Feed, Market, Plan};
-use screen::Screen;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use table::View;
 
 /// The simulated market's seed: every demo shows the same market.
 const SEED: u64 = 20_240_101;
@@ -89,18 +85,18 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     let like = settings.config.source.files.clone().unwrap_or_default();
     let now = wall_clock();
     let market = market(args, now, &settings.config, &like)?;
-    let doorway = doorway(args, &settings.config)?;
+    let doorway = embedded::doorway(args.listen, &settings.config)?;
     output::tell(&format!("tickcast demo: http://{} shows it in a browser", doorway.address()));
     let partitions = if simulated { simulation::SYMBOLS as u32 } else { 1 };
     // Lives on this thread, and until the end.
-    let broker = setup::broker(partitions)?;
-    let config = setup::config(settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
+    let broker = embedded::broker(DEMO, partitions)?;
+    let config = embedded::config(DEMO, settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
     check_outputs(&config, &args.data, true)?;
     let face = doorway.serve_job(&config, simulated.then_some(LABEL), false, &stop)?;
-    let (job, reading) = setup::job(&config, &like, args.workers, partitions, &face, &stop)?;
+    let (job, reading) = embedded::job(DEMO, &config, &like, args.workers, partitions, &face, &stop)?;
     let stats = Arc::clone(&job.stats);
 
-    let publisher = Publisher::open(setup::kafka_source(&config)?, None, &stop)?;
+    let publisher = Publisher::open(embedded::kafka_source(&config)?, None, &stop)?;
     let publisher = TopicPublisher::new(publisher, stop.clone());
     let feed = Feed::new();
     let (ready, is_ready) = mpsc::channel();
@@ -134,32 +130,6 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the demo is served: as it was asked to be, else at the usual address, or any other that is free.
-fn doorway(args: &DemoArgs, config: &Config) -> anyhow::Result<Doorway> {
-    let mut http = config.http.clone().unwrap_or_default();
-    // Nothing simulated is left behind.
-    http.store = None;
-    if let Some(listen) = args.listen {
-        http.listen = listen.to_string();
-    } else if config.http.is_none() && Doorway::listen(&http).is_err() {
-        http.listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
-    }
-    Doorway::listen(&http)
-}
-
-/// Asks the system for a browser; where there is none, the address was printed.
-fn open_browser(face: &Face) {
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let address = format!("http://{}", face.address());
-    let quiet = std::process::Stdio::null;
-    let started = std::process::Command::new(program).arg(&address).stdout(quiet()).stderr(quiet()).spawn();
-    match started {
-        // Not waited for: a browser may be open for long.
-        Ok(mut browser) => drop(spawn("browser", move || browser.wait())),
-        Err(error) => tracing::warn!("{program} cannot be started ({error}): open {address} yourself"),
-    }
-}
-
 /// When the simulated market begins: so that its history ends now where it then follows the clock, else at a midnight, so that a quicker
 /// one has some hours until it reaches the clock, and one that ends has two whole days.
 fn start(args: &DemoArgs, now: Timestamp) -> Timestamp {
@@ -181,10 +151,6 @@ fn pace(speed: Speed) -> Pace {
         Speed::Times(factor) => Pace::Recorded(factor),
         Speed::Max => Pace::Max,
     }
-}
-
-fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).context("cannot start a thread")
 }
 
 fn print(summary: &Summary, simulated: bool, json: bool) -> anyhow::Result<()> {
@@ -245,7 +211,8 @@ impl Showing<'_> {
         let totals = self.live.totals();
         let latest = self.live.latest();
         draw(&View {
-            simulated: self.simulated,
+            name: DEMO.job,
+            label: if self.simulated { LABEL } else { "RECORDED DATA" },
             phase: state.phase,
             records: state.replayed.records,
             through: (totals.forecasts > 0).then_some(totals.through),

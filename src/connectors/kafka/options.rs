@@ -126,6 +126,8 @@ impl Server {
         config
             .set("client.id", "tickcast")
             .set("socket.keepalive.enable", "true")
+            // A small request would wait for the acknowledgement of the segment before it, which the other side delays by 40 ms.
+            .set("socket.nagle.disable", "true")
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000");
         for (key, value) in &self.options {

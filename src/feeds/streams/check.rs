@@ -42,7 +42,7 @@ pub struct Check {
 /// # Errors
 /// When the system has no thread.
 pub fn check(plan: &Plan, within: Duration, stop: &Stop) -> Result<Check, HubError> {
-    let counters = Arc::new(Counters::new(&plan.names()));
+    let counters = Arc::new(Counters::new(plan));
     let of = |(place, names): &(usize, super::record::Names)| Checked {
         venue: plan.venues[*place].0.name(),
         market: names.market.clone(),

@@ -1,6 +1,8 @@
 //! What collecting from streams has done so far, per venue: counted in one place, read by the log, the summary, and metrics.
 
 use super::fault::KINDS;
+use super::plan::Plan;
+use crate::operators::support::gauges::{Durations, Histogram};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,8 +40,14 @@ impl OfVenue {
 #[derive(Debug, Default)]
 pub struct Counters {
     venues: Vec<(&'static str, OfVenue)>,
+    /// Of each market: its venue, the venue's spelling, and how old its last trade was when it came; [`NONE`] before that.
+    markets: Vec<(&'static str, String, AtomicI64)>,
     unacknowledged: AtomicU64,
+    acknowledged: Histogram,
 }
+
+/// No trade came yet.
+const NONE: i64 = i64::MIN;
 
 /// The counters of one venue at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,10 +92,40 @@ pub struct Tally {
 }
 
 impl Counters {
-    /// For these venues.
+    /// For these venues and markets.
     #[must_use]
-    pub fn new(venues: &[&'static str]) -> Self {
-        Self { venues: venues.iter().map(|name| (*name, OfVenue::default())).collect(), ..Self::default() }
+    pub fn new(plan: &Plan) -> Self {
+        let names = plan.names();
+        let markets = plan.books.iter().map(|(venue, book)| (names[*venue], book.market.clone(), AtomicI64::new(NONE)));
+        Self {
+            markets: markets.collect(),
+            venues: names.into_iter().map(|name| (name, OfVenue::default())).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn set_delay(&self, market: usize, delay_ms: i64) {
+        if let Some((_, _, last)) = self.markets.get(market) {
+            last.store(delay_ms, Relaxed);
+        }
+    }
+
+    /// Venue and market, and how old its last trade was when it came, in milliseconds; of those that have told of one.
+    pub fn delays(&self) -> impl Iterator<Item = (&'static str, &str, i64)> {
+        self.markets.iter().filter_map(|(venue, market, delay)| {
+            let delay = delay.load(Relaxed);
+            (delay != NONE).then_some((*venue, market.as_str(), delay))
+        })
+    }
+
+    pub(super) const fn acknowledged(&self) -> &Histogram {
+        &self.acknowledged
+    }
+
+    /// How long trades took from when they came until the broker had them.
+    #[must_use]
+    pub fn acknowledgements(&self) -> Durations {
+        self.acknowledged.durations()
     }
 
     pub(super) fn of(&self, venue: usize) -> Option<&OfVenue> {

@@ -1,43 +1,48 @@
 //! Brings all connections together, and publishes.
 
+mod holes;
+
+use super::book::Book;
+use super::clock::Clock;
 use super::counters::{Counters, OfVenue, Tally};
 use super::error::HubError;
-use super::known::{self, Known};
+use super::join::Join;
+use super::known;
 use super::plan::Plan;
 use super::record::{self, Names};
 use super::repair::{Order, Repairer};
-use super::sequence::{HOLE_MAX, Hole, Sequence, Verdict};
+use super::sequence::Verdict;
 use super::trade::Trade;
-use super::venues::{Venue, Want};
+use super::venues::Venue;
 use crate::config::{CollectConfig, KafkaSourceConfig};
 use crate::connectors::kafka::{PublishError, Publisher};
 use crate::delivery::Stop;
-use crate::market::Span;
+use crate::market::{Span, Timestamp};
 use crate::operators::support::gauges::wall_clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Batches of trades that wait for the hub; then connections are not read.
 pub(super) const WAITING_MAX: usize = 4096;
-/// So long a hole may be one that the order of arrival has made.
-const GRACE: Duration = Duration::from_millis(500);
-/// Behind one that is too large so many trades have to wait before it is given up, or as long as for any other.
-const BEHIND_MIN: usize = 10;
 /// When it has not come to look for so long, the time was not lived: trades may have come meanwhile.
 const ABSENCE: Duration = Duration::from_secs(1);
-/// Trades that may wait for those before them, over all markets.
-const HELD_MAX: usize = 200_000;
 /// The longest time between two looks at what else there is to do.
 const TICK: Duration = Duration::from_millis(50);
+/// While the broker has something to acknowledge.
+const QUICK_TICK: Duration = Duration::from_millis(5);
+/// So many of those that it has to are timed.
+const TIMED_MAX: usize = 4096;
 /// Events that are taken in between two of them.
 const BITE: usize = 1000;
 /// How often to tell what was done.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait for the broker at the end.
 const FLUSH_WAIT: Duration = Duration::from_secs(10);
+/// Why what was asked for does not come: the venue does not have it.
+const NOT_THERE: &str = "not_at_the_venue";
 /// Partitions of a topic that is missing.
 const PARTITIONS: u32 = 4;
 
@@ -57,16 +62,6 @@ pub enum Event {
     Unrepaired { book: usize, number: u64, why: String },
 }
 
-struct Book {
-    names: Names,
-    venue: usize,
-    sequence: Sequence,
-    /// When the last one that was published was made, as JSON.
-    last_at: Option<Box<str>>,
-    /// The order to ask for what is missing: its number, and the last id that it is for.
-    asked: Option<(u64, u64)>,
-}
-
 /// See above.
 pub struct Hub {
     books: Vec<Book>,
@@ -84,8 +79,12 @@ pub struct Hub {
     begun: Instant,
     /// How much of the time since then was not lived.
     absent: Duration,
+    /// Of each venue.
+    clocks: Vec<Clock>,
     told: Instant,
     sent: u64,
+    /// Of some that the broker has not acknowledged: how many were sent with it, and when it came.
+    on_their_way: VecDeque<(u64, Timestamp)>,
     /// Orders that were given.
     asked: u64,
     out: Vec<Trade>,
@@ -93,7 +92,9 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Opens the topic, which is created where it is missing, reads from its end where an earlier run has ended, and connects.
+    /// Opens the topic, which is created where it is missing, reads from its end where an earlier run has ended, and connects. A
+    /// market of which the topic has no trade goes on behind candles where `joins` says so, which has one for each of the plan's or
+    /// is empty.
     ///
     /// # Errors
     /// When no broker answers, or where an earlier run has ended cannot be read.
@@ -101,6 +102,7 @@ impl Hub {
         config: &CollectConfig,
         plan: Plan,
         kafka: &KafkaSourceConfig,
+        joins: &[Option<Join>],
         counters: &Arc<Counters>,
         stop: &Stop,
     ) -> Result<Self, HubError> {
@@ -123,20 +125,20 @@ impl Hub {
         }
         plan.connect(&sender, counters, stop)?;
         let venues: Vec<Arc<dyn Venue>> = plan.venues.into_iter().map(|(venue, ..)| venue).collect();
-        let book = |((venue, names), known): ((usize, Names), Option<Known>)| {
-            let (last, last_at) = known.map(|known| (known.id, known.at)).unzip();
-            if last.is_none() {
-                tracing::info!("{names}: begins with its next trade");
-            }
-            let sequence = Sequence::new(venues[venue].numbering(), last);
-            Book { names, venue, sequence, last_at, asked: None }
-        };
-        let books = plan.books.into_iter().zip(known).map(book).collect();
+        let joins = joins.iter().cloned().chain(std::iter::repeat(None));
+        let books = plan
+            .books
+            .into_iter()
+            .zip(known)
+            .zip(joins)
+            .map(|(((venue, names), known), join)| Book::new(names, venue, venues[venue].numbering(), known, join));
+        let books = books.collect();
         let wait = |span: Span| Duration::from_millis(u64::try_from(span.millis()).unwrap_or(0));
         Ok(Self {
             books,
             holding: BTreeSet::new(),
             held: 0,
+            clocks: vec![Clock::default(); venues.len()],
             venues,
             orders,
             events,
@@ -149,6 +151,7 @@ impl Hub {
             absent: Duration::ZERO,
             told: Instant::now(),
             sent: 0,
+            on_their_way: VecDeque::new(),
             asked: 0,
             out: Vec::new(),
             value: Vec::new(),
@@ -170,7 +173,7 @@ impl Hub {
     fn collect(&mut self) -> Result<(), HubError> {
         let mut looked = Instant::now();
         while !self.stop.requested() {
-            match self.events.recv_timeout(TICK) {
+            match self.events.recv_timeout(if self.on_their_way.is_empty() { TICK } else { QUICK_TICK }) {
                 Ok(event) => {
                     self.take(event)?;
                     let events = self.events.clone();
@@ -180,12 +183,12 @@ impl Hub {
                 // Repairers are gone only when it is stopped.
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.serve()?;
             if looked.elapsed() >= TICK {
                 // The broker was away, or this process was stopped.
                 self.absent += looked.elapsed().saturating_sub(ABSENCE);
                 looked = Instant::now();
                 self.look_after()?;
-                self.serve()?;
             }
         }
         Ok(())
@@ -199,12 +202,12 @@ impl Hub {
         let now = self.now();
         match event {
             Event::Trades(trades) => {
-                self.note_delay(&trades);
+                self.note_delay(trades.last());
                 for trade in trades {
                     let place = trade.market;
                     let Some(book) = self.books.get_mut(place) else { continue };
                     let held = book.sequence.held();
-                    let verdict = book.sequence.take(trade, now, &mut self.out);
+                    let verdict = book.take(trade, now, &mut self.out);
                     match verdict {
                         Verdict::Repeat => self.count(place, |counters| _ = counters.repeats.fetch_add(1, Relaxed)),
                         Verdict::Anew => tracing::warn!(
@@ -240,7 +243,7 @@ impl Hub {
                 book.asked = book.asked.filter(|(_, last)| through < *last);
                 self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
                 for hole in missing {
-                    self.tell_gap(place, hole, "not_at_the_venue")?;
+                    self.tell_gap(place, hole, NOT_THERE)?;
                 }
                 self.moved(place, held)?;
             }
@@ -269,83 +272,21 @@ impl Hub {
                 let _ = self.orders[book.venue].send(Order::Cancel(place));
             }
         }
-        if let Some(last) = self.out.last() {
-            book.last_at = Some(last.at.clone());
-        }
+        book.pass(&mut self.out);
         let published = self.out.len() as u64;
         for trade in self.out.drain(..) {
             record::write(&book.names, &trade, &mut self.value);
             let key = Some(book.names.symbol.as_bytes());
             self.publisher.send_from(key, &self.value, self.venues[book.venue].name(), &self.stop)?;
             self.sent += 1;
+            if self.on_their_way.len() < TIMED_MAX {
+                self.on_their_way.push_back((self.sent, trade.received));
+            }
         }
         self.count(place, |counters| {
             counters.published.fetch_add(published, Relaxed);
             let change = held as u64;
             counters.held.fetch_add(change.wrapping_sub(held_before as u64), Relaxed);
-        });
-        Ok(())
-    }
-
-    /// Asks for what is missing, and gives up what does not come.
-    fn look_after(&mut self) -> Result<(), HubError> {
-        let now = self.now();
-        for place in self.holding.clone() {
-            let Some(book) = self.books.get_mut(place) else { continue };
-            let Some((hole, since)) = book.sequence.hole() else { continue };
-            let waited = now.saturating_sub(since);
-            if let Some(stray) = book.sequence.take_stray() {
-                let (names, id) = (&book.names, stray.id);
-                tracing::warn!("{names}: a trade with the number {id} is left out: others went on before it");
-                self.count(place, |counters| _ = counters.unreadable.fetch_add(1, Relaxed));
-                let held = self.books[place].sequence.held() + 1;
-                self.moved(place, held)?;
-            } else if hole.ids() > HOLE_MAX && book.sequence.held() >= BEHIND_MIN {
-                self.give_up(place, "too_large")?;
-            } else if waited >= self.repair_wait {
-                self.give_up(place, if hole.ids() > HOLE_MAX { "too_large" } else { "not_in_time" })?;
-            } else if book.asked.is_none() && waited >= GRACE && hole.ids() <= HOLE_MAX {
-                self.asked += 1;
-                book.asked = Some((self.asked, hole.last));
-                let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
-                let want = Want { number: self.asked, market: book.names.market.clone(), hole, after_at, cursor: None };
-                let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
-                tracing::info!("{names}: {ids} trades are missing, {first} to {last}: asking for them");
-                let _ = self.orders[book.venue].send(Order::Fill(place, want));
-            }
-        }
-        while self.held > HELD_MAX {
-            let most = self.holding.iter().max_by_key(|place| self.books[**place].sequence.held()).copied();
-            let Some(place) = most else { break };
-            self.give_up(place, "too_many_wait")?;
-        }
-        Ok(())
-    }
-
-    /// Tells that what is missing will not come, and goes on behind it.
-    fn give_up(&mut self, place: usize, reason: &str) -> Result<(), HubError> {
-        let now = self.now();
-        let Some(book) = self.books.get_mut(place) else { return Ok(()) };
-        let held = book.sequence.held();
-        let Some(hole) = book.sequence.give_up(now, &mut self.out) else { return Ok(()) };
-        if book.asked.take().is_some() {
-            let _ = self.orders[book.venue].send(Order::Cancel(place));
-        }
-        self.tell_gap(place, hole, reason)?;
-        self.moved(place, held)
-    }
-
-    /// Publishes that ids are missing, before what comes after them.
-    fn tell_gap(&mut self, place: usize, hole: Hole, reason: &str) -> Result<(), HubError> {
-        let Some(book) = self.books.get(place) else { return Ok(()) };
-        let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
-        tracing::warn!("{names}: {ids} trades are missing for good, {first} to {last}: {reason}");
-        record::write_gap(&book.names, hole, book.last_at.as_deref(), reason, wall_clock(), &mut self.value);
-        self.gaps.send_from(Some(names.symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
-        self.gaps.flush(&self.stop)?;
-        self.count(place, |counters| {
-            counters.gaps.fetch_add(1, Relaxed);
-            counters.missing.fetch_add(hole.ids(), Relaxed);
         });
         Ok(())
     }
@@ -358,10 +299,12 @@ impl Hub {
     }
 
     /// How old the last of these was when it came.
-    fn note_delay(&self, trades: &[Trade]) {
-        let Some(last) = trades.last() else { return };
-        if let Some(delay) = last.delay_ms() {
-            self.count(last.market, |counters| counters.delay_ms.store(delay, Relaxed));
+    fn note_delay(&mut self, last: Option<&Trade>) {
+        let Some((place, delay)) = last.and_then(|last| Some((last.market, last.delay_ms()?))) else { return };
+        self.counters.set_delay(place, delay);
+        self.count(place, |counters| counters.delay_ms.store(delay, Relaxed));
+        if let Some(book) = self.books.get(place) {
+            self.clocks[book.venue].note(delay);
         }
     }
 
@@ -369,9 +312,20 @@ impl Hub {
     fn serve(&mut self) -> Result<(), HubError> {
         self.publisher.serve()?;
         self.counters.set_unacknowledged(self.unacknowledged());
+        let (acknowledged, now) = (self.publisher.acknowledged(), wall_clock());
+        while let Some((_, came)) = self.on_their_way.front().filter(|(sent, _)| *sent <= acknowledged) {
+            let took = u64::try_from(now.millis() - came.millis()).unwrap_or(0);
+            self.counters.acknowledged().add(Duration::from_millis(took));
+            self.on_their_way.pop_front();
+        }
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             tracing::info!("{}", self.counters.tally());
+            for (clock, venue) in self.clocks.iter_mut().zip(&self.venues) {
+                if let Some(words) = clock.look() {
+                    tracing::warn!("{}: {words}", venue.name());
+                }
+            }
         }
         Ok(())
     }

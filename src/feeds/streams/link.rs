@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
                         return Ok(Ended::Stopped);
                     }
                 }
-                Frame::Alive => watch.frame(self.opened.elapsed()),
+                Frame::Ping => watch.ping(self.opened.elapsed()),
                 Frame::Nothing => {}
             }
         }

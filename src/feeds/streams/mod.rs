@@ -12,11 +12,15 @@
 //! `hub` publishes. Sequences, waits and watches are pure: the time is what they are told.
 
 mod backoff;
+mod book;
+mod candle;
 mod check;
+mod clock;
 mod counters;
 mod error;
 mod fault;
 mod hub;
+mod join;
 mod known;
 mod link;
 mod plan;
@@ -27,12 +31,17 @@ mod sequence;
 mod socket;
 mod trade;
 pub mod venues;
+mod warm;
 mod watch;
 
+pub use candle::Candle;
 pub use check::{Check, Checked, check};
+pub use clock::apart;
 pub use counters::{Counters, Tally};
 pub use error::HubError;
 pub use hub::Hub;
+pub use join::Join;
 pub use plan::Plan;
 pub use sequence::{Hole, Numbering, Sequence, Verdict};
 pub use trade::Trade;
+pub use warm::{Warm, Warmth};

@@ -9,7 +9,7 @@ use super::venues::{Markets, Venue, venue};
 use crate::config::CollectConfig;
 use crate::delivery::Stop;
 use crossbeam_channel::Sender;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What `[collect]` asks for: venues, and the markets of each.
@@ -73,6 +73,12 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// The symbols that the markets make.
+    #[must_use]
+    pub fn symbols(&self) -> BTreeSet<&str> {
+        self.books.iter().map(|(_, names)| names.symbol.as_str()).collect()
     }
 
     /// The venues' names.

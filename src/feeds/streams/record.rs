@@ -42,6 +42,11 @@ impl Names {
         );
         Self { symbol, exchange, market, head }
     }
+
+    /// The beginning of each value, up to what is its own.
+    pub(super) fn head(&self) -> &str {
+        &self.head
+    }
 }
 
 /// For people.

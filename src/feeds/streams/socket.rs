@@ -60,7 +60,7 @@ pub enum Frame {
     /// A text.
     Text(Utf8Bytes),
     /// A sign of life without one.
-    Alive,
+    Ping,
     /// Nothing, yet.
     Nothing,
 }
@@ -108,7 +108,7 @@ impl Socket {
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {
                 // The answer waits in the buffer.
                 self.0.flush().or_else(passing).map_err(of_error)?;
-                Ok(Frame::Alive)
+                Ok(Frame::Ping)
             }
             Err(error) => passing(error).map(|()| Frame::Nothing).map_err(of_error),
         }

@@ -15,8 +15,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// What a venue's connections are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Without any frame for so long it is dead.
+    /// Without a message for so long it is dead.
     pub silent_after: Duration,
+    /// Whether the protocol's own pings are a sign of life, too: not where a venue has heartbeats, which may end while pings go on.
+    pub pings_are_life: bool,
     /// How often to send the venue's own ping, where it has one.
     pub ping_every: Option<Duration>,
     /// Before it is this old another one takes its place.
@@ -71,9 +73,16 @@ impl Watch {
         }
     }
 
-    /// A frame came.
+    /// A message came.
     pub const fn frame(&mut self, now: Duration) {
         self.heard = now;
+    }
+
+    /// A ping of the protocol came.
+    pub const fn ping(&mut self, now: Duration) {
+        if self.rules.pings_are_life {
+            self.heard = now;
+        }
     }
 
     /// The venue says that it will tell of a market, or has.
@@ -148,7 +157,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    const RULES: Rules = Rules { silent_after: s(20), ping_every: Some(s(15)), renew_after: Some(s(1000)) };
+    const RULES: Rules =
+        Rules { silent_after: s(20), pings_are_life: false, ping_every: Some(s(15)), renew_after: Some(s(1000)) };
 
     #[test]
     fn a_quiet_market_is_no_fault_and_a_silent_connection_is() {
@@ -160,6 +170,16 @@ mod tests {
         }
         assert_eq!(watch.due(s(118)), Due::Nothing);
         assert!(matches!(watch.due(s(119)), Due::End(fault) if fault.kind == "silent"));
+    }
+
+    #[test]
+    fn pings_are_life_where_a_venue_has_nothing_else() {
+        for (pings_are_life, expected) in [(true, true), (false, false)] {
+            let mut watch = Watch::new(Rules { pings_are_life, ping_every: None, ..RULES }, 1);
+            watch.acknowledged(0);
+            watch.ping(s(19));
+            assert_eq!(watch.due(s(20)) == Due::Nothing, expected);
+        }
     }
 
     #[test]

@@ -210,6 +210,8 @@ function showJob(job) {
   const label = $("label");
   label.hidden = !job.label;
   if (job.label && !label.firstChild) { const b = document.createElement("b"); b.textContent = job.label; label.replaceChildren(b, ": not real prices"); }
+  $("market").hidden = !job.market;
+  if (job.market && $("market").textContent !== job.market) $("market").textContent = job.market;
   now.behind = { lag: job.watermark_lag_seconds, waiting: job.lag, at: Date.now(), now: Date.parse(job.now) };
   const lag = job.lag;
   const parts = [];

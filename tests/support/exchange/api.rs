@@ -1,7 +1,7 @@
 //! What an exchange says over HTTP.
 
 use super::player::stamp;
-use super::{Call, Kind, Shared, at_ms, head, is_sell, trade};
+use super::{Call, Kind, Shared, candles, head, is_sell, trade};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpStream;
@@ -30,6 +30,10 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let forgotten = shared.forgotten.lock().unwrap().clone();
     let made = shared.made.load(Relaxed);
     let has = |id: &u64| !forgotten.contains(id);
+    let at_ms = |id: u64| shared.pace.at_ms(id);
+    if let Some(body) = candles::answer(shared, path, &query) {
+        return send("200 OK", "Content-Type: application/json\r\n", &body);
+    }
     let body = match shared.kind {
         Kind::Binance => {
             let market = query["symbol"];
@@ -48,7 +52,7 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 let ((price, size), side) = (trade(market, id), if is_sell(id) { "buy" } else { "sell" });
                 format!(
                     r#"{{"trade_id":{id},"side":"{side}","size":"{size}","price":"{price}","time":"{}"}}"#,
-                    stamp(id)
+                    stamp(at_ms(id))
                 )
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))

@@ -4,8 +4,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod api;
+pub mod candles;
+mod pace;
 mod player;
 
+pub use pace::Pace;
 use player::{Player, wait};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -79,6 +82,7 @@ pub enum Call {
 struct Shared {
     kind: Kind,
     markets: Vec<&'static str>,
+    pace: Pace,
     /// So many trades of each market have been made.
     made: AtomicU64,
     acts: Mutex<VecDeque<Act>>,
@@ -108,20 +112,20 @@ pub fn trade(market: &str, id: u64) -> (String, String) {
     )
 }
 
-/// When it was made.
-fn at_ms(id: u64) -> u64 {
-    1_700_000_000_000 + id * 10
-}
-
-fn is_sell(id: u64) -> bool {
+pub fn is_sell(id: u64) -> bool {
     id.is_multiple_of(3)
 }
 
 impl Exchange {
     pub fn start(kind: Kind, markets: &[&'static str], acts: impl IntoIterator<Item = Act>) -> Self {
+        Self::start_at(kind, markets, acts, Pace { begin_ms: 1_700_000_000_000, every_ms: 10 })
+    }
+
+    pub fn start_at(kind: Kind, markets: &[&'static str], acts: impl IntoIterator<Item = Act>, pace: Pace) -> Self {
         let shared = Arc::new(Shared {
             kind,
             markets: markets.to_vec(),
+            pace,
             made: AtomicU64::new(0),
             acts: Mutex::new(acts.into_iter().collect()),
             calls: Mutex::default(),
@@ -175,6 +179,23 @@ impl Exchange {
                 std::thread::sleep(every);
             }
             shared.is_making.store(false, Relaxed);
+        });
+    }
+
+    /// Trades are made when it is time for them; those of before have been.
+    pub fn make_by_clock(&self) {
+        let shared = Arc::clone(&self.shared);
+        shared.is_making.store(true, Relaxed);
+        let due = |shared: &Shared| {
+            let now = jiff::Timestamp::now().as_millisecond() as u64;
+            shared.made.store(shared.pace.id_at(now + 1).saturating_sub(1), Relaxed);
+        };
+        due(&shared);
+        std::thread::spawn(move || {
+            while shared.is_making.load(Relaxed) {
+                due(&shared);
+                std::thread::sleep(Duration::from_millis(10));
+            }
         });
     }
 

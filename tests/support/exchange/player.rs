@@ -1,6 +1,6 @@
 //! One connection of an exchange that plays.
 
-use super::{Kind, Shared, Then, at_ms, is_sell, trade};
+use super::{Kind, Shared, Then, is_sell, trade};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,11 +22,14 @@ pub struct Player<'a> {
 impl Player<'_> {
     pub fn run(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         let mut beaten = Instant::now();
+        // Who does not answer is cut.
+        let mut pinged: Option<Instant> = None;
         self.socket.get_ref().set_nonblocking(true)?;
         while !self.shared.is_over.load(Relaxed) {
             // Answers of pings, and the other side's end.
             match self.socket.read() {
                 Ok(Message::Text(text)) if text.as_str() == "ping" => self.socket.send(Message::text("pong"))?,
+                Ok(Message::Pong(payload)) if payload.as_ref() == b"1" => pinged = None,
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
@@ -47,7 +50,11 @@ impl Player<'_> {
             if beaten.elapsed() >= Duration::from_secs(1) {
                 beaten = Instant::now();
                 match self.shared.kind {
-                    Kind::Binance => self.socket.send(Message::Ping("1".into()))?,
+                    Kind::Binance if pinged.is_some_and(|at| at.elapsed() > Duration::from_secs(10)) => return Ok(()),
+                    Kind::Binance => {
+                        pinged.get_or_insert_with(Instant::now);
+                        self.socket.send(Message::Ping("1".into()))?;
+                    }
                     Kind::Coinbase => self.socket.send(Message::text(r#"{"type":"heartbeat","last_trade_id":0}"#))?,
                     Kind::Kraken => self.socket.send(Message::text(r#"{"channel":"heartbeat"}"#))?,
                     Kind::Okx => {}
@@ -63,12 +70,12 @@ impl Player<'_> {
     fn tell(&mut self, ids: &[u64]) -> Result<(), tungstenite::Error> {
         for market in self.markets.clone() {
             if self.shared.kind == Kind::Kraken {
-                let lines: Vec<String> = ids.iter().map(|id| line(Kind::Kraken, market, *id)).collect();
+                let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
                 let text = format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, lines.join(","));
                 self.socket.send(Message::text(text))?;
                 continue;
             }
-            let lines: Vec<String> = ids.iter().map(|id| line(self.shared.kind, market, *id)).collect();
+            let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
             let text = if let [one] = &lines[..] { one.clone() } else { format!("[{}]", lines.join(",")) };
             self.socket.send(Message::text(text))?;
         }
@@ -138,14 +145,14 @@ impl Player<'_> {
     }
 }
 
-pub fn stamp(id: u64) -> String {
-    jiff::Timestamp::from_millisecond(at_ms(id) as i64).unwrap().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+pub fn stamp(ms: u64) -> String {
+    jiff::Timestamp::from_millisecond(ms as i64).unwrap().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// A trade as the stream has it; of Kraken, an element of its list.
-fn line(kind: Kind, market: &str, id: u64) -> String {
-    let ((price, size), at) = (trade(market, id), at_ms(id));
-    match kind {
+fn line(shared: &Shared, market: &str, id: u64) -> String {
+    let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
+    match shared.kind {
         Kind::Binance => format!(
             r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{at},"s":"{market}","t":{id},"p":"{price}","q":"{size}","T":{at},"m":{},"M":true}}}}"#,
             market.to_lowercase(),
@@ -155,7 +162,7 @@ fn line(kind: Kind, market: &str, id: u64) -> String {
             r#"{{"type":"match","trade_id":{id},"maker_order_id":"a","taker_order_id":"b","side":"{}","size":"{size}","price":"{price}","product_id":"{market}","sequence":{},"time":"{}"}}"#,
             if is_sell(id) { "buy" } else { "sell" },
             id * 3,
-            stamp(id)
+            stamp(at)
         ),
         Kind::Okx => format!(
             r#"{{"arg":{{"channel":"trades-all","instId":"{market}"}},"data":[{{"instId":"{market}","tradeId":"{id}","px":"{price}","sz":"{size}","source":"0","side":"{}","ts":"{at}"}}]}}"#,
@@ -164,7 +171,7 @@ fn line(kind: Kind, market: &str, id: u64) -> String {
         Kind::Kraken => format!(
             r#"{{"symbol":"{market}","side":"{}","price":{price},"qty":{size},"ord_type":"market","trade_id":{id},"timestamp":"{}"}}"#,
             if is_sell(id) { "sell" } else { "buy" },
-            stamp(id)
+            stamp(at)
         ),
     }
 }

@@ -4,9 +4,10 @@
 //! acknowledgement. The venue pings each 20 s and ends a connection after 24 h; ids are contiguous.
 //! <https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams>
 
-use super::{Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use crate::feeds::streams::candle::{Candle, rows};
 use crate::feeds::streams::watch::Rules;
-use crate::market::Side;
+use crate::market::{Side, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -106,6 +107,7 @@ impl Venue for Binance {
         Rules {
             // Two of its pings and a half.
             silent_after: Duration::from_secs(50),
+            pings_are_life: true,
             ping_every: None,
             renew_after: Some(Duration::from_secs(23 * 3600)),
         }
@@ -162,5 +164,26 @@ impl Venue for Binance {
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         let through = trades.last().map(|trade| trade.id);
         Ok(Page { trades, through, cursor: None })
+    }
+
+    fn candle_pages(&self) -> CandlePages {
+        CandlePages { minutes: 1000, back: None }
+    }
+
+    fn candles(&self, market: &str, from: Timestamp, to: Timestamp) -> String {
+        let (from, last) = (from.millis(), to.millis() - 1);
+        format!("/api/v3/klines?symbol={market}&interval=1m&startTime={from}&endTime={last}&limit={PAGE}")
+    }
+
+    fn read_candles(&self, body: &str) -> Result<Vec<Candle>, String> {
+        let candle = |row: &[&RawValue]| match *row {
+            [at, open, high, low, close, volume, _, quote, count, bought, ..] => Candle::read(
+                at,
+                [open, high, low, close, volume],
+                &[("quote_volume", quote), ("count", count), ("taker_buy_volume", bought)],
+            ),
+            _ => Err("a candle has less than ten elements".to_owned()),
+        };
+        rows(body)?.iter().map(|row| candle(row)).collect()
     }
 }

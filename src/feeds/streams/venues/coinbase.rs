@@ -3,9 +3,10 @@
 //! Ids are contiguous per product. The side is that of the maker. A subscription to several products fails whole where one of them
 //! is unknown. <https://docs.cdp.coinbase.com/exchange/websocket-feed/channels>
 
-use super::{Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use crate::feeds::streams::candle::{Candle, rows};
 use crate::feeds::streams::watch::Rules;
-use crate::market::Side;
+use crate::market::{Side, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -93,7 +94,7 @@ impl Venue for Coinbase {
 
     fn rules(&self) -> Rules {
         // A heartbeat of each product comes each second.
-        Rules { silent_after: Duration::from_secs(10), ping_every: None, renew_after: None }
+        Rules { silent_after: Duration::from_secs(10), pings_are_life: false, ping_every: None, renew_after: None }
     }
 
     fn markets_max(&self) -> usize {
@@ -167,5 +168,22 @@ impl Venue for Coinbase {
         // They are those before the end, the newest first: nothing is left out between.
         let through = trades.last().map(|trade| trade.id);
         Ok(Page { trades, through, cursor: None })
+    }
+
+    fn candle_pages(&self) -> CandlePages {
+        // 300 are allowed, both ends included.
+        CandlePages { minutes: 299, back: None }
+    }
+
+    fn candles(&self, market: &str, from: Timestamp, to: Timestamp) -> String {
+        format!("/products/{market}/candles?granularity=60&start={from}&end={to}")
+    }
+
+    fn read_candles(&self, body: &str) -> Result<Vec<Candle>, String> {
+        let candle = |row: &[&RawValue]| match *row {
+            [at, low, high, open, close, volume, ..] => Candle::read(at, [open, high, low, close, volume], &[]),
+            _ => Err("a candle has less than six elements".to_owned()),
+        };
+        rows(body)?.iter().map(|row| candle(row)).collect()
     }
 }

@@ -3,9 +3,10 @@
 //! Heartbeats come each second where nothing else does. Ids are contiguous per market. What was missed is asked for by time, with a
 //! cursor of nanoseconds that is a text and stays one. <https://docs.kraken.com/api/docs/websocket-v2/trade>
 
-use super::{Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use crate::feeds::streams::candle::{Candle, rows};
 use crate::feeds::streams::watch::Rules;
-use crate::market::Side;
+use crate::market::{Side, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -61,7 +62,7 @@ struct Line<'a> {
 }
 
 #[derive(Deserialize)]
-struct Trades<'a> {
+struct Answered<'a> {
     #[serde(borrow)]
     error: Vec<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -111,7 +112,7 @@ impl Venue for Kraken {
 
     fn rules(&self) -> Rules {
         // Its own advice.
-        Rules { silent_after: Duration::from_secs(5), ping_every: None, renew_after: None }
+        Rules { silent_after: Duration::from_secs(5), pings_are_life: false, ping_every: None, renew_after: None }
     }
 
     fn markets_max(&self) -> usize {
@@ -177,7 +178,7 @@ impl Venue for Kraken {
     }
 
     fn read_page(&self, _: &Want, body: &str) -> Result<Page, String> {
-        let Trades { error, mut result } = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let Answered { error, mut result } = serde_json::from_str(body).map_err(|error| error.to_string())?;
         if !error.is_empty() {
             return Err(error.join(", "));
         }
@@ -193,5 +194,31 @@ impl Venue for Kraken {
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         let through = trades.last().map(|trade| trade.id);
         Ok(Page { trades, through, cursor })
+    }
+
+    fn candle_pages(&self) -> CandlePages {
+        // The last one is of a minute that is not over.
+        CandlePages { minutes: 719, back: Some(719) }
+    }
+
+    fn candles(&self, market: &str, from: Timestamp, _: Timestamp) -> String {
+        // Those after a moment, up to now.
+        format!("/0/public/OHLC?pair={}&interval=1&since={}", pair(market), from.millis().div_euclid(1000) - 1)
+    }
+
+    fn read_candles(&self, body: &str) -> Result<Vec<Candle>, String> {
+        let Answered { error, mut result } = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        if !error.is_empty() {
+            return Err(error.join(", "));
+        }
+        result.remove("last");
+        let candle = |row: &[&RawValue]| match *row {
+            [at, open, high, low, close, vwap, volume, count, ..] => {
+                Candle::read(at, [open, high, low, close, volume], &[("vwap", vwap), ("count", count)])
+            }
+            _ => Err("a candle has less than eight elements".to_owned()),
+        };
+        let body = result.into_values().next().map_or("[]", RawValue::get);
+        rows(body)?.iter().map(|row| candle(row)).collect()
     }
 }

@@ -10,6 +10,7 @@ pub use coinbase::Coinbase;
 pub use kraken::Kraken;
 pub use okx::Okx;
 
+use super::candle::Candle;
 use super::sequence::{Hole, Numbering};
 use super::trade::{Trade, is_number};
 use super::watch::Rules;
@@ -61,6 +62,24 @@ pub trait Venue: Send + Sync {
     /// # Errors
     /// When it cannot be read, or says that something is wrong.
     fn read_page(&self, want: &Want, body: &str) -> Result<Page, String>;
+    /// How it gives out candles of a minute.
+    fn candle_pages(&self) -> CandlePages;
+    /// The path and query of those of a market that open in [from, to).
+    fn candles(&self, market: &str, from: Timestamp, to: Timestamp) -> String;
+    /// What the answer says, in any order; there may be others among them, and one that still changes.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says that something is wrong.
+    fn read_candles(&self, body: &str) -> Result<Vec<Candle>, String>;
+}
+
+/// How a venue gives out candles of a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandlePages {
+    /// Minutes of one page.
+    pub minutes: i64,
+    /// It has no more than the last so many minutes; none where it has all.
+    pub back: Option<i64>,
 }
 
 /// The venue with this name.
@@ -172,7 +191,7 @@ impl Told<'_> {
 }
 
 /// A number's text, which may stand in quotes.
-fn unquoted(raw: &RawValue) -> &str {
+pub(super) fn unquoted(raw: &RawValue) -> &str {
     let text = raw.get();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }

@@ -3,9 +3,10 @@
 //! It closes what is silent for 30 s: a text `ping` is answered by `pong`. Before an upgrade it announces the end (`notice` 64008). Ids are
 //! contiguous per instrument. <https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-all-trades-channel>
 
-use super::{Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use crate::feeds::streams::candle::Candle;
 use crate::feeds::streams::watch::Rules;
-use crate::market::Side;
+use crate::market::{Side, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -70,6 +71,16 @@ struct Answer<'a> {
     data: Vec<Line<'a>>,
 }
 
+#[derive(Deserialize)]
+struct Candles<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+    #[serde(borrow)]
+    msg: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    data: Vec<Vec<&'a RawValue>>,
+}
+
 impl Line<'_> {
     fn told(&self) -> Result<Told<'_>, String> {
         // The taker's.
@@ -96,7 +107,12 @@ impl Venue for Okx {
     }
 
     fn rules(&self) -> Rules {
-        Rules { silent_after: Duration::from_secs(30), ping_every: Some(Duration::from_secs(12)), renew_after: None }
+        Rules {
+            silent_after: Duration::from_secs(30),
+            pings_are_life: false,
+            ping_every: Some(Duration::from_secs(12)),
+            renew_after: None,
+        }
     }
 
     fn markets_max(&self) -> usize {
@@ -172,5 +188,29 @@ impl Venue for Okx {
         // They are those before the end, the newest first: nothing is left out between.
         let through = trades.last().map(|trade| trade.id);
         Ok(Page { trades, through, cursor: None })
+    }
+
+    fn candle_pages(&self) -> CandlePages {
+        CandlePages { minutes: 100, back: None }
+    }
+
+    fn candles(&self, market: &str, from: Timestamp, to: Timestamp) -> String {
+        // Newer than one moment and older than the other.
+        let (before, after) = (from.millis() - 1, to.millis());
+        format!("/api/v5/market/history-candles?instId={market}&bar=1m&before={before}&after={after}&limit=100")
+    }
+
+    fn read_candles(&self, body: &str) -> Result<Vec<Candle>, String> {
+        let answer: Candles<'_> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        if answer.code != "0" {
+            return Err(format!("{}: {}", answer.code, answer.msg.as_deref().unwrap_or_default()));
+        }
+        let candle = |row: &[&RawValue]| match *row {
+            [at, open, high, low, close, volume, _, quote, ..] => {
+                Candle::read(at, [open, high, low, close, volume], &[("quote_volume", quote)])
+            }
+            _ => Err("a candle has less than eight elements".to_owned()),
+        };
+        answer.data.iter().map(|row| candle(row)).collect()
     }
 }

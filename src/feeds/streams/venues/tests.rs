@@ -65,6 +65,8 @@ fn coinbase() {
     assert_eq!(said(&Coinbase, &markets, error), Ok(vec![Said::Refused(Some(1), why)]));
     let beat = r#"{"type":"heartbeat","sequence":90,"last_trade_id":0,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#;
     assert_eq!(said(&Coinbase, &markets, beat), Ok(vec![Said::Other]));
+    let asked = r#"{"type":"subscribe","product_ids":["BTC-USD","ETH-EUR"],"channels":["matches","heartbeat"]}"#;
+    assert_eq!(Coinbase.subscribe(&markets), [asked]);
     let page = |first, last| Coinbase.page(&want("BTC-USD", first, last, "1"));
     assert_eq!(page(73, 74), "/products/BTC-USD/trades?limit=1000&after=75");
     assert_eq!(page(73, 5000), "/products/BTC-USD/trades?limit=1000&after=1073");
@@ -101,6 +103,9 @@ fn kraken() {
     {
         assert_eq!(said(&Kraken, &markets, other), Ok(vec![Said::Other]));
     }
+    let asked =
+        r#"{"method":"subscribe","params":{"channel":"trade","symbol":["MATIC/USD","BTC/USD"],"snapshot":false}}"#;
+    assert_eq!(Kraken.subscribe(&markets), [asked]);
     let mut wanted = want("BTC/USD", 61_044_952, 61_044_953, "\"2023-07-06T18:53:17.827736Z\"");
     assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736000&count=1000");
     wanted.after_at = "1688669597.8277369".into();
@@ -143,6 +148,70 @@ fn okx() {
     assert_eq!(Okx.read_page(&wanted, refused), Err("51001: Instrument ID does not exist".to_owned()));
 }
 
+#[test]
+fn candles_of_a_minute() {
+    let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());
+    let written = |venue: &dyn Venue, body: &str| -> Result<Vec<String>, String> {
+        let write = |candle: &Candle| {
+            let mut out = Vec::new();
+            candle.write(&names, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let line = text.strip_prefix(r#"{"symbol":"BTC","exchange":"x","market":"BTC","timestamp":"#).unwrap();
+            format!("{line}{}", if candle.is_empty { " empty" } else { "" })
+        };
+        venue.read_candles(body).map(|candles| candles.iter().map(write).collect())
+    };
+    let (from, to) = (Timestamp::from_millis(1_499_040_000_000), Timestamp::from_millis(1_499_040_120_000));
+    // Opens, high, low, close, volume, close time, quote volume, trades, the takers' share of both.
+    let body = r#"[[1499040000000,"0.01634790","0.80000000","0.01575800","0.01577100","148976.11427815",1499644799999,"2434.19055334",308,"1756.87402397","28.46694368","0"]]"#;
+    assert_eq!(
+        written(&Binance, body).unwrap(),
+        [
+            r#"1499040000000,"interval":"1m","open":0.01634790,"high":0.80000000,"low":0.01575800,"close":0.01577100,"volume":148976.11427815,"quote_volume":2434.19055334,"count":308,"taker_buy_volume":1756.87402397}"#
+        ]
+    );
+    assert_eq!(
+        Binance.candles("BTCUSDT", from, to),
+        "/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1499040000000&endTime=1499040119999&limit=1000"
+    );
+    // Time, low, high, open, close, volume.
+    let body = "[[1415398768,0.32,4.2,0.35,4.20000001,12.3],[1415398708,1,1,1,1,0]]";
+    assert_eq!(
+        written(&Coinbase, body).unwrap(),
+        [
+            r#"1415398768000,"interval":"1m","open":0.35,"high":4.2,"low":0.32,"close":4.20000001,"volume":12.3}"#,
+            r#"1415398708000,"interval":"1m","open":1,"high":1,"low":1,"close":1,"volume":0} empty"#
+        ]
+    );
+    assert_eq!(
+        Coinbase.candles("BTC-USD", from, to),
+        "/products/BTC-USD/candles?granularity=60&start=2017-07-03T00:00:00.000Z&end=2017-07-03T00:02:00.000Z"
+    );
+    // Time, open, high, low, close, vwap, volume, trades.
+    let body = r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.39243896",23]],"last":1688672160}}"#;
+    assert_eq!(
+        written(&Kraken, body).unwrap(),
+        [
+            r#"1688671200000,"interval":"1m","open":30306.1,"high":30306.2,"low":30305.7,"close":30305.7,"volume":3.39243896,"vwap":30306.1,"count":23}"#
+        ]
+    );
+    assert_eq!(Kraken.candles("BTC/USD", from, to), "/0/public/OHLC?pair=XBTUSD&interval=1&since=1499039999");
+    assert!(written(&Kraken, r#"{"error":["EQuery:Unknown asset pair"]}"#).unwrap_err().contains("Unknown asset"));
+    // Time, open, high, low, close, volume, the same in the quote's, the same of a coin, whether it is over.
+    let body = r#"{"code":"0","msg":"","data":[["1597026383085","3.721","3.743","3.677","3.708","22698348.04828491","12698348.04828491","84161.5","1"]]}"#;
+    assert_eq!(
+        written(&Okx, body).unwrap(),
+        [
+            r#"1597026383085,"interval":"1m","open":3.721,"high":3.743,"low":3.677,"close":3.708,"volume":22698348.04828491,"quote_volume":84161.5}"#
+        ]
+    );
+    assert_eq!(
+        Okx.candles("BTC-USDT", from, to),
+        "/api/v5/market/history-candles?instId=BTC-USDT&bar=1m&before=1499039999999&after=1499040120000&limit=100"
+    );
+    assert!(written(&Binance, r#"[[1499040000000,"NaN","1","1","1","1",1,"1",1,"1"]]"#).unwrap_err().contains("NaN"));
+}
+
 /// Frames and pages as they come, bent: none panics, and a trade that is read has numbers that are numbers.
 fn bent() -> impl Strategy<Value = (usize, String)> {
     let texts = [
@@ -152,6 +221,9 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
         r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
         r#"{"arg":{"channel":"trades-all","instId":"BTC"},"data":[{"instId":"BTC","tradeId":"130639474","px":"42219.9","sz":"0.1","side":"buy","ts":"1630048897897"}]}"#,
         r#"{"code":"0","msg":"","data":[{"instId":"BTC","side":"sell","sz":"0.1","px":"29963.2","tradeId":"242720720","ts":"1654161646974"}]}"#,
+        r#"[[1499040000000,"0.0163","0.8","0.0157","0.0158","148976.1",1499644799999,"2434.1",308,"1756.8","28.4","0"]]"#,
+        r#"{"code":"0","msg":"","data":[["1597026383085","3.7","3.8","3.6","3.7","22.1","12.1","84.5","1"]]}"#,
+        r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.3",23]],"last":1}}"#,
         r#"[{"id":28457,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]"#,
         r#"[{"trade_id":74,"price":"10.0","size":"0.01","side":"buy","time":"2014-11-07T22:19:28.578544Z"}]"#,
     ];
@@ -184,9 +256,15 @@ proptest! {
         let venues: [&dyn Venue; 4] = [&Binance, &Coinbase, &Kraken, &Okx];
         let markets = Markets::new(vec!["BTC".to_owned()]);
         let wanted = want("BTC", 10, 20, "1");
+        let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());
         for venue in venues {
             let mut said = Vec::new();
             let _ = venue.read(&markets, &text, &mut said);
+            for candle in venue.read_candles(&text).unwrap_or_default() {
+                let mut out = Vec::new();
+                candle.write(&names, &mut out);
+                prop_assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok(), "{which} {candle:?}");
+            }
             let page = venue.read_page(&wanted, &text).map(|page| page.trades).unwrap_or_default();
             let trades = said.into_iter().filter_map(|said| if let Said::Trade(trade) = said { Some(trade) } else { None });
             for trade in trades.chain(page) {

@@ -34,7 +34,8 @@ fn latest(status: Status) -> Vec<Forecast> {
 
 fn view(latest: &[Forecast]) -> View<'_> {
     View {
-        simulated: true,
+        name: "demo",
+        label: "SIMULATED MARKET",
         phase: Phase::History(Some(0.5)),
         records: 51_234,
         through: Some(Timestamp::from_millis(1_700_006_400_000)),
@@ -97,7 +98,7 @@ fn simulated_shows_unless_it_is_not() {
         let simulated = View { phase, ..view(&latest) };
         assert!(simulated.lines(80, 24)[0].contains("SIMULATED MARKET"));
         assert!(simulated.line().starts_with("SIMULATED MARKET: through 2023-11-15 00:00:00 UTC, 51,234 records"));
-        let recorded = View { simulated: false, ..simulated };
+        let recorded = View { label: "RECORDED DATA", ..simulated };
         assert!(!recorded.lines(80, 24).concat().contains("SIMULATED") && !recorded.line().contains("SIMULATED"));
     }
 }

@@ -1,13 +1,14 @@
-//! What the demo shows, as lines of plain ASCII: a pure function of what there is to show.
+//! What a job with everything in one process shows, as lines of plain ASCII: a pure function of what there is to show.
 
 use crate::market::{Forecast, Status, Timestamp};
 use crate::report::grouped;
-use crate::simulation::LABEL;
 use std::time::Duration;
 
-/// What the demo is doing.
+/// What it is doing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase {
+    /// Asking for history, and how much of it has come: 0 to 1.
+    Asking(f64),
     /// History as fast as it goes, and how much of it is through: 0 to 1, where that is known.
     History(Option<f64>),
     /// Live, at this many times the market's own pace; none is as fast as it goes.
@@ -19,8 +20,10 @@ pub enum Phase {
 /// All that there is to show.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// Whether the market is simulated; else recorded.
-    pub simulated: bool,
+    /// The command.
+    pub name: &'static str,
+    /// What the market is.
+    pub label: &'static str,
     /// What it is doing.
     pub phase: Phase,
     /// Records published into the input topic.
@@ -67,7 +70,7 @@ impl View<'_> {
     /// One line, for where there is no terminal.
     #[must_use]
     pub fn line(&self) -> String {
-        let mut line = format!("{}: {}", self.label(), self.figures());
+        let mut line = format!("{}: {}", self.label, self.figures());
         for f in self.latest.iter().take(1) {
             let places = places(f.last_price.to_f64());
             let mae = f.skill.mae_ratio.map(|ratio| format!(", MAE ratio {ratio:.3}")).unwrap_or_default();
@@ -84,24 +87,21 @@ impl View<'_> {
         line
     }
 
-    fn label(&self) -> &'static str {
-        if self.simulated { LABEL } else { "RECORDED DATA" }
-    }
-
     fn title(&self) -> String {
-        let label = self.label();
+        let (name, label) = (self.name, self.label);
         match self.phase {
             Phase::History(Some(share)) => {
                 let share = share.clamp(0.0, 1.0);
                 let full = (share * BAR as f64) as usize;
                 let bar = "#".repeat(full) + &"-".repeat(BAR - full);
-                format!("tickcast demo: {label}, history [{bar}] {:.0} %", share * 100.0)
+                format!("tickcast {name}: {label}, history [{bar}] {:.0} %", share * 100.0)
             }
-            Phase::History(None) => format!("tickcast demo: {label}, history"),
-            Phase::Live(Some(1.0)) => format!("tickcast demo: {label}, live"),
-            Phase::Live(Some(speed)) => format!("tickcast demo: {label}, live at {speed} times its own pace"),
-            Phase::Live(None) => format!("tickcast demo: {label}, live as fast as it goes"),
-            Phase::Finishing => format!("tickcast demo: {label}, publishing the rest"),
+            Phase::Asking(share) => format!("tickcast {name}: {label}, asking for history, {:.0} %", share * 100.0),
+            Phase::History(None) => format!("tickcast {name}: {label}, history"),
+            Phase::Live(Some(1.0)) => format!("tickcast {name}: {label}, live"),
+            Phase::Live(Some(speed)) => format!("tickcast {name}: {label}, live at {speed} times its own pace"),
+            Phase::Live(None) => format!("tickcast {name}: {label}, live as fast as it goes"),
+            Phase::Finishing => format!("tickcast {name}: {label}, publishing the rest"),
         }
     }
 

@@ -1,12 +1,15 @@
-//! Where the demo is shown: redrawn in place on a terminal, else a plain line now and then. On stderr, since stdout is
+//! Where a job with everything in one process is shown: redrawn in place on a terminal, else a plain line now and then. On stderr, since stdout is
 //! for results.
 
-use super::table::{Phase, View};
+pub mod table;
+
+use super::output;
 use crate::market::Timestamp;
 use console::Term;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
+use table::{Phase, View};
 
 /// Time between two pictures.
 const REDRAW_EVERY: Duration = Duration::from_millis(250);
@@ -19,10 +22,16 @@ const SIZE_DEFAULT: (u16, u16) = (24, 80);
 
 /// The terminal, or what stands in for it.
 pub enum Screen {
-    /// Redrawn in place; how many lines the last picture has.
-    Live { term: Term, drawn: usize, last: Option<Instant> },
+    /// A picture that is redrawn in place.
+    Live(LiveScreen),
     /// One line now and then.
     Plain(PlainLines),
+}
+
+/// A terminal, and when it was drawn.
+pub struct LiveScreen {
+    term: Term,
+    last: Option<Instant>,
 }
 
 impl Screen {
@@ -32,25 +41,23 @@ impl Screen {
         // `console` counts TERM=dumb as a terminal; it cannot move its cursor.
         let dumb = std::env::var_os("TERM").is_none_or(|name| name == "dumb" || name.is_empty());
         if term.is_term() && !(cfg!(unix) && dumb) {
-            Self::Live { term, drawn: 0, last: None }
+            Self::Live(LiveScreen { term, last: None })
         } else {
             Self::Plain(PlainLines::default())
         }
     }
 
-    /// Shows `view` if it is time to. What cannot be written is not shown: the demo goes on.
+    /// Shows `view` if it is time to. What cannot be written is not shown: the job goes on.
     pub fn show(&mut self, view: &View<'_>) {
         let now = Instant::now();
         match self {
-            Self::Live { term, drawn, last } => {
+            Self::Live(LiveScreen { term, last }) => {
                 if last.is_none_or(|last| now - last >= REDRAW_EVERY) {
                     *last = Some(now);
                     let (height, width) = term.size_checked().unwrap_or(SIZE_DEFAULT);
                     // The last line stays free: the cursor rests there.
                     let lines = view.lines(usize::from(width), usize::from(height).saturating_sub(1));
-                    let _ = term.write_str(&redraw(&lines, *drawn));
-                    let _ = term.flush();
-                    *drawn = lines.len();
+                    output::picture(lines.len(), |drawn| redraw(&lines, drawn));
                 }
             }
             Self::Plain(lines) => {
@@ -64,10 +71,11 @@ impl Screen {
     /// Shows `view` for the last time.
     pub fn close(&mut self, view: &View<'_>) {
         match self {
-            Self::Live { last, .. } => *last = None,
+            Self::Live(screen) => screen.last = None,
             Self::Plain(lines) => *lines = PlainLines::default(),
         }
         self.show(view);
+        output::leave_picture();
     }
 }
 
@@ -132,7 +140,16 @@ mod tests {
         let mut due = |seconds: u64, phase: Phase, hours: i64| {
             let through = Some(Timestamp::from_millis(hours * 3_600_000));
             let elapsed = Duration::from_secs(seconds);
-            let view = View { simulated: true, phase, records: 0, through, forecasts: 0, elapsed, latest: &[] };
+            let view = View {
+                name: "demo",
+                label: "SIMULATED MARKET",
+                phase,
+                records: 0,
+                through,
+                forecasts: 0,
+                elapsed,
+                latest: &[],
+            };
             lines.is_due(&view, start + elapsed)
         };
         let history = Phase::History(None);

@@ -1,0 +1,177 @@
+//! A job on an embedded broker, with nothing to install: the broker, a configuration that points at it, the job, and its face.
+
+use super::Usage;
+use super::face::{Doorway, Face};
+use crate::config::{Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig};
+use crate::connectors::files::lines_file::Writing;
+use crate::connectors::files::sink::FilesSink;
+use crate::connectors::input::Input;
+use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start};
+use crate::dataflows::job::Job;
+use crate::dataflows::model::initial_weights;
+use crate::delivery::{Sink, Stop};
+use crate::formats::Decoder;
+use crate::market::Symbol;
+use crate::operators::support::stats::Stats;
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// The names of a job and its topics.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// Forecasts' ids begin with it.
+    pub job: &'static str,
+    ticks: &'static str,
+    gaps: &'static str,
+    forecasts: &'static str,
+    dead_letters: &'static str,
+}
+
+/// The demo's.
+pub const DEMO: Names = Names {
+    job: "demo",
+    ticks: "demo.ticks",
+    gaps: "demo.ticks.gaps",
+    forecasts: "demo.forecasts",
+    dead_letters: "demo.dead_letters",
+};
+/// Those of the real market.
+pub const LIVE: Names = Names {
+    job: "live",
+    ticks: "live.ticks",
+    gaps: "live.ticks.gaps",
+    forecasts: "live.forecasts",
+    dead_letters: "live.dead_letters",
+};
+
+/// Starts the broker with all topics; its admin API cannot create any.
+pub fn broker(names: Names, partitions: u32) -> anyhow::Result<EmbeddedBroker> {
+    let (scores, progress) = (format!("{}.scores", names.forecasts), format!("{}.progress", names.forecasts));
+    let topics = [
+        (names.ticks, partitions),
+        (names.gaps, partitions),
+        (names.forecasts, partitions),
+        (scores.as_str(), partitions),
+        (progress.as_str(), 1),
+        (names.dead_letters, 1),
+    ];
+    Ok(EmbeddedBroker::start(&topics)?)
+}
+
+/// The user's settings, but every address is this process's own: nothing leaves it, except for `out`.
+pub fn config(names: Names, mut config: Config, brokers: &str, out: Option<&Path>) -> Config {
+    config.job.id = names.job.to_owned();
+    config.source.kafka = Some(KafkaSourceConfig {
+        brokers: brokers.to_owned(),
+        topic: names.ticks.to_owned(),
+        start: "earliest".to_owned(),
+        ..KafkaSourceConfig::default()
+    });
+    config.source.files = None;
+    config.source.mongodb = None;
+    config.sink.mongodb = None;
+    config.sink.kafka = Some(KafkaSinkConfig {
+        brokers: brokers.to_owned(),
+        topic: names.forecasts.to_owned(),
+        create_topics: false,
+        ..KafkaSinkConfig::default()
+    });
+    config.sink.files = out.map(|dir| FilesSinkConfig { dir: dir.to_owned(), ..FilesSinkConfig::default() });
+    config.dead_letter = Some(DeadLetterConfig { topic: Some(names.dead_letters.to_owned()), file: None });
+    config
+}
+
+/// The source's table of a configuration that [`config`] made.
+pub fn kafka_source(config: &Config) -> anyhow::Result<&KafkaSourceConfig> {
+    config.source.kafka.as_ref().context("an embedded job has no source")
+}
+
+/// The job, reading the embedded broker as it would any other, and where it reads.
+pub fn job(
+    names: Names,
+    config: &Config,
+    like: &FilesSourceConfig,
+    workers: usize,
+    partitions: u32,
+    face: &Face,
+    stop: &Stop,
+) -> anyhow::Result<(Job, Reading)> {
+    let source = kafka_source(config)?.clone();
+    let starts = resolve_start(&source, &source.start)?;
+    let reading = Reading::new(starts.clone(), None);
+    let symbol = like.symbol.as_deref().map(Symbol::new).transpose();
+    let symbol = symbol.map_err(|why| Usage(format!("source.files.symbol {why}")))?;
+    let decoder = Decoder::json(config.source.format, symbol, like.interval).with_zone(like.timezone.clone());
+
+    let sink = config.sink.kafka.as_ref().context("an embedded job has no sink")?;
+    let (mut kafka, _) = KafkaSink::open(sink, names.job, Some(names.dead_letters), partitions, stop)?;
+    kafka.set_start(&starts);
+    let mut sinks: Vec<Box<dyn Sink>> = vec![face.store_sink(true)?.0, Box::new(kafka)];
+    if let Some(files) = &config.sink.files {
+        sinks.push(Box::new(FilesSink::open(files, names.job, &config.time.windows, Writing::Whole)?));
+    }
+    sinks.push(face.live_sink());
+    let input_reading = reading.clone();
+    let input = move |worker, workers| {
+        let input = KafkaInput::open(&source, names.job, &decoder, &input_reading, worker, workers)?;
+        Ok(Box::new(input) as Box<dyn Input>)
+    };
+    let stats = Arc::new(Stats::default());
+    face.watch().set_stats(&stats);
+    let job = Job {
+        config: config.clone(),
+        workers,
+        cluster: None,
+        serialised: false,
+        input: Arc::new(input),
+        sinks,
+        bounded: false,
+        range: (None, None),
+        releases: Vec::new(),
+        history: None,
+        symbol_shares: None,
+        checkpoints: None,
+        restored: None,
+        initial: initial_weights(config)?,
+        stop: stop.clone(),
+        stats,
+    };
+    Ok((job, reading))
+}
+
+/// Where it is served: as it was asked to be, else at the usual address, or any other that is free.
+pub fn doorway(listen: Option<SocketAddr>, config: &Config) -> anyhow::Result<Doorway> {
+    let mut http = config.http.clone().unwrap_or_default();
+    // What is in memory is left nowhere.
+    http.store = None;
+    if let Some(listen) = listen {
+        http.listen = listen.to_string();
+    } else if config.http.is_none() && Doorway::listen(&http).is_err() {
+        http.listen = SocketAddr::from(([127, 0, 0, 1], 0)).to_string();
+    }
+    Doorway::listen(&http)
+}
+
+/// Asks the system for a browser; where there is none, the address was printed.
+pub fn open_browser(face: &Face) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let address = format!("http://{}", face.address());
+    let quiet = std::process::Stdio::null;
+    let started = std::process::Command::new(program).arg(&address).stdout(quiet()).stderr(quiet()).spawn();
+    match started {
+        // Not waited for: a browser may be open for long.
+        Ok(mut browser) => drop(spawn("browser", move || browser.wait())),
+        Err(error) => tracing::warn!("{program} cannot be started ({error}): open {address} yourself"),
+    }
+}
+
+/// Starts a thread with a name.
+pub fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).context("cannot start a thread")
+}

@@ -1,0 +1,86 @@
+//! What is missing: asked for, given up, told.
+
+use super::super::error::HubError;
+use super::super::record;
+use super::super::repair::Order;
+use super::super::sequence::{HOLE_MAX, Hole};
+use super::super::venues::Want;
+use super::{Hub, NOT_THERE};
+use crate::operators::support::gauges::wall_clock;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// So long a hole may be one that the order of arrival has made.
+const GRACE: Duration = Duration::from_millis(500);
+/// Behind one that is too large so many trades have to wait before it is given up, or as long as for any other.
+const BEHIND_MIN: usize = 10;
+/// Trades that may wait for those before them, over all markets.
+const HELD_MAX: usize = 200_000;
+
+impl Hub {
+    /// Asks for what is missing, and gives up what does not come.
+    pub(super) fn look_after(&mut self) -> Result<(), HubError> {
+        let now = self.now();
+        for place in self.holding.clone() {
+            let Some(book) = self.books.get_mut(place) else { continue };
+            let Some((hole, since)) = book.sequence.hole() else { continue };
+            let waited = now.saturating_sub(since);
+            if let Some(stray) = book.sequence.take_stray() {
+                let (names, id) = (&book.names, stray.id);
+                tracing::warn!("{names}: a trade with the number {id} is left out: others went on before it");
+                self.count(place, |counters| _ = counters.unreadable.fetch_add(1, Relaxed));
+                let held = self.books[place].sequence.held() + 1;
+                self.moved(place, held)?;
+            } else if hole.ids() > HOLE_MAX && book.sequence.held() >= BEHIND_MIN {
+                self.give_up(place, "too_large")?;
+            } else if waited >= self.repair_wait {
+                self.give_up(place, if hole.ids() > HOLE_MAX { "too_large" } else { "not_in_time" })?;
+            } else if book.asked.is_none() && waited >= GRACE && hole.ids() <= HOLE_MAX {
+                self.asked += 1;
+                book.asked = Some((self.asked, hole.last));
+                let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
+                let want = Want { number: self.asked, market: book.names.market.clone(), hole, after_at, cursor: None };
+                let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
+                tracing::info!("{names}: {ids} trades are missing, {first} to {last}: asking for them");
+                let _ = self.orders[book.venue].send(Order::Fill(place, want));
+            }
+        }
+        while self.held > HELD_MAX {
+            let most = self.holding.iter().max_by_key(|place| self.books[**place].sequence.held()).copied();
+            let Some(place) = most else { break };
+            self.give_up(place, "too_many_wait")?;
+        }
+        Ok(())
+    }
+
+    /// Tells that what is missing will not come, and goes on behind it.
+    pub(super) fn give_up(&mut self, place: usize, reason: &str) -> Result<(), HubError> {
+        let now = self.now();
+        let Some(book) = self.books.get_mut(place) else { return Ok(()) };
+        let held = book.sequence.held();
+        let Some(hole) = book.sequence.give_up(now, &mut self.out) else { return Ok(()) };
+        if book.asked.take().is_some() {
+            let _ = self.orders[book.venue].send(Order::Cancel(place));
+        }
+        self.tell_gap(place, hole, reason)?;
+        self.moved(place, held)
+    }
+
+    /// Publishes that ids are missing, before what comes after them.
+    pub(super) fn tell_gap(&mut self, place: usize, hole: Hole, reason: &str) -> Result<(), HubError> {
+        let Some(book) = self.books.get_mut(place) else { return Ok(()) };
+        if !book.is_hole(reason != NOT_THERE) {
+            return Ok(());
+        }
+        let (names, ids, Hole { first, last }) = (&book.names, hole.ids(), hole);
+        tracing::warn!("{names}: {ids} trades are missing for good, {first} to {last}: {reason}");
+        record::write_gap(&book.names, hole, book.last_at.as_deref(), reason, wall_clock(), &mut self.value);
+        self.gaps.send_from(Some(names.symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
+        self.gaps.flush(&self.stop)?;
+        self.count(place, |counters| {
+            counters.gaps.fetch_add(1, Relaxed);
+            counters.missing.fetch_add(hole.ids(), Relaxed);
+        });
+        Ok(())
+    }
+}

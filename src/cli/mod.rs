@@ -144,6 +144,10 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Replay)?;
             replay::run(args, &settings)
         }
+        Command::Collect(args) if args.to_job => {
+            let live = live::LiveArgs::of_collect(args);
+            live::run(&live, &live::settings(&live, args.config.path(), &cli.sets)?)
+        }
         Command::Collect(args) => {
             let settings = load(args.config.path())?;
             settings.check_for(Purpose::Collect)?;

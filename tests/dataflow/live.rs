@@ -64,8 +64,9 @@ impl Live {
     fn wait_for_trades(&self) -> String {
         let words =
             eventually("where its prices come from", WITHIN, || Some(self.job()["market"].as_str()?.to_owned()));
-        let candles = words.split_once("What was before ").unwrap().1.split(' ').next().unwrap();
-        let end = candles.parse::<jiff::Timestamp>().unwrap().as_millisecond() as u64 + MINUTE_MS;
+        let candles = words.split_once("What was before ").unwrap().1.split_once(" UTC").unwrap().0;
+        let candles: jiff::Timestamp = format!("{}:00Z", candles.replace(' ', "T")).parse().unwrap();
+        let end = candles.as_millisecond() as u64 + MINUTE_MS;
         eventually("a minute of trades", WITHIN, || {
             let through: jiff::Timestamp = self.job()["published_through"].as_str()?.parse().unwrap();
             (through.as_millisecond() as u64 >= end).then_some(())
@@ -245,4 +246,6 @@ fn what_it_cannot_do_is_told_first() {
         let said = run_to_end(tickcast(all), WITHIN).expect_code(2);
         assert!(said.stderr.contains(says), "{}", said.stderr);
     }
+    let said = run_to_end(tickcast(["collect", "--to-job"]), WITHIN).expect_code(2);
+    assert!(said.stderr.contains("or set collect.venues"), "{}", said.stderr);
 }

@@ -37,6 +37,9 @@ pub struct CollectArgs {
     /// nothing. Exit code 1 when a venue does not tell of a market.
     #[arg(long, conflicts_with = "once")]
     pub check: bool,
+    /// Runs the job in this process, too, on a broker inside: what tickcast live -c FILE does.
+    #[arg(long, conflicts_with_all = ["once", "check"])]
+    pub to_job: bool,
     /// Serves metrics and probes there, as http.listen does.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,

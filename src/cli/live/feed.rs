@@ -151,8 +151,11 @@ fn words(venues: &BTreeSet<&str>, told: &[Warmth]) -> String {
     {
         let hours = (to.millis() - from.millis()) as f64 / 3_600_000.0;
         let list: Vec<String> = had.iter().map(|warmth| format!("{} {}", warmth.symbol, warmth.candles)).collect();
+        let to = to.to_string();
+        let (day, time) = to.split_once('T').unwrap_or((&to, ""));
+        let time = time.get(..5).unwrap_or(time);
         text += &format!(
-            " What was before {to} was learned from {hours:.1} hours of the venue's own candles of a minute ({}).",
+            " What was before {day} {time} UTC was learned from {hours:.1} hours of the venue's own candles of a minute ({}).",
             list.join(", ")
         );
     }

@@ -9,6 +9,7 @@
 mod feed;
 
 use super::args::{ConfigFile, parse_workers};
+use super::collect::CollectArgs;
 use super::embedded::{self, LIVE, open_browser, spawn};
 use super::job::check_outputs;
 use super::screen::Screen;
@@ -84,6 +85,27 @@ pub struct LiveArgs {
     /// Prints the summary as one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How much of the past it begins with unless it is told.
+const WARM: Span = Span::from_millis(86_400_000);
+
+impl LiveArgs {
+    /// Those of `collect --to-job`.
+    #[must_use]
+    pub fn of_collect(args: &CollectArgs) -> Self {
+        Self {
+            config: args.config.clone(),
+            venue: None,
+            symbols: vec![],
+            warm: WARM,
+            listen: args.listen,
+            open: false,
+            out: None,
+            workers: 1,
+            json: args.json,
+        }
+    }
 }
 
 /// What is told at the end beside the job's own summary.

@@ -29,9 +29,16 @@ impl Trade {
     }
 }
 
-/// Whether a text is a number as JSON writes one, not below zero.
+/// The longest number of a venue, and the most digits of its exponent: what every reader of JSON can read.
+const BYTES_MAX: usize = 64;
+const EXPONENT_MAX: usize = 2;
+
+/// Whether a text is a number as JSON writes one, not below zero, and of a size that numbers have.
 #[must_use]
 pub fn is_number(text: &str) -> bool {
+    if text.len() > BYTES_MAX {
+        return false;
+    }
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -44,7 +51,10 @@ pub fn is_number(text: &str) -> bool {
     digits(whole)
         && (whole == "0" || !whole.starts_with('0'))
         && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+        && exponent.is_none_or(|exponent| {
+            let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+            digits(exponent) && exponent.len() <= EXPONENT_MAX
+        })
 }
 
 #[cfg(test)]
@@ -56,7 +66,25 @@ mod tests {
         for text in ["0", "0.1", "12", "61837.63000000", "1e-8", "1.5E+3", "10"] {
             assert!(is_number(text) && serde_json::from_str::<f64>(text).is_ok(), "{text}");
         }
-        for text in ["", "-1", ".5", "5.", "00", "01.5", "1e", "1e+", "NaN", "1,5", "0x1", " 1", "1 ", "+1", "1.2.3"] {
+        for text in [
+            "",
+            "-1",
+            ".5",
+            "5.",
+            "00",
+            "01.5",
+            "1e",
+            "1e+",
+            "NaN",
+            "1,5",
+            "0x1",
+            " 1",
+            "1 ",
+            "+1",
+            "1.2.3",
+            "1e341",
+            &"1".repeat(65),
+        ] {
             assert!(!is_number(text), "{text}");
         }
     }

@@ -50,6 +50,33 @@ fn what_is_missing_is_asked_for_and_what_stays_missing_is_told() {
     });
 }
 
+/// A hundred thousand ids, and an API that is away for ten minutes: everything waits, and is there in the end, while another market
+/// goes on. Where `TICKCAST_TEST_LONG` is not set: ten thousand, and two seconds.
+#[test]
+fn a_large_hole_waits_for_an_api_that_is_away() {
+    let is_long = std::env::var_os("TICKCAST_TEST_LONG").is_some();
+    let (ids, away) = if is_long { (100_000, 600) } else { (10_000, 2) };
+    let exchange = Exchange::start(Kind::Binance, &["BTCUSDT"], [Act::Play(vec![(5, Then::Skip(ids))])]);
+    let other = Exchange::start(Kind::Coinbase, &["BTC-USD"], []);
+    exchange.api_is_away(Duration::from_secs(away));
+    let setup = Setup::new(&[exchange.setting(&[]), other.setting(&[])], "repair_wait = \"20m\"");
+    let mut process = setup.start();
+    subscribed(&exchange, &mut process);
+    subscribed(&other, &mut process);
+    exchange.make(ids as u64 + 30);
+    other.make(1000);
+    eventually("the other one goes on", WITHIN, || (setup.last("BTC-USD") == 1000).then_some(()));
+    assert_eq!(setup.last("BTCUSDT"), 5);
+    let within = WITHIN + Duration::from_secs(2 * away);
+    eventually("all is there", within, || (setup.last("BTCUSDT") == exchange.made()).then_some(()));
+    let said: serde_json::Value = serde_json::from_slice(&stop(process).stdout).unwrap();
+    let said = &said["venues"]["binance"];
+    setup.assert_complete(&exchange, "BTCUSDT", 1, &BTreeSet::new());
+    assert!(setup.gaps("BTCUSDT").is_empty());
+    assert_eq!((&said["repaired"], &said["missing"]), (&ids.into(), &0.into()), "{said}");
+    println!("asked {} times", exchange.asked().len());
+}
+
 /// An API that stays away: what waits goes on after a while, and the hole is told, before it.
 #[test]
 fn a_hole_that_is_not_filled_in_time_is_told() {

@@ -16,6 +16,9 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let length = body.len();
         write!(stream, "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
     };
+    if shared.away_until.lock().unwrap().is_some_and(|until| Instant::now() < until) {
+        return send("503 Away", "", "");
+    }
     match shared.calls.lock().unwrap().pop_front() {
         Some(Call::Status(status, headers)) => return send(&format!("{status} No"), headers, ""),
         Some(Call::Cut) => return Ok(()),

@@ -87,6 +87,8 @@ struct Shared {
     made: AtomicU64,
     acts: Mutex<VecDeque<Act>>,
     calls: Mutex<VecDeque<Call>>,
+    /// Until then the API is in trouble.
+    away_until: Mutex<Option<Instant>>,
     /// Ids that it cannot tell of any more.
     forgotten: Mutex<BTreeSet<u64>>,
     opened: Mutex<Vec<Instant>>,
@@ -129,6 +131,7 @@ impl Exchange {
             made: AtomicU64::new(0),
             acts: Mutex::new(acts.into_iter().collect()),
             calls: Mutex::default(),
+            away_until: Mutex::default(),
             forgotten: Mutex::default(),
             opened: Mutex::default(),
             asked: Mutex::default(),
@@ -214,6 +217,11 @@ impl Exchange {
 
     pub fn calls(&self, calls: impl IntoIterator<Item = Call>) {
         self.shared.calls.lock().unwrap().extend(calls);
+    }
+
+    /// The API answers no call for so long.
+    pub fn api_is_away(&self, time: Duration) {
+        *self.shared.away_until.lock().unwrap() = Some(Instant::now() + time);
     }
 
     pub fn forget(&self, ids: impl IntoIterator<Item = u64>) {

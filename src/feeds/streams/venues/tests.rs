@@ -249,8 +249,14 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
     })
 }
 
+/// `TICKCAST_TEST_FUZZ` says how many.
+fn cases() -> u32 {
+    let asked = std::env::var("TICKCAST_TEST_FUZZ").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(if cfg!(debug_assertions) { 5000 } else { 100_000 })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 5000 } else { 100_000 }))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn bent_messages_do_no_harm((which, text) in bent()) {
         let venues: [&dyn Venue; 4] = [&Binance, &Coinbase, &Kraken, &Okx];

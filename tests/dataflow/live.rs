@@ -186,6 +186,18 @@ fn without_candles_it_begins_with_the_next_trade() {
     assert!(summary["collected"]["venues"]["kraken"]["published"].as_u64().unwrap() > 0, "{summary}");
 }
 
+/// Who stops it while a venue does not answer does not wait for that.
+#[test]
+fn it_stops_while_it_asks_for_candles() {
+    let ((exchange, ..), dir) = (exchange(Kind::Okx), temp_dir());
+    exchange.calls(std::iter::repeat_n(Call::Slow(Duration::from_secs(3600)), 100));
+    let mut live = start(dir.path(), &exchange, "1h");
+    eventually("it asks", WITHIN, || (!exchange.asked().is_empty()).then_some(()));
+    live.process.signal(Signal::Term);
+    live.process.wait(Duration::from_secs(8)).expect_code(0);
+    assert_eq!(exchange.asked().len(), 1);
+}
+
 /// In one process, and by a broker between a collector and a job: the same forecasts.
 #[test]
 fn a_collector_a_broker_and_a_job_forecast_the_same() {

@@ -88,7 +88,7 @@ impl Feed {
         let mut warm = Warm::default();
         if self.warm.millis() > 0 {
             shared.minutes.store(Warm::minutes(&plan, self.warm), Relaxed);
-            warm = Warm::fetch(&plan, self.warm, &shared.asked, &self.stop);
+            warm = self.fetch(plan.clone())?;
         }
         let told = warm.told();
         let venues: BTreeSet<&str> = plan.names().into_iter().collect();
@@ -121,6 +121,23 @@ impl Feed {
         drop(publisher);
         Hub::open(&self.collect, plan, &self.kafka, warm.joins(), &self.counters, &self.stop)?.run()?;
         Ok(())
+    }
+
+    /// Asks for candles, in a thread of its own: a call may take longer than somebody who stops wants to wait.
+    fn fetch(&self, plan: Plan) -> Result<Warm, HubError> {
+        let (sender, fetched) = mpsc::channel();
+        let (back, shared, stop) = (self.warm, Arc::clone(&self.state.0), self.stop.clone());
+        std::thread::Builder::new().name("candles".to_owned()).spawn(move || {
+            // Nobody waits any more when all is being stopped.
+            let _ = sender.send(Warm::fetch(&plan, back, &shared.asked, &stop));
+        })?;
+        loop {
+            match fetched.recv_timeout(LOOK_EVERY) {
+                Ok(warm) => return Ok(warm),
+                Err(mpsc::RecvTimeoutError::Timeout) if !self.stop.requested() => {}
+                Err(_) => return Err(PublishError::Stopped.into()),
+            }
+        }
     }
 
     /// Until the job has read enough of what was sent.

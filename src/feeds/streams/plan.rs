@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What `[collect]` asks for: venues, and the markets of each.
+#[derive(Clone)]
 pub struct Plan {
     pub(super) venues: Vec<(Arc<dyn Venue>, String, String)>,
     /// Of each venue in turn.

@@ -177,15 +177,24 @@ fn begin(back: Span, venue: &dyn Venue) -> Timestamp {
 /// Of one venue.
 fn fetch_all(all: &mut [Series], asked: &AtomicUsize, stop: &Stop) {
     let agent = rest::agent();
+    let mut away = None;
     for round in 0..ROUNDS {
         let end = minute_before(wall_clock());
         for series in all.iter_mut().filter(|series| series.fault.is_none() && series.through < end) {
-            if let Err(fault) = series.fetch(end, &agent, if round == 0 { Some(asked) } else { None }, stop) {
+            let fetched = match &away {
+                Some(fault) => Err(Fault::clone(fault)),
+                None => series.fetch(end, &agent, (round == 0).then_some(asked), stop),
+            };
+            if let Err(fault) = fetched {
                 tracing::warn!(
                     "{}: its candles cannot be had, so it begins with its next trade: {fault}",
                     series.names
                 );
                 series.candles.clear();
+                // What is no fault of one market is one of all: nobody waits for each of them.
+                if !matches!(fault.kind, "refused" | "protocol") {
+                    away = Some(fault.clone());
+                }
                 series.fault = Some(fault);
             }
         }

@@ -17,6 +17,8 @@ use std::time::Duration;
 const FIRST: u64 = 1000;
 /// So many may wait for the job: the embedded broker keeps 5 MiB of a partition.
 const AHEAD: u64 = 5000;
+/// How often to ask for what has come meanwhile: of very many symbols that itself takes minutes.
+const CATCH_UP: usize = 3;
 /// How often to look whether it has read on.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -88,15 +90,10 @@ impl Feed {
         let mut warm = Warm::default();
         if self.warm.millis() > 0 {
             shared.minutes.store(Warm::minutes(&plan, self.warm), Relaxed);
-            warm = self.fetch(plan.clone())?;
+            let (plan, back) = (plan.clone(), self.warm);
+            warm = self.aside(move |asked, stop| Warm::fetch(&plan, back, asked, stop))?;
         }
-        let told = warm.told();
-        let venues: BTreeSet<&str> = plan.names().into_iter().collect();
-        self.watch.set_market(words(&venues, &told));
-        let count = told.iter().map(|warmth| warmth.candles as u64).sum();
-        shared.all.store(count, Relaxed);
-        *shared.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
-
+        self.tell(&plan, &warm);
         let mut publisher = Publisher::open(&self.kafka, None, &self.stop)?;
         let mut is_told = false;
         let mut tell = |publisher: &mut Publisher| {
@@ -108,33 +105,61 @@ impl Feed {
             let _ = ready.send(());
             Ok::<_, PublishError>(())
         };
-        warm.publish(|symbol, venue, value| {
-            publisher.send_from(Some(symbol.as_bytes()), value, venue, &self.stop)?;
-            let sent = shared.candles.fetch_add(1, Relaxed) + 1;
-            if sent == FIRST {
-                tell(&mut publisher)?;
+        for round in 0..=CATCH_UP {
+            warm.publish(|symbol, venue, value| {
+                publisher.send_from(Some(symbol.as_bytes()), value, venue, &self.stop)?;
+                let sent = shared.candles.fetch_add(1, Relaxed) + 1;
+                if sent == FIRST {
+                    tell(&mut publisher)?;
+                }
+                self.wait_for_job(sent)
+            })?;
+            tell(&mut publisher)?;
+            if round == CATCH_UP {
+                break;
             }
-            self.wait_for_job(sent)
-        })?;
-        tell(&mut publisher)?;
+            // Minutes have ended while the job learned: of many symbols that takes longer than trades are asked back for.
+            let mut taken = std::mem::take(&mut warm);
+            let (has_more, all) = self.aside(move |asked, stop| (taken.go_on(asked, stop), taken))?;
+            warm = all;
+            if !has_more {
+                break;
+            }
+            self.tell(&plan, &warm);
+        }
         publisher.flush(&self.stop)?;
         drop(publisher);
-        Hub::open(&self.collect, plan, &self.kafka, warm.joins(), &self.counters, &self.stop)?.run()?;
+        let joins = warm.joins(&plan);
+        Hub::open(&self.collect, plan, &self.kafka, &joins, &self.counters, &self.stop)?.run()?;
         Ok(())
     }
 
+    /// Tells what was had of the past.
+    fn tell(&self, plan: &Plan, warm: &Warm) {
+        let (told, shared) = (warm.told(), &self.state.0);
+        self.watch.set_market(words(&plan.names().into_iter().collect(), &told));
+        shared.all.store(told.iter().map(|warmth| warmth.candles as u64).sum(), Relaxed);
+        *shared.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
     /// Asks for candles, in a thread of its own: a call may take longer than somebody who stops wants to wait.
-    fn fetch(&self, plan: Plan) -> Result<Warm, HubError> {
+    fn aside<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&AtomicUsize, &Stop) -> T + Send + 'static,
+    ) -> Result<T, HubError> {
         let (sender, fetched) = mpsc::channel();
-        let (back, shared, stop) = (self.warm, Arc::clone(&self.state.0), self.stop.clone());
+        let (shared, stop) = (Arc::clone(&self.state.0), self.stop.clone());
         std::thread::Builder::new().name("candles".to_owned()).spawn(move || {
             // Nobody waits any more when all is being stopped.
-            let _ = sender.send(Warm::fetch(&plan, back, &shared.asked, &stop));
+            let _ = sender.send(ask(&shared.asked, &stop));
         })?;
         loop {
             match fetched.recv_timeout(LOOK_EVERY) {
                 Ok(warm) => return Ok(warm),
                 Err(mpsc::RecvTimeoutError::Timeout) if !self.stop.requested() => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) if !self.stop.requested() => {
+                    return Err(std::io::Error::other("the one that asks for candles has ended").into());
+                }
                 Err(_) => return Err(PublishError::Stopped.into()),
             }
         }

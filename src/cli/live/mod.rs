@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// How often to look at how far everybody is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Who has seen no trade for so long has failed.
+const QUIET: Duration = Duration::from_secs(300);
 /// The most partitions: symbols wait for each other within one.
 const PARTITIONS_MAX: usize = 16;
 /// The most candles, over all symbols.
@@ -200,9 +202,16 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> anyhow::Result<()> {
     face.finish();
     let summary = outcome?;
     fed?;
-    let Some(summary) = summary else { return Ok(()) };
     let more = More { collected: counters.tally(), warm: state.told() };
-    summary::print_with(&summary, &more, &format!("\n{}\n", more.collected), args.json)
+    let Some(summary) = summary else {
+        // Stopped before there was anything.
+        let text = if args.json { serde_json::to_string(&more)? } else { more.collected.to_string() };
+        return output::print(&(text + "\n"));
+    };
+    summary::print_with(&summary, &more, &format!("\n{}\n", more.collected), args.json)?;
+    let is_quiet = more.collected.published() == 0 && started.elapsed() > QUIET;
+    anyhow::ensure!(!is_quiet, "no trade came: see above; tickcast collect --check looks at a venue");
+    Ok(())
 }
 
 /// What is to be collected, if it can be.

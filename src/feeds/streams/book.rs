@@ -50,20 +50,25 @@ impl Book {
         }
         let Some(join) = &mut self.join else { return };
         out.retain(|trade| join.lets(trade));
-        let Some(first) = out.first() else { return };
-        if let Some(lack) = join.lack() {
+        let (Some(first), Some(last)) = (out.first(), out.last()) else { return };
+        if let (true, Some(lack)) = (join.passes(), join.lack()) {
             tracing::warn!(
                 "{}: something is missing between its candles and its trade {}: {lack}",
                 self.names,
                 first.id
             );
         }
-        self.join = None;
+        if join.ends_with(last) {
+            self.join = None;
+        }
     }
 
     /// Whether a hole is one among trades: one between candles and the first of them is told by [`Book::pass`].
     pub const fn is_hole(&mut self, reason_is_ours: bool) -> bool {
         let Some(join) = &mut self.join else { return true };
+        if join.is_passed() {
+            return true;
+        }
         if reason_is_ours {
             join.fail();
         }

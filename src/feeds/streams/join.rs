@@ -1,7 +1,7 @@
 //! Where trades go on behind candles: none of a minute that a candle has, none left out after it. Pure.
 
 use super::trade::Trade;
-use crate::market::Timestamp;
+use crate::market::{Span, Timestamp};
 
 /// Of one market.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +16,18 @@ pub struct Join {
     oldest: Option<(u64, bool)>,
     /// The venue could not be asked.
     failed: bool,
+    /// A trade was let through.
+    passed: bool,
 }
+
+/// Stamps of trades that follow each other by their ids run backwards by less.
+const UNEVEN: Span = Span::from_millis(60_000);
 
 impl Join {
     /// Behind candles that end there.
     #[must_use]
     pub const fn new(from: Timestamp, ids: u64) -> Self {
-        Self { from, ids, asked: None, oldest: None, failed: false }
+        Self { from, ids, asked: None, oldest: None, failed: false, passed: false }
     }
 
     /// The id behind which to begin, so that what was traded before this one, the first that came, is asked for; and the time of that
@@ -30,7 +35,7 @@ impl Join {
     pub fn begin(&mut self, first: &Trade) -> (u64, Box<str>) {
         let last = first.id.saturating_sub(self.ids + 1);
         self.asked = Some(last + 1);
-        (last, self.from.millis().to_string().into())
+        (last, format!("\"{}\"", self.from).into())
     }
 
     /// The venue will not tell.
@@ -40,10 +45,26 @@ impl Join {
 
     /// Whether a trade is behind the candles; they are told in turn.
     pub fn lets(&mut self, trade: &Trade) -> bool {
-        let at = Timestamp::parse(trade.at.trim_matches('"').as_bytes());
-        let is_before = at.is_ok_and(|at| at < self.from);
+        let is_before = at(trade).is_some_and(|at| at < self.from);
         self.oldest.get_or_insert((trade.id, is_before));
         !is_before
+    }
+
+    /// Notes that this one, the first of some, was let through; true where it is the first of all.
+    pub const fn passes(&mut self) -> bool {
+        !std::mem::replace(&mut self.passed, true)
+    }
+
+    /// Whether a trade was let through: what is missing from there on is missing among trades.
+    #[must_use]
+    pub const fn is_passed(&self) -> bool {
+        self.passed
+    }
+
+    /// Whether a trade is so far behind the candles that none after it is of one.
+    #[must_use]
+    pub fn ends_with(&self, trade: &Trade) -> bool {
+        at(trade).is_some_and(|at| at >= self.from.plus(UNEVEN))
     }
 
     /// What is not known of the trades between the candles and the first that was let through, for people.
@@ -56,6 +77,10 @@ impl Join {
             _ => Some("more was traded than was asked for"),
         }
     }
+}
+
+fn at(trade: &Trade) -> Option<Timestamp> {
+    Timestamp::parse(trade.at.trim_matches('"').as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -74,7 +99,10 @@ mod tests {
     fn trades_of_candles_are_left_out_and_what_is_not_known_is_told() {
         let begun = || {
             let mut join = Join::new(Timestamp::from_millis(FROM), 100);
-            assert_eq!(join.begin(&trade(1000, FROM + 5000)), (899, FROM.to_string().into()));
+            assert_eq!(
+                join.begin(&trade(1000, FROM + 5000)),
+                (899, format!("\"{}\"", Timestamp::from_millis(FROM)).into())
+            );
             join
         };
         // Asked by id: some of before come, too.
@@ -92,6 +120,13 @@ mod tests {
         join.fail();
         assert!(join.lets(&trade(1000, FROM + 5000)));
         assert_eq!(join.lack(), Some("the venue did not tell what was traded"));
+        // Stamps that run backwards a little.
+        let mut join = begun();
+        let lets: Vec<bool> =
+            [(901, -1), (902, 1), (903, -1), (904, 2)].map(|(id, ms)| join.lets(&trade(id, FROM + ms))).into();
+        assert_eq!(lets, [false, true, false, true]);
+        assert!(join.passes() && !join.passes() && join.is_passed());
+        assert!(!join.ends_with(&trade(905, FROM + 59_999)) && join.ends_with(&trade(906, FROM + 60_000)));
         // A market that has just begun.
         let mut join = Join::new(Timestamp::from_millis(FROM), 100);
         assert_eq!(join.begin(&trade(7, FROM + 5000)).0, 0);

@@ -12,8 +12,8 @@ use crate::delivery::Stop;
 use crate::market::{Span, Timestamp};
 use crate::operators::support::gauges::wall_clock;
 use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SETTLED: Span = Span::from_millis(5_000);
 /// While some were asked for, others' last minutes have ended: they are asked for again, so often.
 const ROUNDS: usize = 4;
-/// How far back before a first trade to look for those since the candles' end, where the venue's candles do not say how many.
-const IDS_DEFAULT: u64 = 2_000;
+/// Trades of a minute to look back for before a first one, where the venue's candles do not say how many there are.
+const IDS_DEFAULT: u64 = 1_500;
 /// And no further.
 const IDS_MAX: u64 = 50_000;
 /// How many of the last candles tell.
@@ -62,19 +62,29 @@ fn stamp<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error
 /// The candles of all symbols.
 #[derive(Default)]
 pub struct Warm {
-    series: Vec<Series>,
-    joins: Vec<Option<Join>>,
+    /// Of each venue.
+    of_venue: Vec<Vec<Series>>,
 }
 
 struct Series {
     names: Names,
     venue: Arc<dyn Venue>,
     api: String,
+    /// Candles that were had, and those of them that are to be published; trades in the last ones.
+    had: usize,
+    recent: VecDeque<Option<u64>>,
     from: Timestamp,
     through: Timestamp,
+    /// When the last candle that was had opens.
+    last: Option<Timestamp>,
     candles: Vec<Candle>,
     fault: Option<Fault>,
+    /// All minutes up to one that was the last were had, and then no more could be.
+    is_stale: bool,
 }
+
+/// A venue may write a candle so late: trades are asked for from the last one on.
+const LATE: Span = Span::from_millis(300_000);
 
 impl Warm {
     /// Asks for the candles of so long until now: of each symbol from the first of its markets. What cannot be had is left out, with
@@ -89,21 +99,38 @@ impl Warm {
             let (venue, _, api) = &plan.venues[*place];
             let from = begin(back, venue.as_ref());
             let (names, venue, api) = (names.clone(), Arc::clone(venue), api.clone());
-            let series = Series { names, venue, api, from, through: from, candles: vec![], fault: None };
+            let series = Series {
+                names,
+                venue,
+                api,
+                had: 0,
+                recent: VecDeque::new(),
+                from,
+                through: from,
+                last: None,
+                candles: vec![],
+                fault: None,
+                is_stale: false,
+            };
             of_venue.entry(*place).or_default().push(series);
         }
+        let mut warm = Self { of_venue: of_venue.into_values().collect() };
+        warm.go_on(asked, stop);
+        warm
+    }
+
+    /// Asks for the candles of the minutes that have ended meanwhile. False where there are none.
+    pub fn go_on(&mut self, asked: &AtomicUsize, stop: &Stop) -> bool {
         std::thread::scope(|scope| {
-            for some in of_venue.values_mut() {
+            for some in &mut self.of_venue {
                 scope.spawn(|| fetch_all(some, asked, stop));
             }
         });
-        let series: Vec<Series> = of_venue.into_values().flatten().collect();
-        let join = |(_, names): &(usize, Names)| {
-            let of = series.iter().find(|series| series.names.symbol == names.symbol && series.fault.is_none())?;
-            Some(Join::new(of.through, if of.names.market == names.market { of.ids() } else { IDS_DEFAULT }))
-        };
-        let joins = plan.books.iter().map(join).collect();
-        Self { series, joins }
+        self.series().any(|series| !series.candles.is_empty())
+    }
+
+    fn series(&self) -> impl Iterator<Item = &Series> {
+        self.of_venue.iter().flatten()
     }
 
     /// How many minutes are asked for.
@@ -128,32 +155,38 @@ impl Warm {
             venue: series.venue.name(),
             market: series.names.market.clone(),
             from: series.from,
-            to: series.through,
-            candles: series.candles.len(),
+            to: series.end(),
+            candles: series.had,
             why: series.fault.as_ref().map(ToString::to_string),
         };
-        self.series.iter().map(told).collect()
+        self.series().map(told).collect()
     }
 
     /// Where the trades of each of the plan's markets go on behind them.
     #[must_use]
-    pub fn joins(&self) -> &[Option<Join>] {
-        &self.joins
+    pub fn joins(&self, plan: &Plan) -> Vec<Option<Join>> {
+        let join = |(_, names): &(usize, Names)| {
+            let of = self.series().find(|series| series.names.symbol == names.symbol && series.fault.is_none())?;
+            let is_own = of.names.market == names.market && of.names.exchange == names.exchange;
+            Some(Join::new(of.end(), of.ids(is_own)))
+        };
+        plan.books.iter().map(join).collect()
     }
 
-    /// The records of all candles, by time: symbol, venue, value.
+    /// The records of all candles that were not published yet, by time: symbol, venue, value.
     ///
     /// # Errors
     /// What `publish` says.
     pub fn publish<E>(&mut self, mut publish: impl FnMut(&str, &str, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut candles: Vec<(Timestamp, usize, Candle)> = Vec::new();
-        for (place, series) in self.series.iter_mut().enumerate() {
+        let mut all: Vec<&mut Series> = self.of_venue.iter_mut().flatten().collect();
+        for (place, series) in all.iter_mut().enumerate() {
             candles.extend(series.candles.drain(..).map(|candle| (candle.open_at, place, candle)));
         }
         candles.sort_by_key(|(at, place, _)| (*at, *place));
         let mut value = Vec::new();
         for (_, place, candle) in candles {
-            let series = &self.series[place];
+            let series = &all[place];
             candle.write(&series.names, &mut value);
             publish(&series.names.symbol, series.venue.name(), &value)?;
         }
@@ -180,21 +213,29 @@ fn fetch_all(all: &mut [Series], asked: &AtomicUsize, stop: &Stop) {
     let mut away = None;
     for round in 0..ROUNDS {
         let end = minute_before(wall_clock());
-        for series in all.iter_mut().filter(|series| series.fault.is_none() && series.through < end) {
+        let is_due = |series: &&mut Series| series.fault.is_none() && !series.is_stale && series.through < end;
+        for series in all.iter_mut().filter(is_due) {
             let fetched = match &away {
                 Some(fault) => Err(Fault::clone(fault)),
                 None => series.fetch(end, &agent, (round == 0).then_some(asked), stop),
             };
             if let Err(fault) = fetched {
+                if !matches!(fault.kind, "refused" | "protocol") {
+                    // What is no fault of one market is one of all: nobody waits for each of them.
+                    away = Some(fault.clone());
+                }
+                if round > 0 || series.had > series.candles.len() {
+                    // Trades are asked for from there on.
+                    tracing::warn!("{}: its last candles cannot be had: {fault}", series.names);
+                    series.is_stale = true;
+                    continue;
+                }
                 tracing::warn!(
                     "{}: its candles cannot be had, so it begins with its next trade: {fault}",
                     series.names
                 );
+                series.had -= series.candles.len();
                 series.candles.clear();
-                // What is no fault of one market is one of all: nobody waits for each of them.
-                if !matches!(fault.kind, "refused" | "protocol") {
-                    away = Some(fault.clone());
-                }
                 series.fault = Some(fault);
             }
         }
@@ -211,6 +252,10 @@ impl Series {
             page.retain(|candle| candle.open_at >= from && candle.open_at < to && !candle.is_empty);
             page.sort_by_key(|candle| candle.open_at);
             page.dedup_by_key(|candle| candle.open_at);
+            self.had += page.len();
+            self.last = page.last().map(|candle| candle.open_at).or(self.last);
+            self.recent.extend(page.iter().map(|candle| candle.count));
+            self.recent.drain(..self.recent.len().saturating_sub(RECENT));
             self.candles.append(&mut page);
             self.through = to;
             if let Some(asked) = asked {
@@ -247,12 +292,20 @@ impl Series {
         }
     }
 
+    /// Where its trades begin.
+    fn end(&self) -> Timestamp {
+        let last = self.last.map_or(self.from, |last| last.plus(MINUTE));
+        self.through.min(last.max(self.through.minus(LATE)))
+    }
+
     /// So many trades may lie between the last candle and the first trade that comes.
-    fn ids(&self) -> u64 {
-        let recent = self.candles.iter().rev().take(RECENT).map(|candle| candle.count);
-        // Of a minute or two, the busiest of the last ones, twice.
-        let most = recent.collect::<Option<Vec<u64>>>().and_then(|counts| counts.into_iter().max());
-        most.map_or(IDS_DEFAULT, |most| (4 * most + 500).min(IDS_MAX))
+    fn ids(&self, is_own: bool) -> u64 {
+        let minutes = (wall_clock().millis() - self.end().millis()).max(0) as u64 / MINUTE.millis() as u64 + 2;
+        // The busiest of the last ones, twice.
+        let most =
+            self.recent.iter().copied().collect::<Option<Vec<u64>>>().and_then(|counts| counts.into_iter().max());
+        let most = most.filter(|_| is_own);
+        most.map_or(IDS_DEFAULT * minutes, |most| 2 * most * minutes + 500).min(IDS_MAX)
     }
 }
 

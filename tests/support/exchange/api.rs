@@ -70,7 +70,7 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             format!(r#"{{"code":"0","msg":"","data":[{}]}}"#, rows.collect::<Vec<_>>().join(","))
         }
         Kind::Kraken => {
-            let since = number("since");
+            let since: u64 = query["since"].parse().unwrap();
             let market = *shared
                 .markets
                 .iter()

@@ -219,6 +219,9 @@ impl Venue for Kraken {
             _ => Err("a candle has less than eight elements".to_owned()),
         };
         let body = result.into_values().next().map_or("[]", RawValue::get);
-        rows(body)?.iter().map(|row| candle(row)).collect()
+        let mut rows = rows(body)?;
+        // Of the minute that is not over.
+        rows.pop();
+        rows.iter().map(|row| candle(row)).collect()
     }
 }

@@ -211,6 +211,8 @@ impl Venue for Okx {
             }
             _ => Err("a candle has less than eight elements".to_owned()),
         };
-        answer.data.iter().map(|row| candle(row)).collect()
+        // The last element says whether its minute is over.
+        let is_over = |row: &&Vec<&RawValue>| row.get(8).is_none_or(|confirmed| super::unquoted(confirmed) != "0");
+        answer.data.iter().filter(is_over).map(|row| candle(row)).collect()
     }
 }

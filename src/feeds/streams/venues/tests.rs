@@ -110,6 +110,10 @@ fn kraken() {
     assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736000&count=1000");
     wanted.after_at = "1688669597.8277369".into();
     assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736900&count=1000");
+    // Where it goes on behind candles.
+    let mut join = crate::feeds::streams::Join::new(Timestamp::from_millis(1_688_669_580_000), 5);
+    wanted.after_at = join.begin(&trade(0, 61_044_952, "1688669597.8", "1", "1", Side::Buy)).1;
+    assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669579999000000&count=1000");
     wanted.cursor = Some("1688671969993150842".to_owned());
     assert!(Kraken.page(&wanted).contains("since=1688671969993150842&"), "not a digit of it is lost");
     let body = r#"{"error":[],"result":{"XXBTZUSD":[["30243.40000","0.34507674",1688669597.8277369,"b","m","",61044952],["30243.30000","0.00376960",1688669598.2804112,"s","l","",61044953]],"last":"1688671969993150842"}}"#;
@@ -188,7 +192,7 @@ fn candles_of_a_minute() {
         "/products/BTC-USD/candles?granularity=60&start=2017-07-03T00:00:00.000Z&end=2017-07-03T00:02:00.000Z"
     );
     // Time, open, high, low, close, vwap, volume, trades.
-    let body = r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.39243896",23]],"last":1688672160}}"#;
+    let body = r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.39243896",23],[1688671260,"1","1","1","1","1","1",1]],"last":1688672160}}"#;
     assert_eq!(
         written(&Kraken, body).unwrap(),
         [
@@ -198,7 +202,7 @@ fn candles_of_a_minute() {
     assert_eq!(Kraken.candles("BTC/USD", from, to), "/0/public/OHLC?pair=XBTUSD&interval=1&since=1499039999");
     assert!(written(&Kraken, r#"{"error":["EQuery:Unknown asset pair"]}"#).unwrap_err().contains("Unknown asset"));
     // Time, open, high, low, close, volume, the same in the quote's, the same of a coin, whether it is over.
-    let body = r#"{"code":"0","msg":"","data":[["1597026383085","3.721","3.743","3.677","3.708","22698348.04828491","12698348.04828491","84161.5","1"]]}"#;
+    let body = r#"{"code":"0","msg":"","data":[["1597026383085","3.721","3.743","3.677","3.708","22698348.04828491","12698348.04828491","84161.5","1"],["1597026443085","1","1","1","1","1","1","1","0"]]}"#;
     assert_eq!(
         written(&Okx, body).unwrap(),
         [

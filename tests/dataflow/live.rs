@@ -198,6 +198,20 @@ fn it_stops_while_it_asks_for_candles() {
     assert_eq!(exchange.asked().len(), 1);
 }
 
+/// Nobody there at all is a failure, however soon one stops.
+#[test]
+fn a_venue_that_is_not_there_is_a_failure() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let venues = format!(
+        "collect.venues=[{{ venue = \"okx\", symbols = [\"BTC-USDT\"], stream_url = \"ws://{unused}\", api_url = \"http://{unused}\" }}]"
+    );
+    let mut process = Process::spawn(tickcast(["live", "--listen", "127.0.0.1:0", "--workers", "2", "--set", &venues]));
+    eventually("it is told", WITHIN, || process.stderr().contains("; opened again in ").then_some(()));
+    process.signal(Signal::Term);
+    let said = process.wait(WITHIN).expect_code(1).stderr;
+    assert!(said.contains("its candles cannot be had") && said.contains("no trade came: see above"), "{said}");
+}
+
 /// In one process, and by a broker between a collector and a job: the same forecasts.
 #[test]
 fn a_collector_a_broker_and_a_job_forecast_the_same() {

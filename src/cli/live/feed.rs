@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-/// Candles published before the job starts: every symbol has some.
+/// Candles published before the job starts: those of symbols whose history begins with the others' are among them.
 const FIRST: u64 = 1000;
 /// So many may wait for the job: the embedded broker keeps 5 MiB of a partition.
 const AHEAD: u64 = 5000;

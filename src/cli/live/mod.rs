@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 /// How often to look at how far everybody is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Who has seen no trade for so long has failed.
+/// Who has seen no trade for so long has failed, as has who was never connected.
 const QUIET: Duration = Duration::from_secs(300);
 /// The most partitions: symbols wait for each other within one.
 const PARTITIONS_MAX: usize = 16;
@@ -70,7 +70,7 @@ pub struct LiveArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "venue")]
     pub symbols: Vec<String>,
     /// Begins with so much of the past, as the venue's own candles of a minute; 0s begins with the next trade.
-    #[arg(long, value_name = "DURATION", default_value = "1d")]
+    #[arg(long, value_name = "DURATION", default_value_t = WARM)]
     pub warm: Span,
     /// Where the page, the API and metrics are; without it 127.0.0.1:8080, or a port that is free.
     #[arg(long, value_name = "ADDR")]
@@ -209,8 +209,11 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> anyhow::Result<()> {
         return output::print(&(text + "\n"));
     };
     summary::print_with(&summary, &more, &format!("\n{}\n", more.collected), args.json)?;
-    let is_quiet = more.collected.published() == 0 && started.elapsed() > QUIET;
-    anyhow::ensure!(!is_quiet, "no trade came: see above; tickcast collect --check looks at a venue");
+    let tally = &more.collected;
+    let is_refused =
+        tally.venues.values().all(|venue| venue.opened == 0 && venue.faults.values().any(|count| *count > 0));
+    let is_failed = tally.published() == 0 && (is_refused || started.elapsed() > QUIET);
+    anyhow::ensure!(!is_failed, "no trade came: see above; tickcast collect --check looks at a venue");
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod features;
 pub mod feeds;
 pub mod formats;
+pub mod history;
 pub mod market;
 pub mod model;
 pub mod operators;

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod doctor;
 pub mod embedded;
 pub mod face;
+pub mod history;
 pub mod job;
 pub mod live;
 pub mod logging;
@@ -77,6 +78,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Asks a market-data API for prices and publishes them to the source's topic.
     Collect(collect::CollectArgs),
+    /// Downloads exchanges' archives, verifies them, and lists them for `backfill`.
+    History(history::HistoryArgs),
     /// Serves a page and an API over what a job has written.
     Serve(serve::ServeArgs),
     /// Judges stored forecasts: a table, and a page with words and pictures.
@@ -134,7 +137,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             cluster::run(args, &settings, &cli.sets)
         }
         Command::Backfill(args) => {
-            let settings = load(args.config.path())?;
+            let mut settings = load(args.config.path())?;
+            settings.config.read_history();
             settings.check_for(if args.then_live { Purpose::ThenLive } else { Purpose::Backfill })?;
             args.check()?;
             backfill::run(args, &settings)
@@ -153,6 +157,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
             settings.check_for(Purpose::Collect)?;
             collect::run(args, &settings)
         }
+        Command::History(args) => history::run(args, &load(args.config().path())?),
         Command::Serve(args) => serve::run(args, &load(args.config.path())?),
         Command::Report(args) => report::run(args, &load(args.config.path())?.config),
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),

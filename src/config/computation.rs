@@ -13,8 +13,19 @@ pub const IDLE: &str = "time.idle_timeout";
 /// Settings and their values, by the names that the file has for them.
 #[must_use]
 pub fn computation(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { job: _, source, time, model, sink: _, dead_letter: _, checkpoint: _, cluster: _, collect: _, http: _ } =
-        config;
+    let Config {
+        job: _,
+        source,
+        time,
+        model,
+        sink: _,
+        dead_letter: _,
+        checkpoint: _,
+        cluster: _,
+        collect: _,
+        http: _,
+        history: _,
+    } = config;
     let mut values = of_source(source);
     values.extend(of_time(time));
     values.extend(of_model(model));

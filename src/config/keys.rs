@@ -3,9 +3,9 @@
 
 use super::kind::Kind;
 use super::kind::Kind::{
-    Address, Assets, Choice, Columns, Flag, HostNames, Hosts, HttpUrl, JobId, MongoUri, Options, Path, Paths, Secret,
-    Share, Span, SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolNames, SymbolOrNone, Text, Time, TimeZone, Topic,
-    Venues, Whole,
+    Address, Assets, Choice, Columns, Flag, HostNames, Hosts, HttpUrl, JobId, Markets, MongoUri, Options, Path, Paths,
+    Secret, Share, Span, SpanOrNone, SpanOrZero, Spans, Start, Symbol, SymbolNames, SymbolOrNone, Template, Text, Time,
+    TimeZone, Topic, Venues, Whole,
 };
 
 /// A table of the file.
@@ -96,6 +96,11 @@ pub const TABLES: &[Table] = &[
     table("cluster", true, "Several processes that run one job: `cluster`, or `run --process` on several machines."),
     table("http", false, "A page, an API, metrics and probes of a running job; nothing is served without it."),
     table("collect", true, "Where `collect` gets prices from, to publish them to source.kafka.topic."),
+    table(
+        "history",
+        false,
+        "Archives that `history` downloads. `backfill` reads them where source.files and source.mongodb are off.",
+    ),
 ];
 
 const OPTIONS: &str = "any librdkafka option by its own name (TLS, SASL, …); NAME_file reads NAME from a file";
@@ -343,6 +348,65 @@ pub const KEYS: &[Key] = &[
     ),
     key("collect.repair_wait", Span, "\"1m\"", "how long trades of venues wait for those before them that are missing"),
     optional("collect.key_file", Path, "\"/run/secrets/messari\"", "file that holds the key instead"),
+    key("history.dir", Path, "\"history\"", "directory for the files, and for the list of them that `backfill` reads"),
+    key(
+        "history.venue",
+        Choice(&["binance", "coinbase", "kraken", "okx", "tardis"]),
+        "\"binance\"",
+        "whose: the archives of binance, free days of tardis, and of the others what their APIs tell",
+    ),
+    key(
+        "history.market",
+        Text,
+        "\"spot\"",
+        "of binance: spot, futures/um or futures/cm; of tardis its word for the exchange, as in bitmex",
+    ),
+    key(
+        "history.kind",
+        Choice(&["klines", "trades", "aggTrades"]),
+        "\"klines\"",
+        "candles, trades, or (of binance) trades of one order at one price together",
+    ),
+    key("history.interval", Span, "\"1m\"", "how long candles are"),
+    optional(
+        "history.symbols",
+        Markets,
+        "[\"BTCUSDT\"]",
+        "markets, as the venue spells them; collect.markets names them",
+    ),
+    optional("history.from", Time, "\"2024-01-01T00:00:00Z\"", "the first moment"),
+    optional("history.to", Time, "\"2024-07-01T00:00:00Z\"", "the moment to end before; without it, now"),
+    optional(
+        "history.url",
+        Template,
+        "\"https://data.binance.vision/data\"",
+        "where files are instead: what comes before the venue's own paths, or a whole template with {symbol} and {date} in it",
+    ),
+    optional(
+        "history.api_url",
+        HttpUrl,
+        "\"https://data-api.binance.vision\"",
+        "where the venue's HTTP API is instead",
+    ),
+    key(
+        "history.files",
+        Choice(&["auto", "daily"]),
+        "\"auto\"",
+        "auto: of a month that is over its own file, and its days' where that is faulty; daily: those of days alone",
+    ),
+    key(
+        "history.repair",
+        Flag,
+        "true",
+        "asks the venue's API for what its archives lack, and for what is newer than they are",
+    ),
+    key("history.parallel", Whole(1, 32), "4", "files that are downloaded at the same time"),
+    key(
+        "history.timeout",
+        Span,
+        "\"1m\"",
+        "how long one answer may take; what has come by then is not asked for again",
+    ),
 ];
 
 /// What a dotted name stands for.

@@ -63,6 +63,10 @@ pub enum Kind {
     Venues,
     /// Names of symbols and the markets that each is made of.
     SymbolNames,
+    /// Markets, as a venue spells them.
+    Markets,
+    /// An address of HTTP, in which words in braces stand for parts.
+    Template,
     /// A key that is sent in a header; never shown.
     Secret,
 }
@@ -158,6 +162,10 @@ impl Kind {
             Self::Assets => format!(
                 "a list of 1 to {ASSETS_MAX} names of letters, digits, dot, underscore and minus, as in [\"bitcoin\", \"ethereum\"]"
             ),
+            Self::Markets => {
+                format!("a list of 1 to {} markets, as in [\"BTCUSDT\", \"ETHUSDT\"]", venues::MARKETS_MAX)
+            }
+            Self::Template => venues::allowed_template(),
             Self::Venues => venues::allowed_venues(),
             Self::SymbolNames => venues::allowed_names(),
             Self::Secret => "a text of printable ASCII characters without spaces".to_owned(),
@@ -185,7 +193,9 @@ impl Kind {
                 None => Err(wrong("no number")),
             },
             Self::Flag => value.as_bool().map(Value::Boolean).ok_or_else(|| wrong("neither true nor false")),
-            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => self.read_list(value),
+            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts | Self::Markets => {
+                self.read_list(value)
+            }
             Self::Columns => check_columns(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::Venues => venues::check_venues(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
             Self::SymbolNames => venues::check_names(value).map(|()| value.clone()).map_err(|what| wrong(&what)),
@@ -214,6 +224,7 @@ impl Kind {
             Self::Spans
             | Self::Paths
             | Self::Assets
+            | Self::Markets
             | Self::HostNames
             | Self::Hosts
             | Self::Columns
@@ -229,9 +240,9 @@ impl Kind {
             Self::Venues => venues::venues_of_text(text),
             // Nothing between two commas is a column that is passed over.
             Self::Columns => Some(Value::Array(text.split(',').map(str::trim).map(Value::from).collect())),
-            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts => Some(Value::Array(
-                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
-            )),
+            Self::Spans | Self::Paths | Self::Assets | Self::HostNames | Self::Hosts | Self::Markets => Some(
+                Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()),
+            ),
             _ => None,
         };
         self.read(&value.unwrap_or_else(|| Value::from(text)))
@@ -243,6 +254,7 @@ impl Kind {
         let max = match self {
             Self::Spans => SPANS_MAX,
             Self::Assets => ASSETS_MAX,
+            Self::Markets => venues::MARKETS_MAX,
             Self::HostNames | Self::Hosts => HOSTS_MAX,
             _ => PATHS_MAX,
         };
@@ -250,7 +262,8 @@ impl Kind {
             Self::Spans => Self::Span.check_text(text),
             Self::Assets if !is_asset(text) => Err(format!("no name of an asset: write {}", self.allowed())),
             Self::HostNames if !is_asset(text) => Err(format!("no name of a machine: write {}", self.allowed())),
-            Self::Assets | Self::HostNames => Ok(()),
+            Self::Markets if !venues::is_market(text) => Err(format!("no market: write {}", self.allowed())),
+            Self::Assets | Self::HostNames | Self::Markets => Ok(()),
             Self::Hosts if !is_host(text) => Err(format!("no address: write {}", self.allowed())),
             Self::Hosts => Ok(()),
             _ => Self::Path.check_text(text),
@@ -297,6 +310,7 @@ impl Kind {
             }
             Self::Address if text.parse::<std::net::SocketAddr>().is_err() => wrong("no address"),
             Self::HttpUrl if !is_http_url(text) => wrong("no address"),
+            Self::Template if !venues::is_template(text) => wrong("no address"),
             Self::Secret if !text.bytes().all(|b| b.is_ascii_graphic()) => wrong("no key"),
             Self::Start if !is_start(text) => wrong("no beginning"),
             Self::Time if !is_time(text) => wrong("no time"),

@@ -10,6 +10,7 @@ pub mod computation;
 pub mod example;
 mod file;
 mod format;
+mod history;
 mod http;
 pub mod keys;
 pub mod kind;
@@ -26,6 +27,7 @@ pub use checkpoint::{CheckpointConfig, CheckpointPlace};
 pub use cluster::ClusterConfig;
 pub use collect::{CollectConfig, VenueConfig};
 pub use format::Format;
+pub use history::{HistoryConfig, HistoryFiles, HistoryKind, HistoryVenue};
 pub use http::HttpConfig;
 pub use layers::{ConfigError, Settings};
 pub use mongodb_source::MongoSourceConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub cluster: ClusterConfig,
     /// What `collect` asks for.
     pub collect: CollectConfig,
+    /// What `history` downloads.
+    pub history: Option<HistoryConfig>,
     /// What is served of it.
     pub http: Option<HttpConfig>,
 }

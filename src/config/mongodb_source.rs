@@ -1,7 +1,8 @@
 //! `[source.mongodb]`: history from a collection.
 
+use super::text;
 use crate::market::{Timestamp, Zone};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::path::PathBuf;
 
 /// `[source.mongodb]`
@@ -22,17 +23,11 @@ pub struct MongoSourceConfig {
     #[serde(skip)]
     pub timezone: Zone,
     /// Event time to begin with.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "text::time_or_none")]
     pub from: Option<Timestamp>,
     /// Event time to end before.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "text::time_or_none")]
     pub to: Option<Timestamp>,
-}
-
-/// A text that was checked to be a time.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| Timestamp::parse(text.as_bytes()).map_err(serde::de::Error::custom)).transpose()
 }
 
 impl MongoSourceConfig {

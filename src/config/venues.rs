@@ -26,6 +26,21 @@ pub(super) fn allowed_names() -> String {
         .to_owned()
 }
 
+/// Words that stand for parts of an archive's address.
+pub const TEMPLATE_WORDS: &[&str] =
+    &["market", "span", "kind", "symbol", "interval", "date", "year", "month", "day", "exchange"];
+
+/// What is allowed, for people.
+pub(super) fn allowed_template() -> String {
+    format!("http:// or https://, a host and a path, in which any of {{{}}} may stand", TEMPLATE_WORDS.join("}, {"))
+}
+
+/// Whether it is an address once its words in braces are filled in.
+pub(super) fn is_template(text: &str) -> bool {
+    let filled = TEMPLATE_WORDS.iter().fold(text.to_owned(), |text, word| text.replace(&format!("{{{word}}}"), "x"));
+    !filled.contains(['{', '}']) && is_http_url(&filled)
+}
+
 /// `venue:market` with commas, as a list of tables: one per venue, in the order in which they come first.
 pub(super) fn venues_of_text(text: &str) -> Option<Value> {
     let mut venues: Vec<(&str, Vec<Value>)> = Vec::new();
@@ -43,7 +58,7 @@ pub(super) fn venues_of_text(text: &str) -> Option<Value> {
     Some(Value::Array(venues.into_iter().map(table).collect()))
 }
 
-fn is_market(name: &str) -> bool {
+pub(super) fn is_market(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MARKET_BYTES_MAX
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b))

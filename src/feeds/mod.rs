@@ -8,6 +8,7 @@ mod tail;
 use std::hash::{BuildHasher, RandomState};
 
 /// A random number from [0, 1), of the system's own randomness: jitter must differ between machines.
-fn chance() -> f64 {
+#[must_use]
+pub fn chance() -> f64 {
     (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
 }

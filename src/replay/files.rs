@@ -64,6 +64,12 @@ impl FileSource {
         like: &FilesSourceConfig,
         partition: Option<u32>,
     ) -> Result<Self, InputError> {
+        if path.is_dir() {
+            let path = path.display();
+            return Err(InputError::Failed(format!(
+                "{path} is a directory: name files; what `history` wrote is for backfill"
+            )));
+        }
         let config = FilesSourceConfig { paths: vec![path.to_owned()], ..like.clone() };
         let input = FilesInput::open(&config, format, 0, 1)?;
         let rows = Rows {

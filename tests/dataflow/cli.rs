@@ -69,7 +69,7 @@ fn wrong_configuration_exits_with_2_and_says_what_to_do() {
             &["time.slide = 5s", "does not divide", "time.windows: 62s", "config.toml:2"],
         );
         refuses("[http]\nlisten = \"x\"", &args, 2, &["config.toml:2: ", "http.listen", "127.0.0.1:8080"]);
-        refuses("[history]\ndir = \"x\"", &args, 2, &["unknown key history"]);
+        refuses("[futures]\ndir = \"x\"", &args, 2, &["unknown key futures"]);
         refuses("[time]\nlate = \"correct\"", &args, 2, &["time.late", "planned, but not there yet"]);
     }
     refuses("[source.files]\npaths = [\"a.csv\"]", &["run"], 2, &["use backfill"]);

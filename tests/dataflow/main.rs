@@ -4,6 +4,8 @@
 mod accounting;
 #[path = "../support/api.rs"]
 mod api;
+#[path = "../support/archive/mod.rs"]
+mod archive;
 mod archives;
 mod careful_start;
 mod cases;
@@ -14,6 +16,7 @@ mod clusters;
 mod collect;
 mod deploying;
 mod determinism;
+mod downloads;
 #[path = "../support/exchange/mod.rs"]
 mod exchange;
 mod face;

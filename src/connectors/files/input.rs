@@ -6,13 +6,16 @@
 //!
 //! Before anything is decided that depends on a file, its first records are looked at (`look`); they are kept until they
 //! are read.
+//!
+//! A directory that `history` wrote ([`index`](super::index)) is one partition per market: its files, one after the other.
 
+use super::index::{self, Chain};
 use super::record_file::{Reading, RecordFile};
 use crate::config::{ColumnsConfig, FilesSourceConfig, Format};
 use crate::connectors::input::{Flow, Input, InputError, PartitionState, Record};
 use crate::formats::{Decoder, Naming};
 use crate::market::{PartitionId, Symbol, SymbolTable};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// All files of a job, opened, before its workers begin.
@@ -102,12 +105,36 @@ fn open_files(
     let naming = naming.map_err(|why| InputError::Failed(format!("source.files.columns: {why}")))?;
     let reading = Reading { format, symbol, interval: *interval, naming, zone: timezone.clone() };
     let mut files = Vec::new();
-    for (number, path) in paths.iter().enumerate().skip(worker).step_by(workers) {
+    for (number, place) in places(paths)?.iter().enumerate().skip(worker).step_by(workers) {
         let id =
             u32::try_from(number).map_err(|_| InputError::Failed("source.files.paths: too many files".to_owned()))?;
-        files.push(RecordFile::open(PartitionId(id), path, &reading)?);
+        files.push(match place {
+            Place::File(path) => RecordFile::open(PartitionId(id), path, &reading)?,
+            Place::Chain(Chain { symbol, name, paths }) => {
+                let reading = Reading { symbol: Some(symbol.clone()), ..reading.clone() };
+                RecordFile::open_chain(PartitionId(id), name, paths, reading)?
+            }
+        });
     }
     Ok(files)
+}
+
+/// What is one partition.
+enum Place<'a> {
+    File(&'a Path),
+    Chain(Chain),
+}
+
+/// The files, and the markets of directories.
+fn places(paths: &[PathBuf]) -> Result<Vec<Place<'_>>, InputError> {
+    let mut places = Vec::new();
+    for path in paths {
+        match if path.is_dir() { index::chains(path)? } else { None } {
+            Some(chains) => places.extend(chains.into_iter().map(Place::Chain)),
+            None => places.push(Place::File(path)),
+        }
+    }
+    Ok(places)
 }
 
 fn not_ours(partition: PartitionId) -> InputError {

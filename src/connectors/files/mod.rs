@@ -3,6 +3,7 @@
 mod csv_rows;
 pub mod dead_letters;
 mod gzip;
+pub mod index;
 pub mod input;
 mod json_rows;
 mod kept;

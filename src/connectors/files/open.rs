@@ -60,7 +60,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, InputError> {
     })?;
     let metadata = file.metadata().map_err(|error| wrong(&error))?;
     if metadata.is_dir() {
-        return Err(wrong(&"it is a directory; name the files in it"));
+        return Err(wrong(&"it is a directory that `tickcast history` did not write; name the files in it"));
     }
     // A second handle for what can be sought in.
     let again = if metadata.is_file() { Some(File::open(path).map_err(|error| wrong(&error))?) } else { None };

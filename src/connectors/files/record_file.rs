@@ -12,10 +12,12 @@ use crate::config::Format;
 use crate::connectors::input::{Flow, InputError, PartitionState, Payload, Record};
 use crate::formats::{Decoder, HeaderError, Naming};
 use crate::market::{PartitionId, Span, Symbol, SymbolTable, Zone};
-use std::path::Path;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How the records of all files are to be read.
+#[derive(Clone, Debug)]
 pub(super) struct Reading {
     pub format: Format,
     pub symbol: Option<Symbol>,
@@ -41,6 +43,15 @@ pub(super) struct RecordFile {
     /// The number of the next record.
     next: u64,
     ended: bool,
+    /// The files that go on where it ends.
+    rest: Rest,
+}
+
+/// The files behind one, in the order of time.
+#[derive(Debug)]
+struct Rest {
+    paths: VecDeque<PathBuf>,
+    reading: Option<Reading>,
 }
 
 impl RecordFile {
@@ -70,9 +81,35 @@ impl RecordFile {
         };
         let name = path.display().to_string().into();
         let (kept, interval, zone) = (Kept::default(), reading.interval, reading.zone.clone());
-        let mut file = Self { id, name, decoder, rows, kept, interval, zone, next: 0, ended: false };
+        let rest = Rest { paths: VecDeque::new(), reading: None };
+        let mut file = Self { id, name, decoder, rows, kept, interval, zone, next: 0, ended: false, rest };
         file.look(path, reading)?;
         Ok(file)
+    }
+
+    /// Opens the first of several files that are read one after the other, as one.
+    ///
+    /// # Errors
+    /// As [`RecordFile::open`], and when there is none.
+    pub(super) fn open_chain(
+        id: PartitionId,
+        name: &str,
+        paths: &[PathBuf],
+        reading: Reading,
+    ) -> Result<Self, InputError> {
+        let [first, rest @ ..] = paths else { return Err(InputError::Failed(format!("{name}: there is no file"))) };
+        let mut file = Self::open(id, first, &reading)?;
+        file.name = name.into();
+        file.rest = Rest { paths: rest.iter().cloned().collect(), reading: Some(reading) };
+        Ok(file)
+    }
+
+    /// Goes on with the file behind this one; false where there is none.
+    fn follow(&mut self) -> Result<bool, InputError> {
+        let (Some(path), Some(reading)) = (self.rest.paths.pop_front(), &self.rest.reading) else { return Ok(false) };
+        let Self { decoder, rows, kept, interval, zone, .. } = Self::open(self.id, &path, reading)?;
+        (self.decoder, self.rows, self.kept, self.interval, self.zone) = (decoder, rows, kept, interval, zone);
+        Ok(true)
     }
 
     /// Reads the first records ahead, and learns from them what the file does not say otherwise.
@@ -182,6 +219,11 @@ impl RecordFile {
                         continue;
                     }
                     Step::End => {
+                        if self.follow()? {
+                            let decoder = self.decoder.clone();
+                            self.change(&decoder, symbols, visit);
+                            continue;
+                        }
                         self.ended = true;
                         if self.next == 0 {
                             tracing::warn!("{} holds no record", self.name);

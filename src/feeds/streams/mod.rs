@@ -34,14 +34,17 @@ pub mod venues;
 mod warm;
 mod watch;
 
+pub use backoff::Backoff;
 pub use candle::Candle;
 pub use check::{Check, Checked, check};
 pub use clock::apart;
 pub use counters::{Counters, Tally};
 pub use error::HubError;
+pub use fault::Fault;
 pub use hub::Hub;
 pub use join::Join;
 pub use plan::Plan;
+pub use record::{Names, write_told};
 pub use sequence::{Hole, Numbering, Sequence, Verdict};
 pub use trade::Trade;
 pub use warm::{Warm, Warmth};

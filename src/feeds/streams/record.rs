@@ -31,6 +31,8 @@ pub struct Names {
 }
 
 impl Names {
+    /// These.
+    #[must_use]
     pub fn new(symbol: String, exchange: String, market: String) -> Self {
         // A text as JSON cannot fail.
         let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
@@ -58,8 +60,20 @@ impl std::fmt::Display for Names {
 
 /// Writes a trade's value.
 pub fn write(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
+    write_fields(names, trade, out);
+    // A vector takes everything.
+    let _ = write!(out, ",\"received_at\":\"{}\"}}", trade.received);
+}
+
+/// Writes the value of a trade that was asked for, not listened to: the same whenever that was.
+pub fn write_told(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
+    write_fields(names, trade, out);
+    out.push(b'}');
+}
+
+fn write_fields(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
     out.clear();
-    let Trade { id, at, price, size, side, received, .. } = trade;
+    let Trade { id, at, price, size, side, .. } = trade;
     let side = match side {
         Some(Side::Buy) => ",\"side\":\"buy\"",
         Some(Side::Sell) => ",\"side\":\"sell\"",
@@ -67,10 +81,7 @@ pub fn write(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
     };
     let head = &names.head;
     // A vector takes everything.
-    let _ = write!(
-        out,
-        "{head}\"trade_id\":{id},\"timestamp\":{at},\"price\":{price},\"size\":{size}{side},\"received_at\":\"{received}\"}}"
-    );
+    let _ = write!(out, "{head}\"trade_id\":{id},\"timestamp\":{at},\"price\":{price},\"size\":{size}{side}");
 }
 
 /// Writes the value that tells of a hole.

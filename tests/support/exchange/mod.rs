@@ -160,6 +160,11 @@ impl Exchange {
         )
     }
 
+    /// Where its API is.
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
     pub fn kind(&self) -> Kind {
         self.shared.kind
     }

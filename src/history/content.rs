@@ -1,0 +1,184 @@
+//! What a file holds, row by row: a checksum that agrees says that it is what the venue has, not that it is right.
+//!
+//! Rows are read as the job reads them. Trades are numbered by their ids, candles by the interval since 1970 in which they open.
+
+use crate::config::{FilesSourceConfig, Format, HistoryKind};
+use crate::connectors::files::index::Point;
+use crate::connectors::files::input::FilesInput;
+use crate::connectors::input::{Flow, Input, PartitionState, Payload, Record};
+use crate::formats::Decoded;
+use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Breaks that are told apart; a month of candles of a minute has no more.
+const BREAKS_MAX: usize = 50_000;
+/// Rows that are read at once.
+const ROWS: usize = 4096;
+/// Ids that go on where another row has ended: so far apart, that one began anew.
+const DISPLACED_MAX: usize = 1_000_000;
+
+/// What the rows of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// Candles or trades.
+    pub kind: HistoryKind,
+    /// Of candles.
+    pub interval: Span,
+    /// Each number follows the one before; else they are not compared.
+    pub contiguous: bool,
+    /// So far outside of its period a row may lie: some sort by when they heard of it.
+    pub slack: Span,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Records.
+    pub rows: u64,
+    /// The one with the least number.
+    pub first: Option<Point>,
+    /// The one with the greatest.
+    pub last: Option<Point>,
+    /// Where numbers leave some out: the record before and the one behind.
+    pub breaks: Vec<(Point, Point)>,
+    /// Rows whose number was there before.
+    pub repeated: u64,
+    /// Rows that come behind greater numbers, and were not there before.
+    pub displaced: u64,
+    /// Candles that do not open at a multiple of their length.
+    pub off_grid: u64,
+}
+
+impl Content {
+    /// Whether each number comes once, in its place.
+    #[must_use]
+    pub const fn is_tidy(&self) -> bool {
+        self.repeated == 0 && self.displaced == 0
+    }
+}
+
+impl Rows {
+    /// Hands each row of a file to `visit`, with its place; that has no number where rows are not numbered.
+    ///
+    /// # Errors
+    /// When the file is damaged, or a row cannot be used.
+    pub fn each(self, path: &Path, mut visit: impl FnMut(Point, &[u8])) -> Result<(), String> {
+        // What a reader says of a file is not news here.
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || self.read(path, &mut visit))
+    }
+
+    fn read(self, path: &Path, visit: &mut dyn FnMut(Point, &[u8])) -> Result<(), String> {
+        let interval = (self.kind == HistoryKind::Klines).then_some(self.interval);
+        let config = FilesSourceConfig {
+            paths: vec![path.to_owned()],
+            symbol: Some("X".to_owned()),
+            interval,
+            ..FilesSourceConfig::default()
+        };
+        let format = if interval.is_some() { Format::Candle } else { Format::Trade };
+        let one = PartitionId(0);
+        let mut input = FilesInput::open(&config, format, 0, 1).map_err(|error| error.to_string())?;
+        let mut decoder = input.decoder(one).map_err(|error| error.to_string())?;
+        let (mut symbols, mut seen, mut wrong) = (SymbolTable::default(), Vec::new(), None);
+        loop {
+            let mut take = |record: Record<'_>, symbols: &mut SymbolTable| {
+                let row = match record.value {
+                    Payload::Bytes(row) => row,
+                    Payload::Decoder(new) => {
+                        decoder = new;
+                        return Flow::Continue;
+                    }
+                    _ => return Flow::Continue,
+                };
+                seen.clear();
+                match decoder.decode(None, row, symbols, &mut seen) {
+                    Ok(Decoded::Ignored(_)) => {}
+                    Ok(Decoded::Used) if seen.len() == 1 => match self.point(&seen[0]) {
+                        Some(point) => visit(point, row),
+                        None => wrong = Some(format!("row {} has no id, or another interval", record.offset + 1)),
+                    },
+                    Ok(_) => wrong = Some(format!("row {} holds several", record.offset + 1)),
+                    Err(error) => wrong = Some(format!("row {}: {error}", record.offset + 1)),
+                }
+                if wrong.is_some() { Flow::Pause } else { Flow::Continue }
+            };
+            let state = input.read(one, ROWS, &mut symbols, &mut take).map_err(|error| error.to_string())?;
+            if let Some(wrong) = wrong {
+                return Err(wrong);
+            }
+            if state == PartitionState::Ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn point(self, seen: &Observation) -> Option<Point> {
+        match seen.quote {
+            Quote::Candle { interval, .. } => {
+                // It is known at its close.
+                let open = seen.at.millis() + 1 - interval.millis();
+                (interval == self.interval)
+                    .then_some(Point { id: open.div_euclid(interval.millis().max(1)).try_into().ok()?, at: open })
+            }
+            _ if !self.contiguous => Some(Point { id: 0, at: seen.at.millis() }),
+            _ => Some(Point { id: seen.identity?.number()?, at: seen.at.millis() }),
+        }
+    }
+
+    /// Looks at a file whose rows should lie in [begin, end).
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn look(self, path: &Path, (begin, end): (Timestamp, Timestamp)) -> Result<Content, String> {
+        let mut content = Content::default();
+        let (begin, end) = (begin.minus(self.slack).millis(), end.plus(self.slack).millis());
+        let (mut outside, mut example) = (0_u64, 0);
+        // Numbers that were left out so far: a displaced row is one of them.
+        let mut displaced = std::collections::BTreeSet::new();
+        let step = self.interval.millis().max(1);
+        self.each(path, |point, _| {
+            content.rows += 1;
+            if point.at < begin || point.at >= end {
+                outside += 1;
+                example = point.at;
+            }
+            if self.kind == HistoryKind::Klines && point.at.rem_euclid(step) != 0 {
+                content.off_grid += 1;
+            }
+            if !self.contiguous {
+                content.first = content.first.or(Some(point));
+                content.last = Some(point);
+                return;
+            }
+            match content.last {
+                None => content.first = Some(point),
+                Some(last) if point.id > last.id => {
+                    if point.id > last.id + 1 && content.breaks.len() < BREAKS_MAX {
+                        content.breaks.push((last, point));
+                    }
+                }
+                Some(_) => {
+                    let is_missing =
+                        content.breaks.iter().any(|(after, before)| after.id < point.id && point.id < before.id);
+                    let is_before = content.first.is_some_and(|first| point.id < first.id);
+                    if (is_missing || is_before) && displaced.len() < DISPLACED_MAX && displaced.insert(point.id) {
+                        content.displaced += 1;
+                    } else {
+                        content.repeated += 1;
+                    }
+                    return;
+                }
+            }
+            content.last = Some(point);
+        })?;
+        if outside > 0 {
+            let [at, begin, end] = [example, begin, end].map(Timestamp::from_millis);
+            return Err(format!(
+                "{outside} of its {} rows do not lie in {begin} to {end}: one is of {at}",
+                content.rows
+            ));
+        }
+        Ok(content)
+    }
+}

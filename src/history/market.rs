@@ -143,7 +143,13 @@ fn had(
     progress.total.fetch_add(jobs.len(), Relaxed);
     let names: Vec<String> = markets.iter().map(|market| market.name.clone()).collect();
     let outcomes = pool::all(jobs, request.config.parallel, |(at, period)| {
-        let outcome = archive.have(&names[*at], *period)?;
+        let outcome = match archive.have(&names[*at], *period) {
+            // Some stores refuse what they do not have.
+            Err(fault) if fault.kind == "blocked" && progress.answered.load(Relaxed) > 0 => {
+                Outcome::Faulty { reason: "not_given", why: format!("{} {period}: {fault}", names[*at]) }
+            }
+            outcome => outcome?,
+        };
         match &outcome {
             Outcome::Faulty { reason: "not_given", why } => {
                 let not_given = progress.not_given.fetch_add(1, Relaxed) + 1;

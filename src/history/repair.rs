@@ -119,8 +119,13 @@ pub fn whole(
         entries = work.newer(entries)?;
     }
     let begin = work.begin(&entries);
-    let holes = begin.into_iter().chain(gaps(&entries)).map(|gap| work.hole(&gap)).chain(work.days_without(&entries));
-    let mut holes: Vec<Hole> = holes.collect();
+    let begin = begin.map(|gap| {
+        let hole = work.hole(&gap);
+        let why = format!("{}; or it was not listed yet", hole.why);
+        Hole { why, ..hole }
+    });
+    let between = gaps(&entries).into_iter().map(|gap| work.hole(&gap));
+    let mut holes: Vec<Hole> = begin.into_iter().chain(between).chain(work.days_without(&entries)).collect();
     holes.sort_by_key(|hole| hole.after.at);
     let Market { symbol, name, faults, .. } = market;
     let files = entries.into_iter().map(|entry| entry.listed).collect();

@@ -331,7 +331,7 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         Some(begin) => {
             let said = if matches!(act, Some(Act::WrongRange)) { begin + 1 } else { begin };
             let range = format!("ETag: {etag}\r\nContent-Range: bytes {said}-{}/{}\r\n", bytes.len() - 1, bytes.len());
-            send("206 Partial Content", &range, &bytes[begin..], most, pause)
+            send("206 Partial Content", &range, &bytes[said..], most, pause)
         }
         None => send("200 OK", &format!("ETag: {etag}\r\n"), &bytes, most, pause),
     }

@@ -16,6 +16,7 @@ mod deploying;
 mod determinism;
 #[path = "../support/exchange/mod.rs"]
 mod exchange;
+mod explain;
 mod face;
 mod file_sources;
 #[path = "../support/harness.rs"]

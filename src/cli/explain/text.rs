@@ -59,14 +59,9 @@ fn head(told: &Explanation, out: &mut String) {
         (Some(name), Some(cut)) => format!("the checkpoint of {cut} ({name})"),
         _ => "the beginning of the source".to_owned(),
     };
-    let (records, workers) = (replay.records, replay.workers);
-    line!(
-        out,
-        "from",
-        "{from}: {records} records, {workers} workers, {:.1} s, numerics {}",
-        replay.seconds,
-        replay.numerics
-    );
+    let workers = if replay.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", replay.workers) };
+    let records = replay.records;
+    line!(out, "from", "{from}: {records} records, {workers}, {:.1} s, numerics {}", replay.seconds, replay.numerics);
     for why in &replay.passed_over {
         line!(out, "passed over", "{why}");
     }
@@ -216,7 +211,7 @@ fn layers(told: &Explanation, out: &mut String) {
         gate.needed,
         gate.median * BPS
     );
-    if layers.widening > 1.0 {
+    if layers.widening >= 1.0005 {
         line!(out, "young symbol", "outer quantiles {:.3} times as far out", layers.widening);
     }
     let interval = &told.interval;

@@ -21,6 +21,7 @@ use crate::operators::support::stats::Stats;
 use crate::operators::support::trace::Trace;
 use crate::recovery::computation::keys;
 use crate::recovery::kept;
+use crate::recovery::manifest::{Keeper, Manifest};
 use crate::recovery::plan::again::{Asked, again};
 use crate::recovery::restored::Restored;
 use crate::recovery::{Computation, Offsets, Progress, TopicState};
@@ -163,6 +164,9 @@ fn of_topic(
         Some(sink) => KafkaSink::published(sink, &config.job.id, stop)?,
         None => None,
     };
+    if state.compacted == Some(true) {
+        tracing::warn!("the source's topic is compacted: its broker deletes all but the last record of each key");
+    }
     let has_history = config.source.has_history();
     if let Some(from) = question.range.0.filter(|_| has_history) {
         computation.set(keys::HISTORY_FROM, Some(from.to_string()));
@@ -193,7 +197,8 @@ fn of_topic(
     let (beginning, restored) = loop {
         let beginning = decide(&computation, &kept)?;
         let (Some(manifest), Some(store)) = (&beginning.checkpoint, &store) else { break (beginning, None) };
-        match Restored::read(store.as_ref(), (**manifest).clone()) {
+        let needed = needed(manifest, &question.trace);
+        match Restored::read(store.as_ref(), needed) {
             Ok(restored) => break (beginning, Some(restored)),
             Err(damage) => {
                 for found in kept.iter_mut().filter(|found| found.1.as_ref().is_ok_and(|found| *found == **manifest)) {
@@ -212,7 +217,7 @@ fn of_topic(
     };
     let name = |restored: &Restored| {
         let manifest = &restored.manifest;
-        crate::recovery::manifest::Manifest::name(&manifest.job, manifest.cut, manifest.generation)
+        Manifest::name(&manifest.job, manifest.cut, manifest.generation)
     };
     let replayed = Replayed {
         checkpoint: restored.as_ref().map(name),
@@ -240,6 +245,14 @@ fn of_topic(
         symbol_shares: at_first.map(|partitions| partitions as usize),
         replayed,
     })
+}
+
+/// A checkpoint without the states of forecasters that need not learn: they are most of it.
+fn needed(manifest: &Manifest, trace: &Trace) -> Manifest {
+    let mut needed = manifest.clone();
+    let others = |part: Option<u32>| trace.alone && part.is_some_and(|part| part != trace.symbol.part());
+    needed.sections.retain(|section| section.keeper != Keeper::Forecasters || !others(section.part));
+    needed
 }
 
 /// Whether the topic begins with a later record than its first, and nobody has noted where the job began.

@@ -52,7 +52,18 @@ impl Live {
 
     /// Writes the ticks of some minutes, each symbol to its partition.
     fn feed(&self, from: i64, to: i64, wanted: impl Fn(&Tick) -> bool) {
-        let span = START + from * MINUTE..START + to * MINUTE;
+        self.feed_span(START + from * MINUTE..START + to * MINUTE, wanted);
+    }
+
+    /// The same bit by bit, so that checkpoints come about.
+    fn trickle(&self, from: i64, to: i64) {
+        for at in (START + from * MINUTE..START + to * MINUTE).step_by(5_000) {
+            self.feed_span(at..at + 5_000, |_| true);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    }
+
+    fn feed_span(&self, span: std::ops::Range<i64>, wanted: impl Fn(&Tick) -> bool) {
         let ticks = self.ticks.iter().filter(|tick| span.contains(&tick.at) && wanted(tick));
         let record = |tick: &Tick| Record {
             partition: ["BTC/USD", "ETH", "SOL"].iter().position(|of| *of == tick.symbol).map(|place| place as i32),
@@ -181,10 +192,8 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     job.signal(Signal::Kill);
     drop(job.wait(WITHIN));
     let mut job = live.start(&["cluster", "--processes", "2", "--workers", "1"]);
-    for from in (45..60).step_by(5) {
-        live.feed(from, from + 5, |_| true);
-        live.await_published(&mut job, from + 5);
-    }
+    live.trickle(45, 60);
+    live.await_published(&mut job, 60);
 
     // While it runs: it is not disturbed, and nothing is changed.
     let forecasts = live.published();
@@ -195,16 +204,26 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     });
     let oldest = live.cuts()[0];
     assert!(live.cuts().len() == 3 && oldest > 45.0, "{:?}", live.cuts());
-    let mut versions = Vec::new();
     let spans = [(0.0, 20.0), (20.0, 30.0), (30.0, 45.0), (45.0, oldest), (oldest + 0.05, 60.0)];
-    for (turn, (from, to)) in spans.into_iter().enumerate() {
-        for id in issued(&forecasts, from, to, 4) {
-            let told = told_of(&live.config, id, &["--workers", ["1", "2"][turn % 2]]);
-            check(&told, &forecasts[id]);
-            let replay = &told["replay"];
-            assert_eq!(replay["from"], if from >= oldest { "checkpoint" } else { "beginning" }, "{id}: {replay}");
-            versions.push(told["model"]["version"].as_u64().unwrap());
-        }
+    let asked = spans.into_iter().flat_map(|(from, to)| {
+        let expected = if from >= oldest { "checkpoint" } else { "beginning" };
+        issued(&forecasts, from, to, 3).into_iter().map(move |id| (id, expected))
+    });
+    let asked: Vec<(&String, &str)> = asked.collect();
+    // This broker leaves questions unanswered that a real one answers at once: side by side.
+    let told: Vec<Value> = std::thread::scope(|scope| {
+        let ask = |(turn, (id, _)): (usize, &(&String, _))| {
+            let (config, id, workers) = (live.config.clone(), (*id).clone(), ["1", "2"][turn % 2]);
+            scope.spawn(move || told_of(&config, &id, &["--workers", workers]))
+        };
+        let asking: Vec<_> = asked.iter().enumerate().map(ask).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let mut versions = Vec::new();
+    for ((id, from), told) in asked.iter().zip(&told) {
+        check(told, &forecasts[*id]);
+        assert_eq!(told["replay"]["from"], *from, "{id}: {}", told["replay"]);
+        versions.push(told["model"]["version"].as_u64().unwrap());
     }
     assert!(versions.contains(&0) && versions.iter().any(|version| *version > 0), "{versions:?}");
     // The same whatever it is computed from.
@@ -228,12 +247,10 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     let pad = format!("{{\"event\":\"heartbeat\",\"pad\":\"{}\"}}", "x".repeat(100_000)).into_bytes();
     let pads = (0..3 * 60).map(|number| Record { partition: Some(number % 3), key: None, value: pad.clone() });
     produce(&live.broker.bootstrap(), "ticks", pads);
-    for minute in 60..69 {
-        live.feed(minute, minute + 1, |_| true);
-        live.await_published(&mut job, minute + 1);
-    }
+    live.trickle(60, 69);
+    live.await_published(&mut job, 69);
     let oldest = live.cuts()[0];
-    assert!(oldest > 61.0, "{:?}", live.cuts());
+    assert!(oldest > 60.0, "{:?}", live.cuts());
     let forecasts = live.published();
     for id in issued(&forecasts, oldest + 0.05, 69.0, 3) {
         check(&told_of(&live.config, id, &[]), &forecasts[id]);

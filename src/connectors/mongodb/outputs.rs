@@ -43,7 +43,7 @@ pub fn parts(text: &str) -> Result<(String, String, Option<String>), InputError>
 /// # Errors
 /// When nobody answers or the server refuses. No message holds the password.
 pub fn visit(uri: &str, database: &str, collections: &[String], visit: Visit<'_>) -> Result<(), InputError> {
-    read(Uri::of_text(uri).map_err(said)?, database, collections, &doc! {}, visit)
+    read(Uri::of_text(uri).map_err(|error| said(&error))?, database, collections, &doc! {}, visit)
 }
 
 /// Hands on the forecast and the score of an id, as far as a sink's collections have them.
@@ -52,10 +52,16 @@ pub fn visit(uri: &str, database: &str, collections: &[String], visit: Visit<'_>
 /// As [`visit`].
 pub fn find(config: &MongoSinkConfig, id: &str, visit: Visit<'_>) -> Result<(), InputError> {
     let collections = [config.forecasts.clone(), config.scores.clone()];
-    read(Uri::of_sink(config).map_err(said)?, &config.database, &collections, &doc! { "_id": id }, visit)
+    read(
+        Uri::of_sink(config).map_err(|error| said(&error))?,
+        &config.database,
+        &collections,
+        &doc! { "_id": id },
+        visit,
+    )
 }
 
-fn said(error: SinkError) -> InputError {
+fn said(error: &SinkError) -> InputError {
     InputError::Failed(error.to_string())
 }
 
@@ -67,7 +73,7 @@ fn read(
     visit: Visit<'_>,
 ) -> Result<(), InputError> {
     let stop = Stop::default();
-    let connected = connect(uri, database, &stop).map_err(said)?;
+    let connected = connect(uri, database, &stop).map_err(|error| said(&error))?;
     let session = &connected.session;
     let failed = |trouble| InputError::Failed(connected.explain(&trouble).to_string());
     for name in collections {

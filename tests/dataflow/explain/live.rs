@@ -102,9 +102,9 @@ impl Live {
             for entry in std::fs::read_dir(&dir).into_iter().flatten().map(Result::unwrap) {
                 let about = entry.metadata().unwrap();
                 if about.is_dir() {
-                    open.push(entry.path())
+                    open.push(entry.path());
                 } else {
-                    found.push((entry.path(), about.len(), about.modified().unwrap()))
+                    found.push((entry.path(), about.len(), about.modified().unwrap()));
                 }
             }
         }
@@ -138,7 +138,9 @@ impl Live {
             config.set("bootstrap.servers", self.broker.bootstrap()).set("group.id", group);
             let consumer: BaseConsumer = config.create().unwrap();
             let mut asked = TopicPartitionList::new();
-            (0..3).for_each(|partition| drop(asked.add_partition("ticks", partition)));
+            for partition in 0..3 {
+                asked.add_partition("ticks", partition);
+            }
             let found = consumer.committed_offsets(asked, WITHIN).unwrap();
             assert!(found.elements().iter().all(|of| of.offset() == Offset::Invalid), "{group}: {found:?}");
         }

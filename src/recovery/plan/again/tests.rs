@@ -173,7 +173,12 @@ fn a_checkpoint_is_passed_over_where_a_resume_would_pass_it_over() {
         },
         "given up",
     );
-    reject(|setup| drop(setup.checkpoints[0].1.as_mut().unwrap().offsets.insert(P0, 501)), "is not there yet");
+    reject(
+        |setup| {
+            setup.checkpoints[0].1.as_mut().unwrap().offsets.insert(P0, 501);
+        },
+        "is not there yet",
+    );
     // Releases are on record from the offsets of the oldest checkpoint on.
     let mut setup = Setup::new();
     setup.progress.as_mut().unwrap().releases_from = [(P0, 130)].into();

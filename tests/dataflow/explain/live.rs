@@ -3,6 +3,8 @@
 
 use super::{SETTINGS, START, Tick, check, explain, json, market};
 use crate::support::{self, Process, Record, Signal, end_offsets, eventually, produce, read_committed, tickcast};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
@@ -246,8 +248,13 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     assert!(job.is_running(), "{}", job.stderr());
 
     // It goes on, and the broker forgets what it has read.
-    let pad = format!("{{\"event\":\"heartbeat\",\"pad\":\"{}\"}}", "x".repeat(100_000)).into_bytes();
-    let pads = (0..3 * 60).map(|number| Record { partition: Some(number % 3), key: None, value: pad.clone() });
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let pads = (0..3 * 100).map(|number| {
+        // Nothing that could be compressed: the broker counts what it holds.
+        let pad: String = (0..100_000).map(|_| char::from(b'0' + (random.next_u32() % 64) as u8)).collect();
+        let value = serde_json::json!({ "event": "heartbeat", "pad": pad }).to_string().into_bytes();
+        Record { partition: Some(number % 3), key: None, value }
+    });
     produce(&live.broker.bootstrap(), "ticks", pads);
     live.trickle(60, 69);
     live.await_published(&mut job, 69);
@@ -279,4 +286,49 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     job.signal(Signal::Term);
     job.wait(WITHIN).expect_code(0);
     check(&told_of(&live.config, last, &[]), &forecasts[last]);
+}
+
+/// A job that began with files and went on with a topic: both are read again, each record once.
+#[test]
+fn forecasts_of_a_history_and_of_what_followed_come_out() {
+    let live = Live::new(24);
+    let history = live.dir.path().join("history.jsonl");
+    let past = live.ticks.iter().filter(|tick| tick.at < START + 12 * MINUTE);
+    std::fs::write(&history, past.fold(String::new(), |text, tick| text + &tick.line + "\n")).unwrap();
+    let text = std::fs::read_to_string(&live.config).unwrap();
+    let files = format!("[source.files]\npaths = [\"{}\"]\n", history.display());
+    std::fs::write(&live.config, text + &files).unwrap();
+    // The topic has some of it, too.
+    live.feed(10, 16, |_| true);
+    let mut job = live.start(&["backfill", "--then-live", "--workers", "2"]);
+    live.await_published(&mut job, 16);
+    live.trickle(16, 24);
+    live.await_published(&mut job, 24);
+    let forecasts = live.published();
+    let told: Vec<(String, Value)> = std::thread::scope(|scope| {
+        let asked = [(5.0, 12.0), (12.0, 16.0), (16.0, 24.0)].into_iter();
+        let asking = asked.flat_map(|(from, to)| issued(&forecasts, from, to, 2)).map(|id| {
+            let (config, id) = (live.config.clone(), id.clone());
+            scope.spawn(move || (id.clone(), told_of(&config, &id, &["--from-start"])))
+        });
+        let asking: Vec<_> = asking.collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    for (id, told) in &told {
+        check(told, &forecasts[id]);
+        assert_eq!(told["replay"]["from"], "beginning", "{id}");
+    }
+    let reads = |source: &str| {
+        told.iter()
+            .filter(|(_, told)| told["input"]["partitions"][0]["source"].as_str().unwrap().ends_with(source))
+            .count()
+    };
+    assert!(reads("history.jsonl") > 0 && reads("ticks") > 0, "{told:?}");
+    job.signal(Signal::Term);
+    job.wait(WITHIN).expect_code(0);
+    // Without the history it cannot be computed from the beginning.
+    std::fs::write(&live.config, std::fs::read_to_string(&live.config).unwrap().replace(&files, "")).unwrap();
+    let id = issued(&forecasts, 5.0, 6.0, 1)[0];
+    let told = explain(&live.config, id, &[]).expect_code(5);
+    assert!(told.stderr.contains("it begins with a history that is not as it was"), "{}", told.stderr);
 }

@@ -101,6 +101,7 @@ fn job(source: &KafkaSourceConfig, workers: usize) -> f64 {
         checkpoints: None,
         restored: None,
         initial: None,
+        trace: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     })

@@ -143,6 +143,7 @@ fn dataflow(partitions: &Arc<Vec<Vec<MemoryRecord>>>, names: &Arc<[Symbol]>, con
         checkpoints: None,
         restored: None,
         initial: None,
+        trace: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     });

@@ -38,6 +38,7 @@ use crate::operators::support::board::Board;
 use crate::operators::support::gauges::{Running, wall_clock};
 use crate::operators::support::keeping::Keeping;
 use crate::operators::support::stats::Stats;
+use crate::operators::support::trace::Trace;
 use crate::operators::support::weights::WeightsOut;
 use crate::operators::windows::{PaneRows, WindowsConfig, windows};
 use crate::recovery::Fault;
@@ -90,6 +91,8 @@ pub struct Job {
     pub restored: Option<Arc<Restored>>,
     /// The weights that the model starts from: [`super::model::initial_weights`].
     pub initial: Option<Arc<InitialWeights>>,
+    /// Asks what a forecast is made of.
+    pub trace: Option<Arc<Trace>>,
     /// Ends the job without closing the windows that are open.
     pub stop: Stop,
     /// Counters, readable while the job runs.
@@ -134,6 +137,7 @@ struct Shared {
     /// The other processes, where there are any.
     peers: Option<Peers>,
     initial: Option<Arc<InitialWeights>>,
+    trace: Option<Arc<Trace>>,
     /// Where weights go, where they are wanted.
     weights: Option<WeightsSender>,
     /// The best of what workers say of a network that all symbols share.
@@ -182,6 +186,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         checkpoints,
         restored,
         initial,
+        trace,
         stop,
         stats,
     } = job;
@@ -202,6 +207,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         range,
         dead_letters: wanted.dead_letters,
         stored_ticks: wanted.ticks,
+        stored_within: trace.as_ref().map(|trace| trace.ticks),
         releases,
         history,
     };
@@ -264,6 +270,7 @@ pub fn run(job: Job) -> Result<Summary, JobError> {
         workers,
         peers,
         initial,
+        trace,
         weights: writer.as_ref().map(WeightsWriter::sender),
         shared_weights: Arc::default(),
         cuts,
@@ -339,7 +346,9 @@ fn build(
                 empty(scope)
             };
             let out = shared.weights.clone().map(WeightsOut::new);
-            let (verdicts, learnt) = learn(rows.clone(), market, slide, model, forget_after, stats, out, &keeping)?;
+            let trace = shared.trace.clone();
+            let rows = rows.clone();
+            let (verdicts, learnt) = learn(rows, market, slide, model, forget_after, stats, out, trace, &keeping)?;
             (Some(verdicts), Some(learnt))
         }
         Preset::Seed => {

@@ -188,6 +188,7 @@ pub fn run(symbols: usize, minutes: u64, seconds: u64, every: Option<Duration>) 
         checkpoints,
         restored: None,
         initial: None,
+        trace: None,
         stop,
         stats: Arc::new(Stats::default()),
     })

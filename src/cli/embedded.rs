@@ -136,6 +136,7 @@ pub fn job(
         checkpoints: None,
         restored: None,
         initial: initial_weights(config)?,
+        trace: None,
         stop: stop.clone(),
         stats,
     };

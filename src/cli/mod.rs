@@ -14,6 +14,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod embedded;
+pub mod explain;
 pub mod face;
 pub mod history;
 pub mod job;
@@ -90,6 +91,8 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     /// Compares what two runs published, wherever it lies.
     Verify(verify::VerifyArgs),
+    /// Says what one published forecast was made of, by computing it again to the same bits.
+    Explain(explain::ExplainArgs),
     /// Kills, hangs and restarts a job's processes on a simulated market, then compares with an undisturbed run.
     Chaos(chaos::ChaosArgs),
     /// Shows, exports and imports the LSTM's weights.
@@ -163,6 +166,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
         Command::Doctor(args) => doctor::run(args, &cli.sets),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
+        Command::Explain(args) => explain::run(args, &load(args.config.path())?),
         Command::Chaos(args) => chaos::run(args, &load(args.config.path())?, &cli.sets),
         Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),

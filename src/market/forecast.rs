@@ -154,6 +154,48 @@ pub fn forecast_id(job: &str, symbol: &Symbol, horizon: Span, target_at: Timesta
     format!("{job}/{symbol}/{horizon}/{}", target_at.millis())
 }
 
+/// What a forecast's id says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForecastId {
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// How far ahead.
+    pub horizon: Span,
+    /// Its target time.
+    pub target_at: Timestamp,
+}
+
+impl ForecastId {
+    /// Reads an id of `job`; a symbol may hold slashes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(job: &str, id: &str) -> Result<Self, String> {
+        const SHAPE: &str = "an id is JOB/SYMBOL/HORIZON/TARGET, as in btc/BTC/1m/1611239700000";
+        let mut parts = id.rsplitn(3, '/');
+        let (Some(target), Some(horizon), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(SHAPE.to_owned());
+        };
+        if !rest.contains('/') {
+            return Err(SHAPE.to_owned());
+        }
+        let symbol = rest.strip_prefix(job).and_then(|rest| rest.strip_prefix('/'));
+        let symbol = symbol.ok_or_else(|| format!("it is of another job: job.id is {job}"))?;
+        let symbol = Symbol::new(symbol).map_err(|why| format!("its symbol {why}; {SHAPE}"))?;
+        let horizon: Span = horizon.parse().map_err(|_| format!("{horizon:?} is no horizon; {SHAPE}"))?;
+        let target = target.parse().map_err(|_| format!("{target:?} is no target time in epoch ms; {SHAPE}"))?;
+        let target_at = Timestamp::from_millis(target);
+        let written = forecast_id(job, &symbol, horizon, target_at);
+        if written == id { Ok(Self { symbol, horizon, target_at }) } else { Err(format!("it is written {written}")) }
+    }
+
+    /// When it was issued.
+    #[must_use]
+    pub const fn issued_at(&self) -> Timestamp {
+        self.target_at.minus(self.horizon)
+    }
+}
+
 impl Forecast {
     /// The forecast's id.
     #[must_use]
@@ -202,4 +244,28 @@ pub struct ScoreOutcome {
     pub naive_pinball: f64,
     /// `pinball` of each expert's own quantiles, by [`EXPERT_NAMES`]; none where it took no part.
     pub experts: [Option<f64>; EXPERTS],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_says_what_it_is_of() {
+        let read = |id: &str| ForecastId::parse("btc", id);
+        let id = read("btc/BTC/USD/1m/1611239700000").unwrap();
+        assert_eq!((id.symbol.as_str(), id.issued_at().millis()), ("BTC/USD", 1_611_239_640_000));
+        for (id, why) in [
+            ("btc", "an id is"),
+            ("btc/1m/1611239700000", "an id is"),
+            ("eth/BTC/1m/1611239700000", "another job"),
+            ("btc/BTC/1x/1611239700000", "no horizon"),
+            ("btc/BTC/1m/now", "no target time"),
+            ("btc/BTC/60s/1611239700000", "it is written btc/BTC/1m/1611239700000"),
+            ("btc//1m/1611239700000", "its symbol"),
+        ] {
+            let error = read(id).unwrap_err();
+            assert!(error.contains(why), "{id}: {error}");
+        }
+    }
 }

@@ -125,6 +125,13 @@ impl Examples {
         Chosen { first, count: self.first_from(to.saturating_add(1)).saturating_sub(first) as usize }
     }
 
+    /// The steps of the first and the last of the chosen; none where there is none.
+    #[must_use]
+    pub fn ends(&self, chosen: Chosen) -> Option<(i64, i64)> {
+        let last = chosen.first + (chosen.count as u64).checked_sub(1)?;
+        Some((self.step(self.slot(chosen.first)), self.step(self.slot(last))))
+    }
+
     /// The `place`th of the chosen: gives its step, and writes its quantiles, labels and which of them are known (1 or 0).
     ///
     /// # Panics

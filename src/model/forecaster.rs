@@ -1,6 +1,7 @@
 //! One symbol's forecaster: closes bars, scores what came due, learns, trains, issues. Pure: no clock, no I/O.
 
 mod learnt;
+mod lineage;
 
 use super::examples::Examples;
 use super::experts::Expert;

@@ -4,6 +4,7 @@
 //! scale, is summed up with a half-life of two weeks of minutes; while the sum does not stand out from noise, 0 is published.
 //! So the absolute error stays at or below that of the last price.
 
+use super::lineage::Gate;
 use serde::{Deserialize, Serialize};
 
 /// The sums halve in this many labels.
@@ -50,6 +51,13 @@ impl MedianGate {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.gain > self.significance * (self.horizon * self.variance).sqrt()
+    }
+
+    /// How it stands; one that is off lets all medians through.
+    #[must_use]
+    pub fn lineage(&self, is_on: bool) -> Gate {
+        let needed = self.significance * (self.horizon * self.variance).sqrt();
+        Gate { is_open: !is_on || self.is_open(), gain: self.gain, needed }
     }
 
     /// The quantiles to publish: as they are while the gate is open, else [`closed`].

@@ -86,6 +86,12 @@ impl History {
         usize::try_from(step - self.first()).ok().and_then(|place| self.records.get(place))
     }
 
+    /// Whether a step holds a tick; none where it is not remembered.
+    #[must_use]
+    pub fn is_present(&self, step: i64) -> Option<bool> {
+        self.at(step).map(|record| record.present)
+    }
+
     /// Whether no tick came in the last 5 steps.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

@@ -8,6 +8,8 @@
 //! On a label, `h` steps after the issue, every layer learns from what it said at the issue, in this order. All quantiles are
 //! of the log return.
 
+mod lineage;
+
 use super::experts::{ALL, Expert, Parts};
 use super::gate::{MedianGate, closed};
 use super::intervals::IntervalControl;

@@ -76,6 +76,12 @@ impl IntervalControl {
         self.upper.learn(f64::from(u8::from(actual > upper)) - self.miss, steps, tercile);
     }
 
+    /// How far the lower and the upper end move out, in units of the scale.
+    #[must_use]
+    pub fn offsets(&self, tercile: Tercile) -> [f64; 2] {
+        [self.lower.offset(tercile), self.upper.offset(tercile)]
+    }
+
     /// An interval of returns, its ends moved by their offsets times `scale`.
     #[must_use]
     pub fn offset(&self, [lower, upper]: [f64; 2], scale: f64, tercile: Tercile) -> [f64; 2] {

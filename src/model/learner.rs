@@ -87,6 +87,14 @@ impl Learner {
         (chosen.count >= EXAMPLES_MIN && self.minibatches > 0).then_some(chosen)
     }
 
+    /// How many examples a training at `step` draws from, and the steps of the first and the last of them.
+    #[must_use]
+    pub fn known(&self, step: i64, examples: &Examples) -> Option<(usize, i64, i64)> {
+        let chosen = self.choose(step, examples)?;
+        let (first, last) = examples.ends(chosen)?;
+        Some((chosen.count, first, last))
+    }
+
     /// Fills a minibatch: the most recent example, and others at random.
     fn draw(&mut self, history: &History, examples: &Examples, chosen: Chosen, scratch: &mut LearnerScratch) {
         let horizons = scratch.corrected.len();

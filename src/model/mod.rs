@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`forecaster`], [`horizon`], `pending` | one symbol, all layers of one of its horizons, a forecast that waits |
 //! | [`settings`], [`scratch`] | what the room is told, and memory that symbols use by turns |
+//! | [`lineage`] | what a forecast was made of, for who asks |
 //! | [`state`] | a symbol's state as bytes, and back |
 //! | [`experts`] | who is mixed, with which priors, and which parts are on |
 //! | [`scale`], [`shape_windows`], [`quantile_window`], [`quantile_regression`], [`random_features`] | layers 1 to 3 |
@@ -42,6 +43,7 @@ pub mod horizon;
 pub mod intervals;
 pub mod lane;
 pub mod learner;
+pub mod lineage;
 pub mod location;
 pub mod lstm;
 pub mod mixture;

@@ -18,6 +18,7 @@ use super::support::gauges::Gauges;
 use super::support::keeping::Keeping;
 use super::support::stats::Stats;
 use super::support::steps::Stepper;
+use super::support::trace::Trace;
 use super::support::weights::WeightsOut;
 use super::windows::PaneRows;
 use crate::features::MarketInputs;
@@ -42,13 +43,12 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 mod hand_out;
 mod keep;
+mod trace;
 pub use hand_out::Learnt;
 use keep::LearnSaving;
 
 /// The most symbol-steps worked off before what stands behind gets its turn.
 const STEPS_PER_ACTIVATION: usize = 256;
-/// The experts' weights are shown this often at most.
-const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What forecasting gives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub type Verdicts<'scope> = StreamVec<'scope, Pane, (Pane, Verdict)>;
 
 /// Learns and forecasts. Where `market` is empty, the market's inputs are zeros. A symbol without a bar for longer than
 /// `forget_after` is given up; if it comes back, it begins anew. `out` is where weights are handed out to now
-/// and then, and at the end by [`Learnt`].
+/// and then, and at the end by [`Learnt`]. `trace` asks what a forecast is made of.
 ///
 /// # Errors
 /// When the state to go on from was written by something else.
@@ -77,6 +77,7 @@ pub fn learn<'scope>(
     forget_after: Span,
     stats: Arc<Stats>,
     out: Option<WeightsOut>,
+    trace: Option<Arc<Trace>>,
     keeping: &Keeping,
 ) -> Result<(Verdicts<'scope>, Learnt), Unreadable> {
     let scope = rows.scope();
@@ -95,7 +96,7 @@ pub fn learn<'scope>(
     let pooled = network.zip(totals.clone()).map(|(pool, totals)| Pooled::new(pool, totals, slide, scope.peers()));
     let is_pooled = pooled.is_some();
     let saving = LearnSaving::new(keeping, is_pooled);
-    let mut state = LearnState { out, saving, ..LearnState::new(slide, config, forget_after, pooled) };
+    let mut state = LearnState { out, saving, trace, ..LearnState::new(slide, config, forget_after, pooled) };
     state.restore(keeping, &stats)?;
     let state = Rc::new(RefCell::new(state));
     let learnt = Learnt::new(Rc::clone(&state));
@@ -210,6 +211,8 @@ struct LearnState {
     saving: Option<LearnSaving>,
     /// When the experts' weights were shown last.
     shown: Option<Instant>,
+    /// Asks what a forecast is made of.
+    trace: Option<Arc<Trace>>,
 }
 
 impl LearnState {
@@ -229,6 +232,7 @@ impl LearnState {
             issued: 0,
             saving: None,
             shown: None,
+            trace: None,
         }
     }
 
@@ -265,6 +269,7 @@ impl LearnState {
             let Some(done) = done else { return Pause::Waiting };
             self.time(begun.elapsed(), gauges);
             worked += done.max(1);
+            self.answer();
             self.steps.advance();
         }
         self.forget(self.steps.end_of(last));
@@ -278,15 +283,6 @@ impl LearnState {
             pooled.catch_up(next_pane, &mut self.scratch);
         }
         self.save(Some(frontiers)).unwrap_or(Pause::Done)
-    }
-
-    /// Shows the experts' weights to who looks at them.
-    fn show(&mut self, gauges: &Gauges) {
-        if gauges.wants_weights() && self.shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY) {
-            let all = self.forecasters.iter();
-            gauges.set_weights(all.map(|(symbol, forecaster)| (symbol.clone(), forecaster.shares().collect())));
-            self.shown = Some(Instant::now());
-        }
     }
 
     /// Notes how long the next step took.
@@ -320,7 +316,8 @@ impl LearnState {
     fn begin(&mut self) -> (Timestamp, Vec<FeatureRow>, MarketInputs) {
         let at = self.steps.end_of(self.steps.next());
         self.forget(at);
-        let rows = self.steps.take_rows();
+        let mut rows = self.steps.take_rows();
+        self.trace.iter().for_each(|trace| trace.keep(&mut rows));
         for row in &rows {
             if !self.forecasters.contains_key(&row.symbol) {
                 self.has_warned = self.has_warned || hand_out::warn_of_the_future(&self.config, row);

@@ -1,5 +1,7 @@
 //! The run plan: where a job begins, decided before anything is touched.
 
+pub mod again;
+
 use super::computation::{Computation, Difference, keys};
 use super::manifest::{Damage, Manifest};
 use super::progress::{Offsets, PROGRESS_VERSION, Progress};

@@ -167,6 +167,7 @@ fn run(
         checkpoints,
         restored: restored.map(Arc::new),
         initial: None,
+        trace: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     };

@@ -129,6 +129,7 @@ fn a_quiet_partition(workers: Workers) {
         checkpoints: None,
         restored: None,
         initial: None,
+        trace: None,
         stop: stop.clone(),
         stats: Arc::clone(&stats),
     };

@@ -19,6 +19,7 @@ mod determinism;
 mod downloads;
 #[path = "../support/exchange/mod.rs"]
 mod exchange;
+mod explain;
 mod face;
 mod file_sources;
 #[path = "../support/harness.rs"]

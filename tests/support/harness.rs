@@ -113,6 +113,7 @@ fn run_job(
         checkpoints: None,
         restored: None,
         initial: tickcast::dataflows::model::initial_weights(config).unwrap(),
+        trace: None,
         stop: Stop::default(),
         stats: Arc::new(Stats::default()),
     };

@@ -226,6 +226,7 @@ fn follow(
         checkpoints: None,
         restored: restored.map(Arc::new),
         initial,
+        trace: None,
         stop: stop.clone(),
         stats: Arc::clone(stats),
     })

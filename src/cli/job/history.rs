@@ -58,6 +58,7 @@ pub(super) fn survey(config: &Config, plan: &Plan, stop: &Stop) -> anyhow::Resul
         checkpoints: None,
         restored: None,
         initial: None,
+        trace: None,
         stop: stop.child(),
         stats: Arc::new(Stats::default()),
     })

@@ -1,6 +1,7 @@
 //! From a configuration to a running job, in two halves: `prepare` reads and checks everything and changes nothing; only
 //! then `takeover` fences, creates and writes.
 
+pub mod again;
 mod cluster;
 mod history;
 mod hooks;

@@ -94,6 +94,7 @@ pub(super) fn take_over(
         checkpoints,
         restored,
         initial,
+        trace: None,
         stop: stop.clone(),
         stats: Arc::clone(stats),
     })

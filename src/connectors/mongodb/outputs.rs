@@ -2,6 +2,7 @@
 
 use super::connect::connect;
 use super::uri::Uri;
+use crate::config::MongoSinkConfig;
 use crate::connectors::input::InputError;
 use crate::connectors::outputs::Visit;
 use crate::delivery::{SinkError, Stop};
@@ -42,14 +43,42 @@ pub fn parts(text: &str) -> Result<(String, String, Option<String>), InputError>
 /// # Errors
 /// When nobody answers or the server refuses. No message holds the password.
 pub fn visit(uri: &str, database: &str, collections: &[String], visit: Visit<'_>) -> Result<(), InputError> {
+    read(Uri::of_text(uri).map_err(|error| said(&error))?, database, collections, &doc! {}, visit)
+}
+
+/// Hands on the forecast and the score of an id, as far as a sink's collections have them.
+///
+/// # Errors
+/// As [`visit`].
+pub fn find(config: &MongoSinkConfig, id: &str, visit: Visit<'_>) -> Result<(), InputError> {
+    let collections = [config.forecasts.clone(), config.scores.clone()];
+    read(
+        Uri::of_sink(config).map_err(|error| said(&error))?,
+        &config.database,
+        &collections,
+        &doc! { "_id": id },
+        visit,
+    )
+}
+
+fn said(error: &SinkError) -> InputError {
+    InputError::Failed(error.to_string())
+}
+
+fn read(
+    uri: Uri,
+    database: &str,
+    collections: &[String],
+    wanted: &Document,
+    visit: Visit<'_>,
+) -> Result<(), InputError> {
     let stop = Stop::default();
-    let said = |error: SinkError| InputError::Failed(error.to_string());
-    let connected = connect(Uri::of_text(uri).map_err(said)?, database, &stop).map_err(said)?;
+    let connected = connect(uri, database, &stop).map_err(|error| said(&error))?;
     let session = &connected.session;
     let failed = |trouble| InputError::Failed(connected.explain(&trouble).to_string());
     for name in collections {
         let collection = session.database.collection::<Document>(name);
-        let find = async { collection.find(doc! {}).batch_size(BATCH).await };
+        let find = async { collection.find(wanted.clone()).batch_size(BATCH).await };
         let mut cursor = session.run(find, ANSWER_WAIT, &stop).map_err(failed)?;
         loop {
             let next =

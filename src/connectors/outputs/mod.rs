@@ -1,5 +1,7 @@
 //! What runs have published, wherever it lies, for comparing: files, topics, collections.
 
+pub mod sinks;
+
 use super::input::InputError;
 use super::{files, kafka, mongodb};
 use crate::config::Config;

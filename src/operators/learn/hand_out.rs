@@ -4,9 +4,14 @@ use super::LearnState;
 use crate::market::{FeatureRow, Symbol};
 use crate::model::settings::ForecasterConfig;
 use crate::model::weights::Weights;
+use crate::operators::support::gauges::Gauges;
 use std::cell::RefCell;
 use std::ops::Bound;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The experts' weights are shown this often at most.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// What a worker has learnt, to be asked for when its dataflow is over.
 pub struct Learnt(Rc<RefCell<LearnState>>);
@@ -58,6 +63,15 @@ impl LearnState {
             }
         }
         out.end_round();
+    }
+
+    /// Shows the experts' weights to who looks at them.
+    pub(super) fn show(&mut self, gauges: &Gauges) {
+        if gauges.wants_weights() && self.shown.is_none_or(|at| at.elapsed() >= SHOW_EVERY) {
+            let all = self.forecasters.iter();
+            gauges.set_weights(all.map(|(symbol, forecaster)| (symbol.clone(), forecaster.shares().collect())));
+            self.shown = Some(Instant::now());
+        }
     }
 
     /// Those that all symbols share, with what they make of the first symbol that has a whole sequence.

@@ -34,7 +34,9 @@ impl LearnState {
             self.issued += if keeping.worker == 0 { forecasts } else { 0 };
         }
         stats.add_forecasts(self.issued);
-        for (symbol, last_bar, bytes) in keeping.symbols::<SymbolState>(Keeper::Forecasters)? {
+        let needs = |symbol: &Symbol| self.trace.as_ref().is_none_or(|trace| trace.needs(symbol));
+        let states = keeping.symbols::<SymbolState>(Keeper::Forecasters)?.into_iter();
+        for (symbol, last_bar, bytes) in states.filter(|(symbol, ..)| needs(symbol)).collect::<Vec<_>>() {
             let forecaster = Forecaster::read_state(Rc::clone(&self.config), &bytes);
             self.steps.see(&symbol, last_bar);
             self.forecasters.insert(symbol, forecaster.map_err(wrong(Keeper::Forecasters))?);

@@ -89,6 +89,8 @@ pub struct SourceConfig {
     pub dead_letters: bool,
     /// Whether used ticks are wanted for the `data` collection.
     pub stored_ticks: bool,
+    /// Of which event time they are wanted, `[from, to)`; none: all of them.
+    pub stored_within: Option<(Timestamp, Timestamp)>,
     /// Releases that an earlier run decided.
     pub releases: Vec<Release>,
     /// What there is to do with a history, where there is one.

@@ -249,7 +249,7 @@ impl SourcePartition {
         if !self.live.admit(symbol, at, watermark, symbols, limit) {
             return Outcome::TooManySymbols;
         }
-        if self.config.stored_ticks {
+        if self.config.stored_ticks && self.config.stored_within.is_none_or(|(from, to)| at >= from && at < to) {
             let at = (&self.topic, self.id, read.offset, index);
             self.aside.push(Aside::Stored(stored(&observation, at, symbols)));
         }

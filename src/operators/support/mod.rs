@@ -11,4 +11,5 @@ pub mod seen;
 pub mod sliding;
 pub mod stats;
 pub mod steps;
+pub mod trace;
 pub mod weights;

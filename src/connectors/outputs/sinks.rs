@@ -1,0 +1,69 @@
+//! One forecast and its score, as the sinks of a configuration have them.
+
+use super::Output;
+use crate::config::Config;
+use crate::connectors::input::InputError;
+use crate::connectors::{files, kafka, mongodb};
+use crate::recovery::compare::{Content, Kind, Scalar};
+
+/// What one sink has of an id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The sink, for people.
+    pub place: String,
+    /// Its forecasts of this id, the last one last: more than one where it was published again.
+    pub forecasts: Vec<Content>,
+    /// Its scores.
+    pub scores: Vec<Content>,
+}
+
+/// Looks for a forecast in every sink that the configuration names; changes nothing.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn find(config: &Config, id: &str) -> Result<Vec<Published>, InputError> {
+    let mut places = Vec::new();
+    if let Some(sink) = &config.sink.kafka {
+        let topics = kafka::outputs::find(&sink.brokers, &sink.options, &sink.topic)?;
+        let output = Output::Topics { brokers: sink.brokers.clone(), topics };
+        places.push(look(format!("topic {}", sink.topic), &output, config, id)?);
+    }
+    if let Some(sink) = &config.sink.files {
+        let paths =
+            files::sink::paths(sink).into_iter().filter(|path| path.is_file() && !path.ends_with("features.jsonl"));
+        let output = Output::Files { paths: paths.collect(), kinds: [].into() };
+        places.push(look(sink.dir.display().to_string(), &output, config, id)?);
+    }
+    if let Some(sink) = &config.sink.mongodb {
+        let place = format!("database {}: {}", sink.database, sink.forecasts);
+        let mut published = Published { place, forecasts: Vec::new(), scores: Vec::new() };
+        mongodb::outputs::find(sink, id, &mut |content| published.take(content))?;
+        places.push(published);
+    }
+    Ok(places)
+}
+
+fn look(place: String, output: &Output, config: &Config, id: &str) -> Result<Published, InputError> {
+    let mut published = Published { place, forecasts: Vec::new(), scores: Vec::new() };
+    // Most records need not be understood.
+    let needle = serde_json::Value::from(id).to_string();
+    output.visit(config, &mut |content| {
+        let may_be =
+            matches!(&content, Content::Json(bytes) if memchr::memmem::find(bytes, needle.as_bytes()).is_some());
+        if may_be && content.fields().is_some_and(|fields| fields.get("id") == Some(&Scalar::Text(id.to_owned()))) {
+            published.take(content);
+        }
+    })?;
+    Ok(published)
+}
+
+impl Published {
+    fn take(&mut self, content: Content) {
+        match content.place().0 {
+            Kind::Forecasts => self.forecasts.push(content),
+            Kind::Scores => self.scores.push(content),
+            // The last line of a file that is being written to.
+            Kind::Features | Kind::DeadLetters | Kind::Other => {}
+        }
+    }
+}

@@ -93,7 +93,7 @@ impl TradeId {
         let own = match (exchange, space) {
             (b"binance", IdSpace::Plain) => Some(IdSpace::BinanceSpot),
             (b"binance", IdSpace::PlainAggregate) => Some(IdSpace::BinanceSpotAggregate),
-            (b"coinbase", IdSpace::Plain) => Some(IdSpace::Coinbase),
+            (b"coinbase" | b"coinbase_advanced", IdSpace::Plain) => Some(IdSpace::Coinbase),
             (b"kraken", IdSpace::Plain) => Some(IdSpace::Kraken),
             _ => None,
         };

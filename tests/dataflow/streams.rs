@@ -14,7 +14,7 @@ mod load;
 mod missing;
 
 const WITHIN: Duration = Duration::from_secs(120);
-const KINDS: [Kind; 4] = [Kind::Binance, Kind::Coinbase, Kind::Kraken, Kind::Okx];
+const KINDS: [Kind; 5] = [Kind::Binance, Kind::Coinbase, Kind::CoinbaseAdvanced, Kind::Kraken, Kind::Okx];
 
 /// For each venue, at the same time: most of it is waiting.
 fn each(run: impl Fn(Kind) + Sync) {
@@ -27,6 +27,8 @@ fn markets(kind: Kind) -> [&'static str; 2] {
     match kind {
         Kind::Binance => ["BTCUSDT", "ETHUSDT"],
         Kind::Coinbase => ["BTC-USD", "ETH-USD"],
+        // The second has the book of another.
+        Kind::CoinbaseAdvanced => ["BTC-USD", "ETH-USDC"],
         Kind::Kraken => ["BTC/USD", "ETH/USD"],
         Kind::Okx => ["BTC-USDT", "ETH-USDT"],
     }
@@ -292,6 +294,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
         (Kind::Coinbase, "NO-USD", "Failed to subscribe: NO-USD is not a valid product"),
         (Kind::Okx, "NO-USDT", "Wrong URL or channel:trades-all,instId:NO-USDT doesn't exist."),
         (Kind::Binance, "NOUSDT", "it was not acknowledged"),
+        (Kind::CoinbaseAdvanced, "NO-USD", "it was not acknowledged"),
     ] {
         let exchange = Exchange::start(kind, &markets(kind), []);
         let setup = Setup::new(&[exchange.setting(&[unknown])], "");
@@ -311,7 +314,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
 fn a_check_tells_of_each_market() {
     let exchanges = KINDS.map(|kind| Exchange::start(kind, &markets(kind), []));
     exchanges.iter().for_each(|exchange| exchange.make_slowly(u64::MAX, Duration::from_millis(20)));
-    let more = [&[][..], &["NO-USD"], &["XBT/EUR"], &[]];
+    let more = [&[][..], &["NO-USD"], &[], &["XBT/EUR"], &[]];
     let settings: Vec<String> = exchanges.iter().zip(more).map(|(exchange, more)| exchange.setting(more)).collect();
     let setup = Setup::new(&settings, "");
     let check = |arguments: &[&str]| {
@@ -322,17 +325,33 @@ fn a_check_tells_of_each_market() {
     let said = String::from_utf8(check(&[]).expect_code(1).stdout).unwrap();
     println!("{said}");
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 10);
+    assert_eq!(lines.len(), 12);
     let of_old = "this machine's clock is wrong, or the venue's";
     assert!(lines[0].starts_with("binance BTCUSDT: a trade at 1") && lines[0].contains(" ms after it was made"));
     assert!(lines[0].ends_with(of_old), "{}", lines[0]);
     assert_eq!(lines[4], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
-    assert_eq!(lines[7], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
+    assert_eq!(lines[9], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
     let json = check(&["--json", "--set", &format!("collect.venues=[{}]", exchanges[0].setting(&[]))]).expect_code(0);
     let seen: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&seen["markets"][1]["market"], &seen["markets"][1]["acknowledged"]), (&"ETHUSDT".into(), &true.into()));
     assert!(setup.published("BTCUSDT").is_empty());
     check(&["--set", "collect.venues=[]"]).expect_code(2);
+}
+
+/// Messages that are lost in a market that is quiet then: their numbers jump, and a new connection begins with what was in them.
+#[test]
+fn lost_messages_of_a_quiet_market_are_noticed_by_their_numbers() {
+    let kind = Kind::CoinbaseAdvanced;
+    let exchange = Exchange::start(kind, &markets(kind), [Act::Play(vec![(11, Then::Lose(3))])]);
+    let setup = Setup::of(&exchange);
+    let process = begin(&exchange, &setup);
+    exchange.make(13);
+    await_all(&exchange, &setup);
+    let said = summary(&stop(process));
+    for market in markets(kind) {
+        setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
+    }
+    assert_eq!((exchange.made(), &said["faults"]["lost"], exchange.opened().len()), (14, &1.into(), 2), "{said}");
 }
 
 /// Before a venue ends a connection another one is open; the overlap is published once.

@@ -101,6 +101,8 @@ struct Session<'a> {
     sent: Option<Instant>,
     refused: BTreeSet<usize>,
     said: Vec<Said>,
+    /// The number of the last message, where the venue numbers them.
+    number: Option<u64>,
 }
 
 impl Drop for Session<'_> {
@@ -124,6 +126,7 @@ impl<'a> Session<'a> {
             sent: None,
             refused: BTreeSet::new(),
             said: Vec::new(),
+            number: None,
         }
     }
 
@@ -257,6 +260,13 @@ impl<'a> Session<'a> {
                 Said::Ending => {
                     tracing::info!("{}: this connection will be ended: another one is opened", link.venue.name());
                     watch.renew();
+                }
+                Said::Numbered(number) => {
+                    let lost = self.number.map_or(0, |last| number.saturating_sub(last.saturating_add(1)));
+                    if lost > 0 {
+                        watch.lost(lost);
+                    }
+                    self.number = self.number.max(Some(number));
                 }
                 Said::Foreign | Said::Other => link.count(|counters| _ = counters.other.fetch_add(1, Relaxed)),
             }

@@ -54,6 +54,8 @@ pub struct Watch {
     refused: BTreeSet<usize>,
     markets: usize,
     renewing: bool,
+    /// So many messages were lost.
+    lost: u64,
 }
 
 impl Watch {
@@ -70,6 +72,7 @@ impl Watch {
             refused: BTreeSet::new(),
             markets,
             renewing: false,
+            lost: 0,
         }
     }
 
@@ -112,12 +115,21 @@ impl Watch {
         self.rules.renew_after = Some(Duration::ZERO);
     }
 
+    /// So many messages were lost on their way. What was in them shows when a market trades again, which may be long; a new
+    /// connection begins with the last trades of each.
+    pub const fn lost(&mut self, messages: u64) {
+        self.lost = messages;
+    }
+
     /// What is to be done now.
     pub fn due(&mut self, now: Duration) -> Due {
         let silent = now.saturating_sub(self.heard);
         if silent >= self.rules.silent_after {
             let what = format!("nothing came for {} s", silent.as_secs());
             return Due::End(Fault::new("silent", what));
+        }
+        if self.lost > 0 {
+            return Due::End(Fault::new("lost", format!("{} messages were lost on their way", self.lost)));
         }
         if !self.waiting.is_empty() && now.saturating_sub(self.asked) >= ACKNOWLEDGE_WITHIN {
             let waiting = std::mem::take(&mut self.waiting);
@@ -208,6 +220,15 @@ mod tests {
         let mut watch = Watch::new(RULES, 1);
         watch.refused(0);
         assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.wait == ASK_AGAIN));
+    }
+
+    #[test]
+    fn lost_messages_end_it() {
+        let mut watch = Watch::new(RULES, 1);
+        watch.acknowledged(0);
+        assert_eq!(watch.due(s(1)), Due::Nothing);
+        watch.lost(3);
+        assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.kind == "lost"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn kills_lose_and_double_nothing() {
 fn several_venues_make_one_symbol() {
     let exchanges = KINDS.map(|kind| Exchange::start(kind, &markets(kind), []));
     let settings = exchanges.each_ref().map(|exchange| exchange.setting(&[]));
-    let names = r#"markets = { BTC = ["BTCUSDT", "coinbase:BTC-USD", "BTC/USD", "kraken:ETH/USD"] }"#;
+    let names = r#"markets = { BTC = ["BTCUSDT", "coinbase:BTC-USD", "BTC/USD", "kraken:ETH/USD"], CB = ["coinbase_advanced:BTC-USD"] }"#;
     let setup = Setup::new(&settings, names);
     let mut process = setup.start();
     exchanges.iter().for_each(|exchange| subscribed(exchange, &mut process));
@@ -155,9 +155,13 @@ fn several_venues_make_one_symbol() {
     ];
     let done = run_to_end(tickcast(&arguments), WITHIN).expect_code(0);
     let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-    // Four markets of 100 trades under one name, four under their own: nothing is taken for a repeat.
-    assert_eq!((&said["records"]["used"], &said["records"]["ignored"]), (&800.into(), &0.into()), "{said}");
+    // Four markets of 100 trades under one name, the others under their own: nothing is taken for a repeat.
+    let all = 200 * KINDS.len();
+    assert_eq!((&said["records"]["used"], &said["records"]["ignored"]), (&all.into(), &0.into()), "{said}");
     let symbols: BTreeSet<String> =
         read_committed(&setup.broker.bootstrap(), "ticks").into_iter().filter_map(|message| message.key).collect();
-    assert_eq!(symbols, ["BTC", "BTC-USDT", "ETH-USD", "ETH-USDT", "ETHUSDT"].map(str::to_owned).into());
+    assert_eq!(
+        symbols,
+        ["BTC", "BTC-USDT", "CB", "ETH-USD", "ETH-USDC", "ETH-USDT", "ETHUSDT"].map(str::to_owned).into()
+    );
 }

@@ -1,6 +1,6 @@
 //! What an exchange says over HTTP.
 
-use super::player::stamp;
+use super::words::{shown, stamp};
 use super::{Call, Kind, Shared, candles, head, is_sell, trade};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -48,8 +48,9 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
-        Kind::Coinbase => {
-            let market = path.split('/').nth(2).unwrap();
+        Kind::Coinbase | Kind::CoinbaseAdvanced => {
+            let product = path.split('/').nth(2).unwrap();
+            let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product).unwrap();
             let ids = (1..number("after").min(made + 1)).rev().filter(has).take(1000);
             let rows = ids.map(|id| {
                 let ((price, size), side) = (trade(market, id), if is_sell(id) { "buy" } else { "sell" });

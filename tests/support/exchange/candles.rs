@@ -1,5 +1,6 @@
 //! An exchange's candles of a minute.
 
+use super::words::shown;
 use super::{Kind, Pace, Shared, is_sell, trade};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -76,8 +77,9 @@ pub(super) fn answer(shared: &Shared, path: &str, query: &BTreeMap<&str, &str>) 
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
-        Kind::Coinbase if path.ends_with("/candles") => {
-            let market = path.split('/').nth(2).unwrap();
+        Kind::Coinbase | Kind::CoinbaseAdvanced if path.ends_with("/candles") => {
+            let product = path.split('/').nth(2).unwrap();
+            let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product)?;
             // Those at both ends, the newest first, with prices that are bare numbers.
             let rows = all(market, moment("start"), moment("end") + 1, 300)
                 .into_iter()

@@ -2,11 +2,13 @@
 
 mod binance;
 mod coinbase;
+mod coinbase_advanced;
 mod kraken;
 mod okx;
 
 pub use binance::Binance;
 pub use coinbase::Coinbase;
+pub use coinbase_advanced::CoinbaseAdvanced;
 pub use kraken::Kraken;
 pub use okx::Okx;
 
@@ -88,6 +90,7 @@ pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
     match name {
         "binance" => Some(Arc::new(Binance)),
         "coinbase" => Some(Arc::new(Coinbase)),
+        "coinbase_advanced" => Some(Arc::new(CoinbaseAdvanced)),
         "kraken" => Some(Arc::new(Kraken)),
         "okx" => Some(Arc::new(Okx)),
         _ => None,
@@ -133,6 +136,8 @@ pub enum Said {
     Refused(Option<usize>, String),
     /// That this connection will be ended soon.
     Ending,
+    /// The number of this message among those of its connection: where it jumps, some were lost.
+    Numbered(u64),
     /// A trade of a market that was not asked for.
     Foreign,
     /// Nothing of interest: a heartbeat, a kind that is not known.
@@ -203,6 +208,11 @@ const ID_MAX: u64 = 1 << 59;
 fn id(raw: &RawValue) -> Result<u64, String> {
     let number = unquoted(raw).parse().ok().filter(|id| *id < ID_MAX);
     number.ok_or_else(|| format!("its id: {} is no whole number below 2^59", raw.get()))
+}
+
+/// The first market that words name.
+fn named(markets: &Markets, words: &str) -> Option<usize> {
+    words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).find_map(|word| markets.place(word))
 }
 
 /// The trades of a page in the order of their ids.

@@ -77,6 +77,51 @@ fn coinbase() {
 }
 
 #[test]
+fn coinbase_advanced() {
+    let markets = ["BTC-USD", "ETH-USD", "ETH-USDC", "USDT-USDC"];
+    let read = |text: &str| said(&CoinbaseAdvanced, &markets, text);
+    // The newest first, and the maker's side.
+    let text = r#"{"channel":"market_trades","client_id":"","timestamp":"2023-02-09T20:19:35.39625135Z","sequence_num":7,"events":[{"type":"update","trades":[{"trade_id":"000000011","product_id":"ETH-USD","price":"1260.02","size":"0.3","side":"SELL","time":"2019-08-14T20:42:27.966Z"},{"trade_id":"000000010","product_id":"ETH-USD","price":"1260.01","size":"0.30000","side":"BUY","time":"2019-08-14T20:42:27.265Z"}]},{"type":"update","trades":[{"trade_id":"9","product_id":"USDT-USDC","price":"1","size":"2","side":"BUY","time":"2019-08-14T20:42:27.265Z"},{"trade_id":"12","product_id":"X-USD","price":"1","size":"2","side":"BUY","time":"2019-08-14T20:42:27.265Z"}]}]}"#;
+    let of = |market, id, at, price, size, side| {
+        Said::Trade(trade(market, id, &format!("\"2019-08-14T20:42:27.{at}Z\""), price, size, side))
+    };
+    let expected = vec![
+        Said::Numbered(7),
+        of(3, 9, "265", "1", "2", Side::Sell),
+        of(1, 10, "265", "1260.01", "0.30000", Side::Sell),
+        of(2, 10, "265", "1260.01", "0.30000", Side::Sell),
+        of(1, 11, "966", "1260.02", "0.3", Side::Buy),
+        of(2, 11, "966", "1260.02", "0.3", Side::Buy),
+        Said::Foreign,
+    ];
+    assert_eq!(read(text), Ok(expected));
+    assert!(read(&text.replace("1260.02", "NaN")).unwrap_err().contains("NaN"));
+    let yes = r#"{"channel":"subscriptions","client_id":"","timestamp":"2026-04-07T14:30:00.000000Z","sequence_num":0,"events":[{"subscriptions":{"heartbeats":["heartbeats"],"market_trades":["BTC-USD","ETH-USD"]}}]}"#;
+    assert_eq!(
+        read(yes),
+        Ok(vec![Said::Numbered(0), Said::Acknowledged(0), Said::Acknowledged(1), Said::Acknowledged(2)]),
+        "what is quoted in USDC is answered as in USD"
+    );
+    let beat = r#"{"channel":"heartbeats","client_id":"","timestamp":"2023-06-23T20:31:26.122969572Z","sequence_num":1,"events":[{"current_time":"2023-06-23 20:31:56.121961769 +0000 UTC m=+91717.525857105","heartbeat_counter":3049}]}"#;
+    assert_eq!(read(beat), Ok(vec![Said::Numbered(1), Said::Other]));
+    let error = r#"{"type":"error","message":"ETH-USDC: no such product"}"#;
+    assert_eq!(read(error), Ok(vec![Said::Refused(Some(2), "ETH-USDC: no such product".to_owned())]));
+    let asked = [
+        r#"{"type":"subscribe","channel":"heartbeats"}"#,
+        r#"{"type":"subscribe","product_ids":["BTC-USD"],"channel":"market_trades"}"#,
+    ];
+    assert_eq!(
+        CoinbaseAdvanced.subscribe(&markets[..1]),
+        asked.map(|text| { serde_json::from_str::<serde_json::Value>(text).unwrap().to_string() })
+    );
+    let page = |market| CoinbaseAdvanced.page(&want(market, 73, 74, "1"));
+    assert_eq!(page("ETH-USDC"), "/products/ETH-USD/trades?limit=1000&after=75");
+    assert_eq!(page("USDT-USDC"), "/products/USDT-USDC/trades?limit=1000&after=75");
+    let from = Timestamp::from_millis(1_499_040_000_000);
+    assert_eq!(CoinbaseAdvanced.candles("ETH-USDC", from, from), Coinbase.candles("ETH-USD", from, from));
+}
+
+#[test]
 fn kraken() {
     let markets = ["MATIC/USD", "BTC/USD"];
     let text = r#"{"channel":"trade","type":"update","data":[{"symbol":"MATIC/USD","side":"buy","price":0.5147,"qty":6423.46326,"ord_type":"limit","trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"},{"symbol":"MATIC/USD","side":"sell","price":0.51470000000000005,"qty":1136.19677815,"ord_type":"limit","trade_id":4665847,"timestamp":"2023-09-25T07:49:36.925603Z"}]}"#;
@@ -221,6 +266,7 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
     let texts = [
         r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTC","t":12345,"p":"0.001","q":"100.0","T":1672515782136,"m":true}}"#,
         r#"{"type":"match","trade_id":10,"time":"2014-11-07T08:19:27.028459Z","product_id":"BTC","size":"5.23512","price":"400.23","side":"sell"}"#,
+        r#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"trade_id":"11","product_id":"BTC","price":"1260.02","size":"0.3","side":"SELL","time":"2019-08-14T20:42:27.966Z"}]}]}"#,
         r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC","side":"buy","price":0.5147,"qty":6423.46326,"trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,
         r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
         r#"{"arg":{"channel":"trades-all","instId":"BTC"},"data":[{"instId":"BTC","tradeId":"130639474","px":"42219.9","sz":"0.1","side":"buy","ts":"1630048897897"}]}"#,
@@ -263,7 +309,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn bent_messages_do_no_harm((which, text) in bent()) {
-        let venues: [&dyn Venue; 4] = [&Binance, &Coinbase, &Kraken, &Okx];
+        let venues: [&dyn Venue; 5] = [&Binance, &Coinbase, &CoinbaseAdvanced, &Kraken, &Okx];
         let markets = Markets::new(vec!["BTC".to_owned()]);
         let wanted = want("BTC", 10, 20, "1");
         let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());

@@ -1,0 +1,48 @@
+//! An exchange's words.
+
+use super::{Kind, Shared, is_sell, trade};
+
+pub fn stamp(ms: u64) -> String {
+    jiff::Timestamp::from_millisecond(ms as i64).unwrap().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// A trade as the stream has it; of venues that have several in a message, an element of its list.
+pub fn line(shared: &Shared, market: &str, id: u64) -> String {
+    let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
+    match shared.kind {
+        Kind::Binance => format!(
+            r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{at},"s":"{market}","t":{id},"p":"{price}","q":"{size}","T":{at},"m":{},"M":true}}}}"#,
+            market.to_lowercase(),
+            is_sell(id)
+        ),
+        Kind::Coinbase => format!(
+            r#"{{"type":"match","trade_id":{id},"maker_order_id":"a","taker_order_id":"b","side":"{}","size":"{size}","price":"{price}","product_id":"{market}","sequence":{},"time":"{}"}}"#,
+            if is_sell(id) { "buy" } else { "sell" },
+            id * 3,
+            stamp(at)
+        ),
+        Kind::CoinbaseAdvanced => format!(
+            r#"{{"trade_id":"{id}","product_id":"{}","price":"{price}","size":"{size}","side":"{}","time":"{}"}}"#,
+            shown(shared.kind, market),
+            if is_sell(id) { "BUY" } else { "SELL" },
+            stamp(at)
+        ),
+        Kind::Okx => format!(
+            r#"{{"arg":{{"channel":"trades-all","instId":"{market}"}},"data":[{{"instId":"{market}","tradeId":"{id}","px":"{price}","sz":"{size}","source":"0","side":"{}","ts":"{at}"}}]}}"#,
+            if is_sell(id) { "sell" } else { "buy" }
+        ),
+        Kind::Kraken => format!(
+            r#"{{"symbol":"{market}","side":"{}","price":{price},"qty":{size},"ord_type":"market","trade_id":{id},"timestamp":"{}"}}"#,
+            if is_sell(id) { "sell" } else { "buy" },
+            stamp(at)
+        ),
+    }
+}
+
+/// How the venue calls a market in what it says.
+pub fn shown(kind: Kind, market: &str) -> String {
+    match (kind, market.strip_suffix("-USDC")) {
+        (Kind::CoinbaseAdvanced, Some(base)) => format!("{base}-USD"),
+        _ => market.to_owned(),
+    }
+}

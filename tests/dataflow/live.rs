@@ -20,6 +20,7 @@ fn exchange(kind: Kind) -> (Exchange, Pace, &'static str) {
     let pace = Pace { begin_ms: now - 3 * 3_600_000, every_ms: 100 };
     let market = match kind {
         Kind::Binance => "BTCUSDT",
+        Kind::Bitstamp => "btcusd",
         Kind::Coinbase | Kind::CoinbaseAdvanced => "BTC-USD",
         Kind::Kraken => "BTC/USD",
         Kind::Okx => "BTC-USDT",
@@ -90,7 +91,7 @@ fn records(exchange: &Exchange, pace: Pace, market: &str, from: u64, to: u64) ->
                 r#","quote_volume":{},"count":{},"taker_buy_volume":{}"#,
                 c.quote_volume, c.count, c.taker_buy_volume
             ),
-            Kind::Coinbase | Kind::CoinbaseAdvanced => String::new(),
+            Kind::Bitstamp | Kind::Coinbase | Kind::CoinbaseAdvanced => String::new(),
             Kind::Kraken => format!(r#","vwap":{},"count":{}"#, c.close, c.count),
             Kind::Okx => format!(r#","quote_volume":{}"#, c.quote_volume),
         };
@@ -166,7 +167,7 @@ fn trades_go_on_behind_a_venues_candles_as_in_a_backfill() {
         }
     };
     std::thread::scope(|scope| {
-        for kind in [Kind::Binance, Kind::Coinbase, Kind::CoinbaseAdvanced, Kind::Kraken, Kind::Okx] {
+        for kind in [Kind::Binance, Kind::Bitstamp, Kind::Coinbase, Kind::CoinbaseAdvanced, Kind::Kraken, Kind::Okx] {
             scope.spawn(move || run(kind));
         }
     });

@@ -4,6 +4,7 @@ use super::backoff::Backoff;
 use super::counters::{Counters, OfVenue};
 use super::fault::Fault;
 use super::hub::Event;
+use super::sequence::Numbering;
 use super::socket::{Frame, Socket};
 use super::venues::{Markets, Said, Venue};
 use super::watch::{Due, Watch};
@@ -257,6 +258,8 @@ impl<'a> Session<'a> {
                     }
                 }
                 Said::Refused(market, why) => self.refused(market, &why, watch),
+                // No ids tell what one connection lacks of another: what was missed meanwhile is asked for.
+                Said::Ending if link.venue.numbering() == Numbering::Ascending => watch.leave(),
                 Said::Ending => {
                     tracing::info!("{}: this connection will be ended: another one is opened", link.venue.name());
                     watch.renew();

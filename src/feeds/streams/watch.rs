@@ -56,6 +56,8 @@ pub struct Watch {
     renewing: bool,
     /// So many messages were lost.
     lost: u64,
+    /// To be ended, and opened again.
+    leaves: bool,
 }
 
 impl Watch {
@@ -73,6 +75,7 @@ impl Watch {
             markets,
             renewing: false,
             lost: 0,
+            leaves: false,
         }
     }
 
@@ -110,6 +113,11 @@ impl Watch {
         self.waiting.is_empty() && self.refused.len() < self.markets
     }
 
+    /// The venue has announced that it ends this one, and what two connections tell could not be brought into one order.
+    pub const fn leave(&mut self) {
+        self.leaves = true;
+    }
+
     /// Another connection is on its way to take over, or the venue has announced that it ends this one.
     pub const fn renew(&mut self) {
         self.rules.renew_after = Some(Duration::ZERO);
@@ -127,6 +135,9 @@ impl Watch {
         if silent >= self.rules.silent_after {
             let what = format!("nothing came for {} s", silent.as_secs());
             return Due::End(Fault::new("silent", what));
+        }
+        if self.leaves {
+            return Due::End(Fault::new("renewed", "the venue asks to connect anew"));
         }
         if self.lost > 0 {
             return Due::End(Fault::new("lost", format!("{} messages were lost on their way", self.lost)));
@@ -223,12 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn lost_messages_end_it() {
+    fn lost_messages_and_an_announced_end_end_it() {
         let mut watch = Watch::new(RULES, 1);
         watch.acknowledged(0);
         assert_eq!(watch.due(s(1)), Due::Nothing);
         watch.lost(3);
         assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.kind == "lost"));
+        let mut watch = Watch::new(RULES, 1);
+        watch.leave();
+        assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.kind == "renewed"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What an exchange says over HTTP.
 
-use super::words::{shown, stamp};
+use super::words::{shown, stamp, wire};
 use super::{Call, Kind, Shared, candles, head, is_sell, trade};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,7 +37,21 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     if let Some(body) = candles::answer(shared, path, &query) {
         return send("200 OK", "Content-Type: application/json\r\n", &body);
     }
+    let latest = |span_ms: u64| {
+        let since = at_ms(made).saturating_sub(span_ms);
+        (1..=made).rev().take_while(move |id| at_ms(*id) >= since).filter(has)
+    };
     let body = match shared.kind {
+        Kind::Bitstamp => {
+            let market = path.split('/').nth(4).unwrap();
+            let hours = if query["time"] == "day" { 24 } else { 1 };
+            let rows = latest(hours * 3_600_000).map(|id| {
+                let ((price, size), at, wire) = (trade(market, id), at_ms(id) / 1000, wire(shared.kind, id));
+                let side = u8::from(is_sell(id));
+                format!(r#"{{"date":"{at}","tid":"{wire}","amount":"{size}","type":"{side}","price":"{price}"}}"#)
+            });
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        }
         Kind::Binance => {
             let market = query["symbol"];
             let ids = (number("fromId").max(1)..=made).filter(has).take(1000);

@@ -77,6 +77,22 @@ pub(super) fn answer(shared: &Shared, path: &str, query: &BTreeMap<&str, &str>) 
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
+        Kind::Bitstamp if path.starts_with("/api/v2/ohlc/") => {
+            let market = path.split('/').nth(4).unwrap();
+            let rows = all(market, number("start") * 1000, number("end") * 1000 + 1, 1000).into_iter().map(|c| {
+                format!(
+                    r#"{{"timestamp":"{}","open":"{}","high":"{}","low":"{}","close":"{}","volume":"{}"}}"#,
+                    c.open_ms / 1000,
+                    c.open,
+                    c.high,
+                    c.low,
+                    c.close,
+                    c.volume
+                )
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            format!(r#"{{"data":{{"ohlc":[{rows}],"pair":"{market}"}}}}"#)
+        }
         Kind::Coinbase | Kind::CoinbaseAdvanced if path.ends_with("/candles") => {
             let product = path.split('/').nth(2).unwrap();
             let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product)?;

@@ -73,15 +73,15 @@ pub fn confirm(player: &mut Player<'_>, asked: &str) -> Result<(), Box<dyn std::
             player.markets = names.iter().filter_map(known).collect();
         }
         // One by one: until all that there are were asked for.
-        Kind::CoinbaseAdvanced => {
+        Kind::Bitstamp | Kind::CoinbaseAdvanced => {
             one(player, &asked)?;
             while player.markets.len() < shared.markets.len() {
                 let asked = subscription(&mut player.socket)?;
                 one(player, &serde_json::from_str(&asked)?)?;
             }
-            // What was made meanwhile is told.
         }
     }
+    // Its snapshots were those of before.
     if shared.kind != Kind::CoinbaseAdvanced {
         player.next = shared.made.load(Relaxed) + 1;
     }
@@ -93,6 +93,20 @@ pub fn one(player: &mut Player<'_>, asked: &Value) -> Result<(), tungstenite::Er
     let shared = player.shared;
     let known = |name: &str| shared.markets.iter().find(|market| **market == name).copied();
     match shared.kind {
+        Kind::Bitstamp if asked["event"] == "bts:heartbeat" => {
+            player.send(json!({"event": "bts:heartbeat", "channel": "", "data": {"status": "success"}}))
+        }
+        Kind::Bitstamp => {
+            let channel = asked["data"]["channel"].as_str().unwrap();
+            let Some(market) = known(channel.strip_prefix("live_trades_").unwrap()) else {
+                let data = json!({"code": null, "message": "Bad subscription string."});
+                return player.send(json!({"event": "bts:error", "channel": channel, "data": data}));
+            };
+            if !player.markets.contains(&market) {
+                player.markets.push(market);
+            }
+            player.send(json!({"event": "bts:subscription_succeeded", "channel": channel, "data": {}}))
+        }
         Kind::CoinbaseAdvanced => {
             if asked["channel"] == "market_trades" {
                 // It is not documented what is said of one that there is not.

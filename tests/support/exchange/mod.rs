@@ -18,11 +18,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+pub use words::unwire;
 
 /// Whose words it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Binance,
+    Bitstamp,
     Coinbase,
     CoinbaseAdvanced,
     Kraken,
@@ -153,6 +155,7 @@ impl Exchange {
     pub fn setting(&self, more: &[&str]) -> String {
         let venue = match self.shared.kind {
             Kind::Binance => "binance",
+            Kind::Bitstamp => "bitstamp",
             Kind::Coinbase => "coinbase",
             Kind::CoinbaseAdvanced => "coinbase_advanced",
             Kind::Kraken => "kraken",

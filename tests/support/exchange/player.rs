@@ -74,7 +74,7 @@ impl<'a> Player<'a> {
                             "heartbeat_counter": "3049"});
                         self.send(json!({"channel": "heartbeats", "events": [beat]}))?;
                     }
-                    Kind::Okx => {}
+                    Kind::Bitstamp | Kind::Okx => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -178,8 +178,11 @@ impl<'a> Player<'a> {
                 self.next += count as u64;
             }
             Then::Announce => {
-                let data = r#"{"e":"serverShutdown","E":1770123456789}"#;
-                self.socket.send(Message::text(format!(r#"{{"stream":"!serverShutdown","data":{data}}}"#)))?;
+                let text = match self.shared.kind {
+                    Kind::Bitstamp => r#"{"event":"bts:request_reconnect","channel":"","data":""}"#,
+                    _ => r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
+                };
+                self.socket.send(Message::text(text))?;
             }
         }
         Ok(true)

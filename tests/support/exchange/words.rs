@@ -6,6 +6,22 @@ pub fn stamp(ms: u64) -> String {
     jiff::Timestamp::from_millisecond(ms as i64).unwrap().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
+/// A trade's number as its venue has it. Where markets share numbers, each leaves some out.
+pub const fn wire(kind: Kind, id: u64) -> u64 {
+    match kind {
+        Kind::Bitstamp => 343_000_000 + id * 7 + id % 5,
+        _ => id,
+    }
+}
+
+/// The number that a venue's own exchange writes so.
+pub fn unwire(exchange: &str, wire: u64) -> u64 {
+    match exchange.split(':').next() {
+        Some("bitstamp") => (wire - 343_000_000) / 7,
+        _ => wire,
+    }
+}
+
 /// A trade as the stream has it; of venues that have several in a message, an element of its list.
 pub fn line(shared: &Shared, market: &str, id: u64) -> String {
     let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
@@ -14,6 +30,12 @@ pub fn line(shared: &Shared, market: &str, id: u64) -> String {
             r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{at},"s":"{market}","t":{id},"p":"{price}","q":"{size}","T":{at},"m":{},"M":true}}}}"#,
             market.to_lowercase(),
             is_sell(id)
+        ),
+        Kind::Bitstamp => format!(
+            r#"{{"data":{{"id":{},"timestamp":"{}","amount":{size},"amount_str":"{size}","price":{price},"price_str":"{price}","type":{},"microtimestamp":"{at}000","buy_order_id":1757206328406016,"sell_order_id":1757206107889664}},"channel":"live_trades_{market}","event":"trade"}}"#,
+            wire(shared.kind, id),
+            at / 1000,
+            u8::from(is_sell(id))
         ),
         Kind::Coinbase => format!(
             r#"{{"type":"match","trade_id":{id},"maker_order_id":"a","taker_order_id":"b","side":"{}","size":"{size}","price":"{price}","product_id":"{market}","sequence":{},"time":"{}"}}"#,

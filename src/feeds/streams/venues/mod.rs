@@ -1,12 +1,14 @@
 //! What is a venue's own: one file each.
 
 mod binance;
+mod bitstamp;
 mod coinbase;
 mod coinbase_advanced;
 mod kraken;
 mod okx;
 
 pub use binance::Binance;
+pub use bitstamp::Bitstamp;
 pub use coinbase::Coinbase;
 pub use coinbase_advanced::CoinbaseAdvanced;
 pub use kraken::Kraken;
@@ -16,7 +18,7 @@ use super::candle::Candle;
 use super::sequence::{Hole, Numbering};
 use super::trade::{Trade, is_number};
 use super::watch::Rules;
-use crate::market::{Side, Timestamp};
+use crate::market::{Side, Span, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +91,7 @@ pub struct CandlePages {
 pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
     match name {
         "binance" => Some(Arc::new(Binance)),
+        "bitstamp" => Some(Arc::new(Bitstamp)),
         "coinbase" => Some(Arc::new(Coinbase)),
         "coinbase_advanced" => Some(Arc::new(CoinbaseAdvanced)),
         "kraken" => Some(Arc::new(Kraken)),
@@ -168,6 +171,8 @@ pub struct Page {
     pub through: Option<u64>,
     /// What to go on with.
     pub cursor: Option<String>,
+    /// Of a venue whose ids do not tell what is missing: trades from before the first of these are missing, and it does not have them.
+    pub lacks: bool,
 }
 
 /// The fields of a trade as they stand in a message.
@@ -208,6 +213,20 @@ const ID_MAX: u64 = 1 << 59;
 fn id(raw: &RawValue) -> Result<u64, String> {
     let number = unquoted(raw).parse().ok().filter(|id| *id < ID_MAX);
     number.ok_or_else(|| format!("its id: {} is no whole number below 2^59", raw.get()))
+}
+
+/// The last trades of a market, by id, as those venues give them that cannot be asked for others: a page that tells of all that is
+/// missing if it reaches back to what is known. If not, and there are `further` ones, those are asked for. Stamps are cut off to `step`.
+fn of_the_last(want: &Want, trades: Vec<Trade>, step: Span, further: Option<&str>) -> Page {
+    let at = |at: &str| Timestamp::parse(at.trim_matches('"').as_bytes()).ok();
+    let is_before = |first: &Trade| Some(at(&first.at)?.plus(step) <= at(&want.after_at)?);
+    let reaches = |first: &Trade| first.id < want.hole.first || is_before(first) == Some(true);
+    let lacks = !trades.first().is_some_and(reaches);
+    if let (true, Some(further)) = (lacks && want.cursor.is_none(), further) {
+        return Page { trades: vec![], through: None, cursor: Some(further.to_owned()), lacks: false };
+    }
+    let through = trades.last().map(|trade| trade.id);
+    Page { trades, through, cursor: want.cursor.clone(), lacks }
 }
 
 /// The first market that words name.

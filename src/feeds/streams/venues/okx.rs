@@ -186,7 +186,7 @@ impl Venue for Okx {
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         // They are those before the end, the newest first: nothing is left out between.
         let through = trades.last().map(|trade| trade.id);
-        Ok(Page { trades, through, cursor: None })
+        Ok(Page { trades, through, cursor: None, lacks: false })
     }
 
     fn candle_pages(&self) -> CandlePages {

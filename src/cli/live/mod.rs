@@ -56,8 +56,8 @@ const ELSEWHERE: [&str; 8] = [
 #[command(after_help = "Examples:\n  tickcast live --venue binance --symbols BTCUSDT,ETHUSDT\n  \
                         tickcast live --venue kraken --symbols BTC/USD --warm 12h --open\n  \
                         tickcast live -c tickcast.toml\n\n\
-                        Venues are binance, bitstamp, coinbase, coinbase_advanced, kraken and okx; symbols are spelled as the venue spells\n\
-                        them. Several venues, and one symbol made of several markets: see collect.venues and collect.markets.\n\
+                        Venues are binance, bitstamp, bybit, coinbase, coinbase_advanced, kraken and okx; symbols are spelled as the venue\n\
+                        spells them. Several venues, and one symbol made of several markets: see collect.venues, collect.markets.\n\
                         Everything is kept in memory, but for --out. tickcast collect --check looks whether a venue can be reached from here.")]
 pub struct LiveArgs {
     #[command(flatten)]

@@ -41,8 +41,6 @@ const BITE: usize = 1000;
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait for the broker at the end.
 const FLUSH_WAIT: Duration = Duration::from_secs(10);
-/// Why what was asked for does not come: the venue does not have it.
-const NOT_THERE: &str = "not_at_the_venue";
 /// Partitions of a topic that is missing.
 const PARTITIONS: u32 = 4;
 
@@ -246,24 +244,8 @@ impl Hub {
                 let book =
                     self.books.get_mut(place).filter(|book| book.asked.is_some_and(|(asked, _)| asked == number));
                 let Some(book) = book else { return Ok(()) };
-                let (held, received) = (book.sequence.held(), wall_clock());
-                let Some((hole, _)) = book.sequence.hole() else { return Ok(()) };
-                let mut repaired = 0;
-                for trade in trades.into_iter().filter(|trade| (hole.first..=hole.last).contains(&trade.id)) {
-                    let trade = Trade { market: place, received, ..trade };
-                    repaired += u64::from(book.sequence.take(trade, now, &mut self.out) != Verdict::Repeat);
-                }
-                if lacks {
-                    self.tell_time(place, NOT_THERE)?;
-                }
-                let Some(book) = self.books.get_mut(place) else { return Ok(()) };
-                let missing = book.sequence.covered(through, now, &mut self.out);
-                // What is missing now may lie behind what was asked for.
-                book.asked = book.asked.filter(|(_, last)| through < *last);
-                self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
-                for hole in missing {
-                    self.tell_gap(place, hole, NOT_THERE)?;
-                }
+                let held = book.sequence.held();
+                self.take_page(place, &trades, through, lacks)?;
                 self.moved(place, held)?;
             }
             Event::Unrepaired { book: place, number, why } => {

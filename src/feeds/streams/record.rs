@@ -174,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn ids_too_large_for_a_number_are_known_by_all_their_digits() {
+        let names = Names::new("BTC".to_owned(), "bybit".to_owned(), "BTCUSDT".to_owned());
+        let identity = |id: u64| {
+            let (at, price, size) = ("1735689653898".into(), "93611.04".into(), "0.000725".into());
+            let trade = Trade { market: 0, id, at, price, size, side: None, received: Timestamp::from_millis(0) };
+            let (mut out, mut symbols, mut ticks) = (Vec::new(), SymbolTable::default(), Vec::new());
+            write(&names, &trade, &mut out);
+            assert_eq!(read(&out).unwrap().trade_id, id);
+            let decoded = Decoder::json(Format::Auto, None, None).decode(None, &out, &mut symbols, &mut ticks);
+            assert_eq!(decoded, Ok(Decoded::Used), "{}", String::from_utf8_lossy(&out));
+            ticks[0].identity.unwrap()
+        };
+        let first = 2_290_000_000_587_387_108;
+        let known: std::collections::BTreeSet<_> = (first..first + 10_000).map(identity).collect();
+        assert_eq!((known.len(), known.contains(&identity(first + 77))), (10_000, true));
+        assert!(!known.contains(&identity(first + 10_000)));
+    }
+
+    #[test]
     fn a_gap_is_told_with_its_ids() {
         let names = Names::new("BTCUSDT".to_owned(), "binance".to_owned(), "BTCUSDT".to_owned());
         let mut out = Vec::new();

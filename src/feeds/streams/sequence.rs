@@ -224,9 +224,9 @@ impl Sequence {
         self.held.pop_first().map(|(_, (trade, _))| trade)
     }
 
-    /// The venue has told of all that it has through `through`: what is still missing of that is returned, and what lies behind it
-    /// goes to `out`.
-    pub fn covered(&mut self, through: u64, now: Duration, out: &mut Vec<Trade>) -> Vec<Hole> {
+    /// The venue has told of all that it has through `through`; `last` was the last id of the hole before that was taken in. What is
+    /// still missing of that is returned, and what lies behind it goes to `out`.
+    pub fn covered(&mut self, through: u64, last: u64, now: Duration, out: &mut Vec<Trade>) -> Vec<Hole> {
         let mut missing = Vec::new();
         self.since = now;
         match self.numbering {
@@ -243,10 +243,8 @@ impl Sequence {
                     let (trade, _) = first.remove();
                     self.publish(trade, out);
                 }
-                let was_doubted = self.doubts.first().is_some_and(|doubt| *doubt <= through);
-                self.doubts.retain(|doubt| *doubt > through);
-                if was_doubted && self.held.keys().next().is_none_or(|next| *next > through.saturating_add(1)) {
-                    // Not all the way to the next.
+                if self.doubts.pop_first().is_some() && through < last {
+                    // Not all the way: the rest is asked for.
                     self.doubts.extend(self.last);
                 }
                 self.drain(out);

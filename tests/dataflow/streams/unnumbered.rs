@@ -7,11 +7,35 @@ use crate::support::{Signal, eventually};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Each trade is there once, in order and with its own digits. Those of Bybit that are not lie in gaps that were told, which hold
+/// nothing else; of others none may be missing.
+pub fn assert_there_or_told(exchange: &Exchange, setup: &Setup) {
+    for market in markets(exchange.kind()) {
+        let gaps = setup.gaps(market);
+        assert!(gaps.is_empty() || exchange.kind() == Kind::Bybit, "{gaps:?}");
+        let mut missing = BTreeSet::new();
+        for (first, last, why) in gaps {
+            assert_eq!(why, "not_at_the_venue");
+            assert!((first..=last).all(|id| missing.insert(id)), "{first} to {last} was told twice");
+        }
+        println!("{market}: {} of {} are told to be missing", missing.len(), exchange.made());
+        setup.assert_complete(exchange, market, 1, &missing);
+    }
+}
+
 /// Cut again and again while the API is in trouble: each interruption is a hole of its own, and all are filled once it is well.
 #[test]
 fn what_several_interruptions_have_cost_is_asked_for() {
+    super::each(|kind| {
+        if UNNUMBERED.contains(&kind) {
+            several_interruptions(kind);
+        }
+    });
+}
+
+fn several_interruptions(kind: Kind) {
     let cut = |after| Act::Play(vec![(after, Then::Cut)]);
-    let exchange = Exchange::start(Kind::Bitstamp, &markets(Kind::Bitstamp), [cut(5), cut(20), cut(20), cut(20)]);
+    let exchange = Exchange::start(kind, &markets(kind), [cut(5), cut(20), cut(20), cut(20)]);
     exchange.calls([
         Call::Cut,
         Call::Status(500, ""),
@@ -30,11 +54,8 @@ fn what_several_interruptions_have_cost_is_asked_for() {
     exchange.make(3);
     await_all(&exchange, &setup);
     let said = summary(&stop(process));
-    for market in markets(Kind::Bitstamp) {
-        setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
-        assert!(setup.gaps(market).is_empty());
-    }
-    assert_eq!((&said["faults"]["cut"], &said["gaps"], &said["held"]), (&4.into(), &0.into(), &0.into()), "{said}");
+    assert_there_or_told(&exchange, &setup);
+    assert_eq!((&said["faults"]["cut"], &said["missing"], &said["held"]), (&4.into(), &0.into(), &0.into()), "{said}");
 }
 
 /// It asks to connect anew: that is an interruption, since no numbers tell what one connection has and another one not.
@@ -86,6 +107,33 @@ fn what_lies_beyond_a_day_is_told_by_the_trades_around_it() {
             (&told.len().into(), &0.into(), 2),
             "{said}"
         );
+    }
+}
+
+/// Sixty trades are all that Bybit gives out: those of before are told, and none of the sixty is.
+#[test]
+fn what_bybit_does_not_give_out_is_told() {
+    let market = "SOLUSDT";
+    for (away, gap) in [(50, None), (100, Some((2, 46)))] {
+        let exchange = Exchange::start(Kind::Bybit, &[market], []);
+        let setup = Setup::of(&exchange);
+        let mut process = setup.start();
+        subscribed(&exchange, &mut process);
+        exchange.make(1);
+        eventually("the first trade", WITHIN, || (setup.last(market) == 1).then_some(()));
+        process.signal(Signal::Kill);
+        drop(process);
+        eventually("it is gone", WITHIN, || (exchange.open() == 0).then_some(()));
+        exchange.make(away);
+        let mut process = setup.start();
+        subscribed(&exchange, &mut process);
+        exchange.make(5);
+        eventually("all is published", WITHIN, || (setup.last(market) == exchange.made()).then_some(()));
+        stop(process);
+        let missing: BTreeSet<u64> = gap.into_iter().flat_map(|(first, last)| first..=last).collect();
+        setup.assert_complete(&exchange, market, 1, &missing);
+        let told: Vec<_> = gap.into_iter().map(|(first, last)| (first, last, "not_at_the_venue".to_owned())).collect();
+        assert_eq!(setup.gaps(market), told);
     }
 }
 

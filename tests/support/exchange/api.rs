@@ -62,6 +62,18 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
+        Kind::Bybit => {
+            let market = query["symbol"];
+            let rows = latest(u64::MAX).take(60).map(|id| {
+                let ((price, size), at, wire) = (trade(market, id), at_ms(id), wire(shared.kind, id));
+                let side = if is_sell(id) { "Sell" } else { "Buy" };
+                format!(r#"{{"execId":"{wire}","symbol":"{market}","price":"{price}","size":"{size}","side":"{side}","time":"{at}","isBlockTrade":false,"isRPITrade":false}}"#)
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            format!(
+                r#"{{"retCode":0,"retMsg":"OK","result":{{"category":"spot","list":[{rows}]}},"retExtInfo":{{}},"time":1672053054358}}"#
+            )
+        }
         Kind::Coinbase | Kind::CoinbaseAdvanced => {
             let product = path.split('/').nth(2).unwrap();
             let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product).unwrap();

@@ -93,6 +93,15 @@ pub(super) fn answer(shared: &Shared, path: &str, query: &BTreeMap<&str, &str>) 
             let rows = rows.collect::<Vec<_>>().join(",");
             format!(r#"{{"data":{{"ohlc":[{rows}],"pair":"{market}"}}}}"#)
         }
+        Kind::Bybit if path == "/v5/market/kline" => {
+            let rows = all(query["symbol"], number("start"), number("end") + 1, 1000).into_iter().rev().map(|c| {
+                let (open_ms, quote) = (c.open_ms, c.quote_volume);
+                format!(r#"["{open_ms}","{}","{}","{}","{}","{}","{quote}"]"#, c.open, c.high, c.low, c.close, c.volume)
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            let result = format!(r#"{{"category":"spot","symbol":"{}","list":[{rows}]}}"#, query["symbol"]);
+            format!(r#"{{"retCode":0,"retMsg":"OK","result":{result},"retExtInfo":{{}},"time":1672025956592}}"#)
+        }
         Kind::Coinbase | Kind::CoinbaseAdvanced if path.ends_with("/candles") => {
             let product = path.split('/').nth(2).unwrap();
             let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product)?;

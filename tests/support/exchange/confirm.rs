@@ -73,7 +73,7 @@ pub fn confirm(player: &mut Player<'_>, asked: &str) -> Result<(), Box<dyn std::
             player.markets = names.iter().filter_map(known).collect();
         }
         // One by one: until all that there are were asked for.
-        Kind::Bitstamp | Kind::CoinbaseAdvanced => {
+        Kind::Bitstamp | Kind::Bybit | Kind::CoinbaseAdvanced => {
             one(player, &asked)?;
             while player.markets.len() < shared.markets.len() {
                 let asked = subscription(&mut player.socket)?;
@@ -106,6 +106,21 @@ pub fn one(player: &mut Player<'_>, asked: &Value) -> Result<(), tungstenite::Er
                 player.markets.push(market);
             }
             player.send(json!({"event": "bts:subscription_succeeded", "channel": channel, "data": {}}))
+        }
+        Kind::Bybit if asked["op"] == "ping" => {
+            player.send(json!({"success": true, "ret_msg": "pong", "conn_id": "a", "req_id": "", "op": "ping"}))
+        }
+        Kind::Bybit => {
+            let topic = asked["args"][0].as_str().unwrap();
+            let market = known(topic.strip_prefix("publicTrade.").unwrap());
+            let why =
+                market.map_or_else(|| format!("error:handler not found,topic:{topic}"), |_| "subscribe".to_owned());
+            if let Some(market) = market.filter(|market| !player.markets.contains(market)) {
+                player.markets.push(market);
+            }
+            let request = &asked["req_id"];
+            player.send(json!({"success": market.is_some(), "ret_msg": why, "conn_id": "a", "req_id": request,
+                "op": "subscribe"}))
         }
         Kind::CoinbaseAdvanced => {
             if asked["channel"] == "market_trades" {

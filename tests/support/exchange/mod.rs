@@ -8,7 +8,7 @@ pub mod candles;
 mod confirm;
 mod pace;
 mod player;
-mod words;
+pub mod words;
 
 pub use pace::Pace;
 use player::{Player, wait};
@@ -18,13 +18,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-pub use words::unwire;
 
 /// Whose words it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Binance,
     Bitstamp,
+    Bybit,
     Coinbase,
     CoinbaseAdvanced,
     Kraken,
@@ -156,6 +156,7 @@ impl Exchange {
         let venue = match self.shared.kind {
             Kind::Binance => "binance",
             Kind::Bitstamp => "bitstamp",
+            Kind::Bybit => "bybit",
             Kind::Coinbase => "coinbase",
             Kind::CoinbaseAdvanced => "coinbase_advanced",
             Kind::Kraken => "kraken",

@@ -74,7 +74,7 @@ impl<'a> Player<'a> {
                             "heartbeat_counter": "3049"});
                         self.send(json!({"channel": "heartbeats", "events": [beat]}))?;
                     }
-                    Kind::Bitstamp | Kind::Okx => {}
+                    Kind::Bitstamp | Kind::Bybit | Kind::Okx => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -97,6 +97,10 @@ impl<'a> Player<'a> {
         let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
         let text = match self.shared.kind {
             Kind::Kraken => format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, lines.join(",")),
+            Kind::Bybit => {
+                let lines = lines.join(",");
+                format!(r#"{{"topic":"publicTrade.{market}","ts":1761583474344,"type":"snapshot","data":[{lines}]}}"#)
+            }
             Kind::CoinbaseAdvanced => {
                 // The newest first.
                 let lines: Vec<Value> = lines.iter().rev().map(|line| serde_json::from_str(line).unwrap()).collect();

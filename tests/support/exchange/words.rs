@@ -10,6 +10,7 @@ pub fn stamp(ms: u64) -> String {
 pub const fn wire(kind: Kind, id: u64) -> u64 {
     match kind {
         Kind::Bitstamp => 343_000_000 + id * 7 + id % 5,
+        Kind::Bybit => 2_290_000_000_000_000_000 + id * 7 + id % 5,
         _ => id,
     }
 }
@@ -18,12 +19,13 @@ pub const fn wire(kind: Kind, id: u64) -> u64 {
 pub fn unwire(exchange: &str, wire: u64) -> u64 {
     match exchange.split(':').next() {
         Some("bitstamp") => (wire - 343_000_000) / 7,
+        Some("bybit") => (wire - 2_290_000_000_000_000_000) / 7,
         _ => wire,
     }
 }
 
 /// A trade as the stream has it; of venues that have several in a message, an element of its list.
-pub fn line(shared: &Shared, market: &str, id: u64) -> String {
+pub(super) fn line(shared: &Shared, market: &str, id: u64) -> String {
     let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
     match shared.kind {
         Kind::Binance => format!(
@@ -36,6 +38,12 @@ pub fn line(shared: &Shared, market: &str, id: u64) -> String {
             wire(shared.kind, id),
             at / 1000,
             u8::from(is_sell(id))
+        ),
+        Kind::Bybit => format!(
+            r#"{{"i":"{}","T":{at},"p":"{price}","v":"{size}","S":"{}","seq":{},"s":"{market}","BT":false,"RPI":false}}"#,
+            wire(shared.kind, id),
+            if is_sell(id) { "Sell" } else { "Buy" },
+            89_200_463_112 + id / 2
         ),
         Kind::Coinbase => format!(
             r#"{{"type":"match","trade_id":{id},"maker_order_id":"a","taker_order_id":"b","side":"{}","size":"{size}","price":"{price}","product_id":"{market}","sequence":{},"time":"{}"}}"#,

@@ -3,13 +3,16 @@
 use super::super::error::HubError;
 use super::super::record;
 use super::super::repair::Order;
-use super::super::sequence::{Hole, Numbering};
+use super::super::sequence::{Hole, Numbering, Verdict};
+use super::super::trade::Trade;
 use super::super::venues::Want;
-use super::{Hub, NOT_THERE};
+use super::Hub;
 use crate::operators::support::gauges::wall_clock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+/// Why what was asked for does not come: the venue does not have it.
+const NOT_THERE: &str = "not_at_the_venue";
 /// So long a hole may be one that the order of arrival has made.
 const GRACE: Duration = Duration::from_millis(500);
 /// Behind one that is too large so many trades have to wait before it is given up, or as long as for any other.
@@ -26,6 +29,8 @@ impl Hub {
             let Some(book) = self.books.get_mut(place) else { continue };
             let Some((hole, since)) = book.sequence.hole() else { continue };
             let waited = now.saturating_sub(since);
+            // An interruption is no matter of order, and some have only the very last trades.
+            let grace = if book.numbering == Numbering::Ascending { Duration::ZERO } else { GRACE };
             if let Some(stray) = book.sequence.take_stray() {
                 let (names, id) = (&book.names, stray.id);
                 tracing::warn!("{names}: a trade with the number {id} is left out: others went on before it");
@@ -37,7 +42,7 @@ impl Hub {
             } else if waited >= self.repair_wait {
                 let reason = if book.sequence.is_too_large() { "too_large" } else { "not_in_time" };
                 self.give_up(place, reason)?;
-            } else if book.asked.is_none() && waited >= GRACE && !book.sequence.is_too_large() {
+            } else if book.asked.is_none() && waited >= grace && !book.sequence.is_too_large() {
                 self.asked += 1;
                 book.asked = Some((self.asked, hole.last));
                 let after_at = book.last_at.clone().unwrap_or_else(|| "0".into());
@@ -61,6 +66,46 @@ impl Hub {
             let Some(place) = most else { break };
             self.give_up(place, "too_many_wait")?;
         }
+        Ok(())
+    }
+
+    /// Takes in part of what is missing: all that there is through that id, but for what the venue lacks before the first.
+    pub(super) fn take_page(
+        &mut self,
+        place: usize,
+        trades: &[Trade],
+        mut through: u64,
+        mut lacks: bool,
+    ) -> Result<(), HubError> {
+        let (now, received) = (self.now(), wall_clock());
+        let ids = trades.first().zip(trades.last()).map(|(first, last)| (first.id, last.id));
+        let mut repaired = 0;
+        while let Some(book) = self.books.get_mut(place)
+            && let Some((hole, _)) = book.sequence.hole()
+        {
+            for trade in trades.iter().filter(|trade| (hole.first..=hole.last).contains(&trade.id)) {
+                let trade = Trade { market: place, received, ..trade.clone() };
+                repaired += u64::from(book.sequence.take(trade, now, &mut self.out) != Verdict::Repeat);
+            }
+            if lacks {
+                self.tell_time(place, NOT_THERE)?;
+            }
+            let Some(book) = self.books.get_mut(place) else { break };
+            let missing = book.sequence.covered(through, hole.last, now, &mut self.out);
+            // What is missing now may lie behind what was asked for.
+            book.asked = book.asked.filter(|(_, last)| through < *last);
+            // The last trades of a market are not there for long: they fill the hole of another interruption, too.
+            let next = book.sequence.hole().filter(|_| book.numbering == Numbering::Ascending);
+            for hole in missing {
+                self.tell_gap(place, hole, NOT_THERE)?;
+            }
+            let (Some((oldest, newest)), Some((hole, _))) = (ids, next) else { break };
+            if newest < hole.first {
+                break;
+            }
+            (through, lacks) = (newest.min(hole.last), oldest >= hole.first);
+        }
+        self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
         Ok(())
     }
 
@@ -96,7 +141,9 @@ impl Hub {
             "{names}: it is not known what was traded between its trades {after} and {}: {reason}",
             before.id
         );
-        let after = (after, book.last_at.as_deref());
+        // It may be on its way out.
+        let after_at = self.out.last().map(|trade| &*trade.at).or(book.last_at.as_deref());
+        let after = (after, after_at);
         record::write_time_gap(names, after, (before.id, &*before.at), reason, wall_clock(), &mut self.value);
         self.gaps.send_from(Some(names.symbol.as_bytes()), &self.value, self.venues[book.venue].name(), &self.stop)?;
         self.gaps.flush(&self.stop)?;

@@ -63,13 +63,13 @@ fn what_the_venue_does_not_have_is_told_and_passed_over() {
     let mut run = Run::new(Numbering::Contiguous, Some(10));
     assert_eq!([12, 15, 20].map(|id| run.take(id)), [Verdict::Held; 3]);
     assert_eq!(
-        run.sequence.covered(13, NOW, &mut run.out),
+        run.sequence.covered(13, 14, NOW, &mut run.out),
         [Hole { first: 11, last: 11 }, Hole { first: 13, last: 13 }]
     );
     assert_eq!((run.ids(), run.sequence.last()), (vec![12], Some(13)));
     assert_eq!(run.sequence.give_up(NOW, &mut run.out), Some(Hole { first: 14, last: 14 }));
     assert_eq!(run.ids(), [15]);
-    assert_eq!(run.sequence.covered(100, NOW, &mut run.out), [Hole { first: 16, last: 19 }]);
+    assert_eq!(run.sequence.covered(100, 100, NOW, &mut run.out), [Hole { first: 16, last: 19 }]);
     assert_eq!((run.ids(), run.sequence.give_up(NOW, &mut run.out)), (vec![20], None));
 }
 
@@ -90,15 +90,15 @@ fn where_numbers_are_left_out_only_an_interruption_holds() {
     run.sequence.settle(Duration::MAX, &mut run.out);
     assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 12, last: 19 });
     assert_eq!(run.take(12), Verdict::Held);
-    assert!(run.sequence.covered(14, NOW, &mut run.out).is_empty());
+    assert!(run.sequence.covered(14, 19, NOW, &mut run.out).is_empty());
     assert_eq!((run.ids(), run.sequence.hole().unwrap().0), (vec![12], Hole { first: 13, last: 19 }));
-    assert!(run.sequence.covered(19, NOW, &mut run.out).is_empty());
+    assert!(run.sequence.covered(19, 19, NOW, &mut run.out).is_empty());
     assert_eq!((run.ids(), run.take(26)), (vec![20, 25], Verdict::Held));
     run.sequence.interrupted(&mut run.out);
     run.take(27);
     assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 27, last: 27 }, "the next number, and asked for still");
-    assert!(run.sequence.covered(27, NOW, &mut run.out).is_empty());
-    assert_eq!(run.ids(), [26, 27]);
+    assert!(run.sequence.covered(27, 27, NOW, &mut run.out).is_empty());
+    assert_eq!((run.ids(), run.take(28), run.sequence.hole()), (vec![26, 27], Verdict::Held, None));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn each_of_several_interruptions_is_a_hole_of_its_own() {
     run.take(30);
     assert_eq!(run.sequence.hole().unwrap().0, Hole { first: 11, last: 19 });
     run.take(15);
-    run.sequence.covered(19, NOW, &mut run.out);
+    run.sequence.covered(19, 19, NOW, &mut run.out);
     assert_eq!((run.ids(), run.sequence.hole().unwrap().0), (vec![15, 20, 22], Hole { first: 23, last: 29 }));
     assert_eq!(run.sequence.give_up(NOW, &mut run.out), Some(Hole { first: 23, last: 29 }));
     assert_eq!((run.ids(), run.sequence.hole()), (vec![30], None));
@@ -119,7 +119,7 @@ fn each_of_several_interruptions_is_a_hole_of_its_own() {
 #[test]
 fn where_numbers_are_left_out_one_that_is_late_is_not_lost() {
     let mut run = Run::new(Numbering::Ascending, None);
-    [5, 7, 9, 5_000_000_000].map(|id| run.take(id));
+    assert_eq!([5, 7, 9, 5_000_000_000].map(|id| run.take(id)), [Verdict::Held; 4]);
     run.sequence.settle(LATER, &mut run.out);
     assert_eq!(run.ids(), [5, 7, 9, 5_000_000_000]);
     let verdicts = [8, 8, 7, 4, 10].map(|id| run.take(id));
@@ -166,7 +166,7 @@ proptest! {
         let (mut told, mut came) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
         for (what, id) in steps {
             let holes = match what {
-                0 => run.sequence.covered(id, NOW, &mut run.out),
+                0 => run.sequence.covered(id, id, NOW, &mut run.out),
                 1 => run.sequence.give_up(NOW, &mut run.out).into_iter().collect(),
                 _ if lost.contains(&id) => vec![],
                 _ => {
@@ -213,7 +213,7 @@ proptest! {
                         run.sequence.take(trade(id), now, &mut run.out);
                         came.insert(id);
                     }
-                    run.sequence.covered(through, now, &mut run.out);
+                    run.sequence.covered(through, hole.last, now, &mut run.out);
                 },
                 3 => if let Some(hole) = run.sequence.give_up(now, &mut run.out) {
                     told.push(hole);

@@ -2,6 +2,7 @@
 
 mod binance;
 mod bitstamp;
+mod bybit;
 mod coinbase;
 mod coinbase_advanced;
 mod kraken;
@@ -9,6 +10,7 @@ mod okx;
 
 pub use binance::Binance;
 pub use bitstamp::Bitstamp;
+pub use bybit::Bybit;
 pub use coinbase::Coinbase;
 pub use coinbase_advanced::CoinbaseAdvanced;
 pub use kraken::Kraken;
@@ -92,6 +94,7 @@ pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
     match name {
         "binance" => Some(Arc::new(Binance)),
         "bitstamp" => Some(Arc::new(Bitstamp)),
+        "bybit" => Some(Arc::new(Bybit)),
         "coinbase" => Some(Arc::new(Coinbase)),
         "coinbase_advanced" => Some(Arc::new(CoinbaseAdvanced)),
         "kraken" => Some(Arc::new(Kraken)),
@@ -206,13 +209,24 @@ pub(super) fn unquoted(raw: &RawValue) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-/// Ids are below: as far as they are told apart without a hash.
-const ID_MAX: u64 = 1 << 59;
+/// Ids are below 2^59: as far as they are told apart without a hash.
+const ID_BITS: u32 = 59;
+/// Those of some venues are not. A job knows them by a hash of all their digits.
+const LARGE_ID_BITS: u32 = 63;
 
 /// An id that may stand in quotes.
 fn id(raw: &RawValue) -> Result<u64, String> {
-    let number = unquoted(raw).parse().ok().filter(|id| *id < ID_MAX);
-    number.ok_or_else(|| format!("its id: {} is no whole number below 2^59", raw.get()))
+    id_of(raw, ID_BITS)
+}
+
+/// The same of a venue with larger ones.
+fn large_id(raw: &RawValue) -> Result<u64, String> {
+    id_of(raw, LARGE_ID_BITS)
+}
+
+fn id_of(raw: &RawValue, bits: u32) -> Result<u64, String> {
+    let number = unquoted(raw).parse().ok().filter(|id: &u64| id >> bits == 0);
+    number.ok_or_else(|| format!("its id: {} is no whole number below 2^{bits}", raw.get()))
 }
 
 /// The last trades of a market, by id, as those venues give them that cannot be asked for others: a page that tells of all that is

@@ -101,6 +101,38 @@ fn bitstamp() {
 }
 
 #[test]
+fn bybit() {
+    let markets = ["BTCUSDT", "ETHUSDT"];
+    let read = |text: &str| said(&Bybit, &markets, text);
+    let text = r#"{"topic":"publicTrade.BTCUSDT","ts":1735689653900,"type":"snapshot","data":[{"i":"2290000000587387108","T":1735689653898,"p":"93611.04","v":"0.000725","S":"Buy","s":"BTCUSDT","BT":false},{"i":"2290000000587387109","T":1735689653898,"p":"93611.77","v":"0.001378","S":"Sell","seq":89200463112,"s":"BTCUSDT","BT":false,"RPI":false}]}"#;
+    let of = |id, price, size, side| trade(0, id, "1735689653898", price, size, side);
+    let first = of(2_290_000_000_587_387_108, "93611.04", "0.000725", Side::Buy);
+    let second = of(2_290_000_000_587_387_109, "93611.77", "0.001378", Side::Sell);
+    assert_eq!(read(text), Ok(vec![Said::Trade(first), Said::Trade(second)]));
+    let named = text.replace("2290000000587387109", "8c931d9a-b703-5c34-9aeb-860867cf1f66");
+    assert!(read(&named).unwrap_err().contains("is no whole number below 2^63"), "as other categories have them");
+    let yes = r#"{"success":true,"ret_msg":"subscribe","conn_id":"2324d924-aa4d-45b0-a858-7b8be29ab52b","req_id":"ETHUSDT","op":"subscribe"}"#;
+    assert_eq!(read(yes), Ok(vec![Said::Acknowledged(1)]));
+    let no = r#"{"success":false,"ret_msg":"error:handler not found,topic:publicTrade.ETHUSDT","conn_id":"da7tne17jutmkv5im010-bcdap","req_id":"","op":"subscribe"}"#;
+    let why = "error:handler not found,topic:publicTrade.ETHUSDT".to_owned();
+    assert_eq!(read(no), Ok(vec![Said::Refused(Some(1), why)]));
+    let pong = r#"{"success":true,"ret_msg":"pong","conn_id":"0970e817-426e-429a-a679-ff7f55e0b16a","op":"ping"}"#;
+    assert_eq!(read(pong), Ok(vec![Said::Other]));
+    let asked = r#"{"req_id":"BTCUSDT","op":"subscribe","args":["publicTrade.BTCUSDT"]}"#;
+    assert_eq!(Bybit.subscribe(&markets[..1]), [asked]);
+    let mut wanted = want("BTCUSDT", 2_100_000_000_007_764_200, 2_100_000_000_007_764_270, "1672052955750");
+    assert_eq!(Bybit.page(&wanted), "/v5/market/recent-trade?category=spot&symbol=BTCUSDT&limit=60");
+    let body = r#"{"retCode":0,"retMsg":"OK","result":{"category":"spot","list":[{"execId":"2100000000007764263","symbol":"BTCUSDT","price":"16618.49","size":"0.00012","side":"Buy","time":"1672052955758","isBlockTrade":false}]},"retExtInfo":{},"time":1672053054358}"#;
+    let page = Bybit.read_page(&wanted, body).unwrap();
+    let first = trade(0, 2_100_000_000_007_764_263, "1672052955758", "16618.49", "0.00012", Side::Buy);
+    assert_eq!((&page.trades[..], page.through, page.lacks), (&[first][..], Some(2_100_000_000_007_764_263), true));
+    wanted.hole.first = 2_100_000_000_007_764_264;
+    assert!(!Bybit.read_page(&wanted, body).unwrap().lacks, "it reaches back to what is known");
+    let limited = r#"{"retCode":10006,"retMsg":"Too many visits. Exceeded the API Rate Limit.","result":{}}"#;
+    assert!(Bybit.read_page(&wanted, limited).unwrap_err().starts_with("10006: Too many visits"));
+}
+
+#[test]
 fn coinbase() {
     let markets = ["BTC-USD", "ETH-EUR"];
     let matched = r#"{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"ac928c66-ca53-498f-9c13-a110027a60e8","taker_order_id":"132fb6ae-456b-4654-b4e0-d681ac05cea1","time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}"#;

@@ -12,6 +12,9 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
         r#"{"data":{"id":343272513,"amount_str":"0.00051000","price_str":"69431","type":0,"microtimestamp":"1717840425928000"},"channel":"live_trades_BTC","event":"trade"}"#,
         r#"[{"date":"1717840425","tid":"15","amount":"0.00051000","type":"1","price":"69431"},{"date":"1717840424","tid":"9","amount":"1.0","type":"0","price":"69430.5"}]"#,
         r#"{"data":{"ohlc":[{"close":"69431","high":"69440","low":"69400.5","open":"69410","timestamp":"1717840380","volume":"0.51"}],"pair":"BTC/USD"}}"#,
+        r#"{"topic":"publicTrade.BTC","ts":1761583474344,"type":"snapshot","data":[{"i":"2290000000923750370","T":1761583474343,"p":"115440.7","v":"0.00903","S":"Buy","seq":89200463112,"s":"BTC","BT":false}]}"#,
+        r#"{"retCode":0,"retMsg":"OK","result":{"list":[{"execId":"2290000001182376173","symbol":"BTC","price":"65446.3","size":"0.001","side":"Sell","time":"1784793525468"}]}}"#,
+        r#"{"retCode":0,"retMsg":"OK","result":{"list":[["1670608800000","17071","17073","17027","17055.5","268611","15.74"]]}}"#,
         r#"{"channel":"market_trades","sequence_num":7,"events":[{"type":"update","trades":[{"trade_id":"11","product_id":"BTC","price":"1260.02","size":"0.3","side":"SELL","time":"2019-08-14T20:42:27.966Z"}]}]}"#,
         r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC","side":"buy","price":0.5147,"qty":6423.46326,"trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,
         r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
@@ -55,7 +58,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn bent_messages_do_no_harm((which, text) in bent()) {
-        let venues: [&dyn Venue; 6] = [&Binance, &Bitstamp, &Coinbase, &CoinbaseAdvanced, &Kraken, &Okx];
+        let venues: [&dyn Venue; 7] = [&Binance, &Bitstamp, &Bybit, &Coinbase, &CoinbaseAdvanced, &Kraken, &Okx];
         let markets = Markets::new(vec!["BTC".to_owned()]);
         let wanted = want("BTC", 10, 20, "1");
         let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());

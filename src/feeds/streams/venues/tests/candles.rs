@@ -40,6 +40,18 @@ fn candles_of_a_minute() {
         Bitstamp.candles("btcusd", from, to),
         "/api/v2/ohlc/btcusd/?step=60&limit=1000&start=1499040000&end=1499040119"
     );
+    // Time, open, high, low, close, volume, turnover.
+    let body = r#"{"retCode":0,"retMsg":"OK","result":{"symbol":"BTCUSDT","category":"spot","list":[["1670608800000","17071","17073","17027","17055.5","268611","15.74462667"]]},"retExtInfo":{},"time":1672025956592}"#;
+    assert_eq!(
+        written(&Bybit, body).unwrap(),
+        [
+            r#"1670608800000,"interval":"1m","open":17071,"high":17073,"low":17027,"close":17055.5,"volume":268611,"quote_volume":15.74462667}"#
+        ]
+    );
+    assert_eq!(
+        Bybit.candles("BTCUSDT", from, to),
+        "/v5/market/kline?category=spot&symbol=BTCUSDT&interval=1&start=1499040000000&end=1499040119999&limit=1000"
+    );
     // Time, low, high, open, close, volume.
     let body = "[[1415398768,0.32,4.2,0.35,4.20000001,12.3],[1415398708,1,1,1,1,0]]";
     assert_eq!(

@@ -229,6 +229,7 @@ impl<'a> Session<'a> {
         } else {
             link.venue.read(&link.markets, text, &mut said)
         };
+        let is_unreadable = read.is_err();
         if let Err(what) = read {
             link.count(|counters| {
                 let count = counters.unreadable.fetch_add(1, Relaxed) + 1;
@@ -240,6 +241,10 @@ impl<'a> Session<'a> {
                     );
                 }
             });
+        }
+        if is_unreadable && link.venue.numbering() == Numbering::Ascending {
+            // Trades may have been in it, and no ids tell.
+            link.events.send(Event::Interrupted(Arc::clone(&link.books))).map_err(drop)?;
         }
         let mut trades = Vec::new();
         for said in said.drain(..) {

@@ -58,6 +58,31 @@ fn several_interruptions(kind: Kind) {
     assert_eq!((&said["faults"]["cut"], &said["missing"], &said["held"]), (&4.into(), &0.into(), &0.into()), "{said}");
 }
 
+/// What was in a message that cannot be read is asked for, as after an interruption.
+#[test]
+fn a_message_that_cannot_be_read_is_an_interruption() {
+    super::each(|kind| {
+        if !UNNUMBERED.contains(&kind) {
+            return;
+        }
+        let exchange = Exchange::start(kind, &markets(kind), [Act::Play(vec![(5, Then::Garble(3))])]);
+        let setup = Setup::of(&exchange);
+        let process = begin(&exchange, &setup);
+        exchange.make(12);
+        await_all(&exchange, &setup);
+        let said = summary(&stop(process));
+        for market in markets(kind) {
+            setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
+            assert!(setup.gaps(market).is_empty());
+        }
+        assert_eq!(
+            (&said["unreadable"], &said["repaired"], exchange.opened().len()),
+            (&1.into(), &6.into(), 1),
+            "{said}"
+        );
+    });
+}
+
 /// It asks to connect anew: that is an interruption, since no numbers tell what one connection has and another one not.
 #[test]
 fn who_is_asked_to_connect_anew_does_and_asks_for_what_was_missed() {

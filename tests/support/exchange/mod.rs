@@ -65,6 +65,8 @@ pub enum Then {
     Skip(usize),
     /// So many messages are lost on their way.
     Lose(usize),
+    /// So many trades are in a message that nobody can read.
+    Garble(usize),
     /// The next ones come backwards.
     Backwards(usize),
     /// The last ones come again.

@@ -160,6 +160,10 @@ impl<'a> Player<'a> {
             Then::NotUtf8 => self.socket.get_mut().write_all(&[0x81, 2, 0xff, 0xfe])?,
             Then::Text(text) => self.socket.send(Message::text(text))?,
             Then::Skip(count) => self.next += ahead(self, count).len() as u64,
+            Then::Garble(count) => {
+                self.next += ahead(self, count).len() as u64;
+                self.socket.send(Message::text("no trades at all"))?;
+            }
             Then::Lose(count) => {
                 self.next += ahead(self, count).len() as u64;
                 self.number += (count * self.markets.len()) as u64;

@@ -246,6 +246,10 @@ mod tests {
                 }
             }
         }
+        for exchange in ["coinbase", "coinbase_advanced"] {
+            let of_both = TradeId::parse_at(exchange.as_bytes(), IdSpace::Plain, b"17");
+            assert_eq!(of_both, TradeId::parse(IdSpace::Coinbase, b"17"), "one book: {exchange}");
+        }
         assert_eq!(size_of::<Option<TradeId>>(), 8);
     }
 

@@ -53,7 +53,7 @@ impl Hub {
                         tracing::info!("{names}: {ids} trades are missing, {first} to {last}: asking for them");
                     }
                     Numbering::Ascending => {
-                        tracing::info!("{names}: asking for what came before its trade {}", last + 1)
+                        tracing::info!("{names}: asking for what came before its trade {}", last + 1);
                     }
                 }
                 let _ = self.orders[book.venue].send(Order::Fill(place, want));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 /// The exchanges whose trades are collected.
-pub const VENUES: &[&str] = &["binance", "coinbase", "kraken", "okx"];
+pub const VENUES: &[&str] = &["binance", "bitstamp", "bybit", "coinbase", "coinbase_advanced", "kraken", "okx"];
 /// The most markets, over all of them.
 pub const MARKETS_MAX: usize = 2000;
 /// The longest name of a market in bytes.

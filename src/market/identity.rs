@@ -93,7 +93,7 @@ impl TradeId {
         let own = match (exchange, space) {
             (b"binance", IdSpace::Plain) => Some(IdSpace::BinanceSpot),
             (b"binance", IdSpace::PlainAggregate) => Some(IdSpace::BinanceSpotAggregate),
-            (b"coinbase", IdSpace::Plain) => Some(IdSpace::Coinbase),
+            (b"coinbase" | b"coinbase_advanced", IdSpace::Plain) => Some(IdSpace::Coinbase),
             (b"kraken", IdSpace::Plain) => Some(IdSpace::Kraken),
             _ => None,
         };
@@ -245,6 +245,10 @@ mod tests {
                     );
                 }
             }
+        }
+        for exchange in ["coinbase", "coinbase_advanced"] {
+            let of_both = TradeId::parse_at(exchange.as_bytes(), IdSpace::Plain, b"17");
+            assert_eq!(of_both, TradeId::parse(IdSpace::Coinbase, b"17"), "one book: {exchange}");
         }
         assert_eq!(size_of::<Option<TradeId>>(), 8);
     }

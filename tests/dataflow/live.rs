@@ -17,10 +17,13 @@ const FILES: [&str; 3] = ["features.jsonl", "forecasts.jsonl", "scores.jsonl"];
 /// A venue's market that trades each tenth of a second since hours, and its name as a symbol.
 fn exchange(kind: Kind) -> (Exchange, Pace, &'static str) {
     let now = jiff::Timestamp::now().as_millisecond() as u64;
-    let pace = Pace { begin_ms: now - 3 * 3_600_000, every_ms: 100 };
+    // So that a venue that tells of sixty has those behind its candles.
+    let every_ms = if kind == Kind::Bybit { 2000 } else { 100 };
+    let pace = Pace { begin_ms: now - 3 * 3_600_000, every_ms };
     let market = match kind {
-        Kind::Binance => "BTCUSDT",
-        Kind::Coinbase => "BTC-USD",
+        Kind::Binance | Kind::Bybit => "BTCUSDT",
+        Kind::Bitstamp => "btcusd",
+        Kind::Coinbase | Kind::CoinbaseAdvanced => "BTC-USD",
         Kind::Kraken => "BTC/USD",
         Kind::Okx => "BTC-USDT",
     };
@@ -90,9 +93,9 @@ fn records(exchange: &Exchange, pace: Pace, market: &str, from: u64, to: u64) ->
                 r#","quote_volume":{},"count":{},"taker_buy_volume":{}"#,
                 c.quote_volume, c.count, c.taker_buy_volume
             ),
-            Kind::Coinbase => String::new(),
+            Kind::Bitstamp | Kind::Coinbase | Kind::CoinbaseAdvanced => String::new(),
             Kind::Kraken => format!(r#","vwap":{},"count":{}"#, c.close, c.count),
-            Kind::Okx => format!(r#","quote_volume":{}"#, c.quote_volume),
+            Kind::Bybit | Kind::Okx => format!(r#","quote_volume":{}"#, c.quote_volume),
         };
         writeln!(
             lines,
@@ -166,7 +169,15 @@ fn trades_go_on_behind_a_venues_candles_as_in_a_backfill() {
         }
     };
     std::thread::scope(|scope| {
-        for kind in [Kind::Binance, Kind::Coinbase, Kind::Kraken, Kind::Okx] {
+        for kind in [
+            Kind::Binance,
+            Kind::Bitstamp,
+            Kind::Bybit,
+            Kind::Coinbase,
+            Kind::CoinbaseAdvanced,
+            Kind::Kraken,
+            Kind::Okx,
+        ] {
             scope.spawn(move || run(kind));
         }
     });

@@ -56,9 +56,9 @@ const ELSEWHERE: [&str; 8] = [
 #[command(after_help = "Examples:\n  tickcast live --venue binance --symbols BTCUSDT,ETHUSDT\n  \
                         tickcast live --venue kraken --symbols BTC/USD --warm 12h --open\n  \
                         tickcast live -c tickcast.toml\n\n\
-                        Venues are binance, coinbase, kraken and okx; symbols are spelled as the venue spells them. Several venues, and\n\
-                        one symbol made of several markets: see collect.venues and collect.markets. Everything is kept in memory, but\n\
-                        for --out. tickcast collect --check looks whether a venue can be reached from here.")]
+                        Venues are binance, bitstamp, bybit, coinbase, coinbase_advanced, kraken and okx; symbols are spelled as the venue\n\
+                        spells them. Several venues, and one symbol made of several markets: see collect.venues, collect.markets.\n\
+                        Everything is kept in memory, but for --out. tickcast collect --check looks whether a venue can be reached from here.")]
 pub struct LiveArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would show it as help")]

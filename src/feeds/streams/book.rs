@@ -12,6 +12,7 @@ pub struct Book {
     pub names: Names,
     /// Its venue's place.
     pub venue: usize,
+    pub numbering: Numbering,
     pub sequence: Sequence,
     /// When the last one that was published was made, as JSON.
     pub last_at: Option<Box<str>>,
@@ -24,20 +25,19 @@ pub struct Book {
 impl Book {
     /// One that goes on behind what is known of it, else behind candles.
     pub fn new(names: Names, venue: usize, numbering: Numbering, known: Option<Known>, join: Option<Join>) -> Self {
-        // Where numbers are left out, none tell how far back to look.
-        let join = join.filter(|_| known.is_none() && numbering == Numbering::Contiguous);
+        let join = join.filter(|_| known.is_none());
         let (last, last_at) = known.map(|known| (known.id, known.at)).unzip();
         if last.is_none() && join.is_none() {
             tracing::info!("{names}: begins with its next trade");
         }
-        Self { names, venue, sequence: Sequence::new(numbering, last), last_at, asked: None, join }
+        Self { names, venue, numbering, sequence: Sequence::new(numbering, last), last_at, asked: None, join }
     }
 
     /// Takes in a trade: see [`Sequence::take`].
     pub fn take(&mut self, trade: Trade, now: Duration, out: &mut Vec<Trade>) -> Verdict {
         if let Some(join) = self.join.as_mut().filter(|_| self.sequence.last().is_none()) {
-            let (last, last_at) = join.begin(&trade);
-            self.sequence = Sequence::new(Numbering::Contiguous, Some(last));
+            let (last, last_at) = join.begin(&trade, self.numbering);
+            self.sequence = Sequence::new(self.numbering, Some(last));
             self.last_at = Some(last_at);
         }
         self.sequence.take(trade, now, out)

@@ -66,7 +66,8 @@ pub fn check(plan: &Plan, within: Duration, stop: &Stop) -> Result<Check, HubErr
                 markets.get_mut(book).into_iter().for_each(|checked| checked.refused = Some(why.clone()));
             }
             Ok(Event::Trades(trades)) => {
-                for trade in trades {
+                // The newest: a venue may begin with some of before.
+                for trade in trades.into_iter().rev() {
                     let Some(checked) = markets.get_mut(trade.market) else { continue };
                     checked.acknowledged = true;
                     if checked.price.is_none() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The kinds, as metrics and summaries name them.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 16] = [
     "no_connection",
     "tls",
     "rate_limited",
@@ -16,6 +16,7 @@ pub const KINDS: [&str; 15] = [
     "silent",
     "closed",
     "cut",
+    "lost",
     "too_large",
     "not_utf8",
     "protocol",

@@ -41,8 +41,6 @@ const BITE: usize = 1000;
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait for the broker at the end.
 const FLUSH_WAIT: Duration = Duration::from_secs(10);
-/// Why what was asked for does not come: the venue does not have it.
-const NOT_THERE: &str = "not_at_the_venue";
 /// Partitions of a topic that is missing.
 const PARTITIONS: u32 = 4;
 
@@ -56,8 +54,8 @@ pub enum Event {
     Acknowledged(usize),
     /// The venue will not, with its words.
     Refused(usize, String),
-    /// Part of what was missing: all that there is through that id.
-    Page { book: usize, number: u64, trades: Vec<Trade>, through: u64 },
+    /// Part of what was missing: all that there is through that id, but for what the venue `lacks` before the first.
+    Page { book: usize, number: u64, trades: Vec<Trade>, through: u64, lacks: bool },
     /// It cannot be asked for.
     Unrepaired { book: usize, number: u64, why: String },
 }
@@ -191,6 +189,19 @@ impl Hub {
                 self.look_after()?;
             }
         }
+        self.settle(Duration::MAX)
+    }
+
+    /// Publishes what waits for nothing that is known to be missing.
+    pub(super) fn settle(&mut self, now: Duration) -> Result<(), HubError> {
+        for place in self.holding.clone() {
+            let Some(book) = self.books.get_mut(place) else { continue };
+            let held = book.sequence.held();
+            book.sequence.settle(now, &mut self.out);
+            if !self.out.is_empty() {
+                self.moved(place, held)?;
+            }
+        }
         Ok(())
     }
 
@@ -214,7 +225,7 @@ impl Hub {
                             "{}: its trades are numbered anew: what was missed before that is not known",
                             book.names
                         ),
-                        Verdict::Next | Verdict::Held => {}
+                        Verdict::Next | Verdict::Held | Verdict::Late => {}
                     }
                     self.moved(place, held)?;
                 }
@@ -222,29 +233,19 @@ impl Hub {
             Event::Interrupted(books) => {
                 for place in books.iter() {
                     if let Some(book) = self.books.get_mut(*place) {
-                        book.sequence.interrupted();
+                        let held = book.sequence.held();
+                        book.sequence.interrupted(&mut self.out);
+                        self.moved(*place, held)?;
                     }
                 }
             }
             Event::Acknowledged(_) | Event::Refused(..) => {}
-            Event::Page { book: place, number, trades, through } => {
+            Event::Page { book: place, number, trades, through, lacks } => {
                 let book =
                     self.books.get_mut(place).filter(|book| book.asked.is_some_and(|(asked, _)| asked == number));
                 let Some(book) = book else { return Ok(()) };
-                let (held, received) = (book.sequence.held(), wall_clock());
-                let Some((hole, _)) = book.sequence.hole() else { return Ok(()) };
-                let mut repaired = 0;
-                for trade in trades.into_iter().filter(|trade| trade.id <= hole.last) {
-                    let trade = Trade { market: place, received, ..trade };
-                    repaired += u64::from(book.sequence.take(trade, now, &mut self.out) != Verdict::Repeat);
-                }
-                let missing = book.sequence.covered(through, now, &mut self.out);
-                // What is missing now may lie behind what was asked for.
-                book.asked = book.asked.filter(|(_, last)| through < *last);
-                self.count(place, |counters| _ = counters.repaired.fetch_add(repaired, Relaxed));
-                for hole in missing {
-                    self.tell_gap(place, hole, NOT_THERE)?;
-                }
+                let held = book.sequence.held();
+                self.take_page(place, &trades, through, lacks)?;
                 self.moved(place, held)?;
             }
             Event::Unrepaired { book: place, number, why } => {

@@ -1,5 +1,6 @@
 //! Where trades go on behind candles: none of a minute that a candle has, none left out after it. Pure.
 
+use super::sequence::Numbering;
 use super::trade::Trade;
 use crate::market::{Span, Timestamp};
 
@@ -32,8 +33,12 @@ impl Join {
 
     /// The id behind which to begin, so that what was traded before this one, the first that came, is asked for; and the time of that
     /// id as JSON, for venues that are asked by time.
-    pub fn begin(&mut self, first: &Trade) -> (u64, Box<str>) {
-        let last = first.id.saturating_sub(self.ids + 1);
+    pub fn begin(&mut self, first: &Trade, numbering: Numbering) -> (u64, Box<str>) {
+        let last = match numbering {
+            Numbering::Contiguous => first.id.saturating_sub(self.ids + 1),
+            // None tells how far back to look: by time alone.
+            Numbering::Ascending => 0,
+        };
         self.asked = Some(last + 1);
         (last, format!("\"{}\"", self.from).into())
     }
@@ -100,7 +105,7 @@ mod tests {
         let begun = || {
             let mut join = Join::new(Timestamp::from_millis(FROM), 100);
             assert_eq!(
-                join.begin(&trade(1000, FROM + 5000)),
+                join.begin(&trade(1000, FROM + 5000), Numbering::Contiguous),
                 (899, format!("\"{}\"", Timestamp::from_millis(FROM)).into())
             );
             join
@@ -129,7 +134,11 @@ mod tests {
         assert!(!join.ends_with(&trade(905, FROM + 59_999)) && join.ends_with(&trade(906, FROM + 60_000)));
         // A market that has just begun.
         let mut join = Join::new(Timestamp::from_millis(FROM), 100);
-        assert_eq!(join.begin(&trade(7, FROM + 5000)).0, 0);
+        assert_eq!(join.begin(&trade(7, FROM + 5000), Numbering::Contiguous).0, 0);
         assert!(join.lets(&trade(1, FROM + 1)) && join.lack().is_none());
+        // Where ids do not tell, time does.
+        let mut join = Join::new(Timestamp::from_millis(FROM), 100);
+        assert_eq!(join.begin(&trade(9000, FROM + 5000), Numbering::Ascending).0, 0);
+        assert!(!join.lets(&trade(8000, FROM - 1)) && join.lets(&trade(8500, FROM)) && join.lack().is_none());
     }
 }

@@ -4,6 +4,7 @@ use super::backoff::Backoff;
 use super::counters::{Counters, OfVenue};
 use super::fault::Fault;
 use super::hub::Event;
+use super::sequence::Numbering;
 use super::socket::{Frame, Socket};
 use super::venues::{Markets, Said, Venue};
 use super::watch::{Due, Watch};
@@ -101,6 +102,8 @@ struct Session<'a> {
     sent: Option<Instant>,
     refused: BTreeSet<usize>,
     said: Vec<Said>,
+    /// The number of the last message, where the venue numbers them.
+    number: Option<u64>,
 }
 
 impl Drop for Session<'_> {
@@ -124,6 +127,7 @@ impl<'a> Session<'a> {
             sent: None,
             refused: BTreeSet::new(),
             said: Vec::new(),
+            number: None,
         }
     }
 
@@ -225,6 +229,7 @@ impl<'a> Session<'a> {
         } else {
             link.venue.read(&link.markets, text, &mut said)
         };
+        let is_unreadable = read.is_err();
         if let Err(what) = read {
             link.count(|counters| {
                 let count = counters.unreadable.fetch_add(1, Relaxed) + 1;
@@ -236,6 +241,10 @@ impl<'a> Session<'a> {
                     );
                 }
             });
+        }
+        if is_unreadable && link.venue.numbering() == Numbering::Ascending {
+            // Trades may have been in it, and no ids tell.
+            link.events.send(Event::Interrupted(Arc::clone(&link.books))).map_err(drop)?;
         }
         let mut trades = Vec::new();
         for said in said.drain(..) {
@@ -254,9 +263,18 @@ impl<'a> Session<'a> {
                     }
                 }
                 Said::Refused(market, why) => self.refused(market, &why, watch),
+                // No ids tell what one connection lacks of another: what was missed meanwhile is asked for.
+                Said::Ending if link.venue.numbering() == Numbering::Ascending => watch.leave(),
                 Said::Ending => {
                     tracing::info!("{}: this connection will be ended: another one is opened", link.venue.name());
                     watch.renew();
+                }
+                Said::Numbered(number) => {
+                    let lost = self.number.map_or(0, |last| number.saturating_sub(last.saturating_add(1)));
+                    if lost > 0 {
+                        watch.lost(lost);
+                    }
+                    self.number = self.number.max(Some(number));
                 }
                 Said::Foreign | Said::Other => link.count(|counters| _ = counters.other.fetch_add(1, Relaxed)),
             }

@@ -7,7 +7,8 @@
 //!  "after":1723161255342,"reason":"not_at_the_venue","noticed_at":"2024-08-09T00:01:07.108Z"}
 //! ```
 //!
-//! The first is a `tick`: see the formats. Numbers stand as the venue wrote them.
+//! Where a venue's ids do not tell what is missing, the second has `after_trade_id`, `before_trade_id`, `after` and `before`: two
+//! trades, between which nothing is known. The first is a `tick`: see the formats. Numbers stand as the venue wrote them.
 
 use super::sequence::Hole;
 use super::trade::Trade;
@@ -95,6 +96,25 @@ pub fn write_gap(names: &Names, hole: Hole, after: Option<&str>, reason: &str, n
     );
 }
 
+/// Writes the value that tells that it is not known what was traded between two trades, where no ids tell: their ids, and when they
+/// were made.
+pub fn write_time_gap(
+    names: &Names,
+    after: (u64, Option<&str>),
+    before: (u64, &str),
+    reason: &str,
+    now: Timestamp,
+    out: &mut Vec<u8>,
+) {
+    out.clear();
+    let ((after_id, after), (before_id, before), head) = (after, before, &names.head);
+    let after = after.unwrap_or("null");
+    let _ = write!(
+        out,
+        "{head}\"after_trade_id\":{after_id},\"before_trade_id\":{before_id},\"after\":{after},\"before\":{before},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
+    );
+}
+
 /// What a record says of its trade.
 #[derive(Deserialize)]
 pub struct Written<'a> {
@@ -149,6 +169,38 @@ mod tests {
         let written = read(&out).unwrap();
         assert_eq!((written.trade_id, &*written.market, written.timestamp.get()), (4_665_846, "BTC/USD", &*trade.at));
         assert!(read(br#"{"symbol":"BTC","price":1}"#).is_none());
+    }
+
+    #[test]
+    fn a_gap_without_ids_is_told_with_what_is_around_it() {
+        let names = Names::new("btcusd".to_owned(), "bitstamp".to_owned(), "btcusd".to_owned());
+        let mut out = Vec::new();
+        let after = (5, Some("1723161255342"));
+        write_time_gap(&names, after, (9, "1723161255"), "not_in_time", Timestamp::from_millis(0), &mut out);
+        let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({"symbol": "btcusd", "exchange": "bitstamp", "market": "btcusd", "after_trade_id": 5,
+            "before_trade_id": 9, "after": 1_723_161_255_342_u64, "before": 1_723_161_255, "reason": "not_in_time",
+            "noticed_at": "1970-01-01T00:00:00.000Z"});
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn ids_too_large_for_a_number_are_known_by_all_their_digits() {
+        let names = Names::new("BTC".to_owned(), "bybit".to_owned(), "BTCUSDT".to_owned());
+        let identity = |id: u64| {
+            let (at, price, size) = ("1735689653898".into(), "93611.04".into(), "0.000725".into());
+            let trade = Trade { market: 0, id, at, price, size, side: None, received: Timestamp::from_millis(0) };
+            let (mut out, mut symbols, mut ticks) = (Vec::new(), SymbolTable::default(), Vec::new());
+            write(&names, &trade, &mut out);
+            assert_eq!(read(&out).unwrap().trade_id, id);
+            let decoded = Decoder::json(Format::Auto, None, None).decode(None, &out, &mut symbols, &mut ticks);
+            assert_eq!(decoded, Ok(Decoded::Used), "{}", String::from_utf8_lossy(&out));
+            ticks[0].identity.unwrap()
+        };
+        let first = 2_290_000_000_587_387_108;
+        let known: std::collections::BTreeSet<_> = (first..first + 10_000).map(identity).collect();
+        assert_eq!((known.len(), known.contains(&identity(first + 77))), (10_000, true));
+        assert!(!known.contains(&identity(first + 10_000)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::fault::Fault;
 use super::hub::Event;
 use super::rest::{self, Refusal};
-use super::sequence::Hole;
+use super::sequence::{Hole, Numbering};
 use super::venues::{Page, Venue, Want};
 use crate::delivery::Stop;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -47,6 +47,7 @@ impl Repairer {
     /// Until it is stopped, or nobody is there.
     pub fn run(self) {
         let agent = rest::agent();
+        let is_of_time = self.venue.numbering() == Numbering::Ascending;
         let mut jobs: BTreeMap<usize, Job> = BTreeMap::new();
         // Whose turn it is next, and when the venue may be asked.
         let (mut after, mut free) = (0, Instant::now());
@@ -78,7 +79,7 @@ impl Repairer {
             });
             match page {
                 Ok(page) => {
-                    let Some(event) = job.turned(book, page) else { continue };
+                    let Some(event) = job.turned(book, page, is_of_time) else { continue };
                     let is_done = matches!(event, Event::Page { through, .. } if through >= job.want.hole.last);
                     if is_done {
                         jobs.remove(&book);
@@ -107,9 +108,9 @@ impl Repairer {
 }
 
 impl Job {
-    /// What a page means; nothing where it has to be asked for again.
-    fn turned(&mut self, book: usize, page: Page) -> Option<Event> {
-        let Page { trades, through, cursor } = page;
+    /// What a page means, also of a venue whose ids do not tell what is missing; nothing where it has to be asked for again.
+    fn turned(&mut self, book: usize, page: Page, is_of_time: bool) -> Option<Event> {
+        let Page { trades, through, cursor, mut lacks } = page;
         let number = self.want.number;
         let Hole { first, last } = self.want.hole;
         self.backoff = Backoff::default();
@@ -119,7 +120,8 @@ impl Job {
                 self.want.cursor = cursor;
                 self.tries = 0;
                 // What a page has before its end is known is published with the one that ends it.
-                return (!trades.is_empty()).then_some(Event::Page { book, number, trades, through: first - 1 });
+                let through = first - 1;
+                return (!trades.is_empty()).then_some(Event::Page { book, number, trades, through, lacks: false });
             }
             _ => {
                 self.tries += 1;
@@ -127,6 +129,8 @@ impl Job {
                 if self.tries < TRIES {
                     return None;
                 }
+                // It does not even tell of what its stream did.
+                lacks |= is_of_time;
                 last
             }
         };
@@ -140,6 +144,6 @@ impl Job {
         } else {
             self.want.hole.first = last;
         }
-        Some(Event::Page { book, number, trades, through })
+        Some(Event::Page { book, number, trades, through, lacks })
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::header;
 
-/// The longest answer: a thousand trades have 200 kB.
-const BYTES_MAX: u64 = 4 << 20;
+/// The longest answer: a thousand trades have 200 kB, a busy day of Bitstamp's 15 MB.
+const BYTES_MAX: u64 = 32 << 20;
 /// How long one may take.
 const WITHIN: Duration = Duration::from_secs(10);
 

@@ -54,6 +54,10 @@ pub struct Watch {
     refused: BTreeSet<usize>,
     markets: usize,
     renewing: bool,
+    /// So many messages were lost.
+    lost: u64,
+    /// To be ended, and opened again.
+    leaves: bool,
 }
 
 impl Watch {
@@ -70,6 +74,8 @@ impl Watch {
             refused: BTreeSet::new(),
             markets,
             renewing: false,
+            lost: 0,
+            leaves: false,
         }
     }
 
@@ -107,9 +113,20 @@ impl Watch {
         self.waiting.is_empty() && self.refused.len() < self.markets
     }
 
+    /// The venue has announced that it ends this one, and what two connections tell could not be brought into one order.
+    pub const fn leave(&mut self) {
+        self.leaves = true;
+    }
+
     /// Another connection is on its way to take over, or the venue has announced that it ends this one.
     pub const fn renew(&mut self) {
         self.rules.renew_after = Some(Duration::ZERO);
+    }
+
+    /// So many messages were lost on their way. What was in them shows when a market trades again, which may be long; a new
+    /// connection begins with the last trades of each.
+    pub const fn lost(&mut self, messages: u64) {
+        self.lost = messages;
     }
 
     /// What is to be done now.
@@ -118,6 +135,12 @@ impl Watch {
         if silent >= self.rules.silent_after {
             let what = format!("nothing came for {} s", silent.as_secs());
             return Due::End(Fault::new("silent", what));
+        }
+        if self.leaves {
+            return Due::End(Fault::new("renewed", "the venue asks to connect anew"));
+        }
+        if self.lost > 0 {
+            return Due::End(Fault::new("lost", format!("{} messages were lost on their way", self.lost)));
         }
         if !self.waiting.is_empty() && now.saturating_sub(self.asked) >= ACKNOWLEDGE_WITHIN {
             let waiting = std::mem::take(&mut self.waiting);
@@ -208,6 +231,18 @@ mod tests {
         let mut watch = Watch::new(RULES, 1);
         watch.refused(0);
         assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.wait == ASK_AGAIN));
+    }
+
+    #[test]
+    fn lost_messages_and_an_announced_end_end_it() {
+        let mut watch = Watch::new(RULES, 1);
+        watch.acknowledged(0);
+        assert_eq!(watch.due(s(1)), Due::Nothing);
+        watch.lost(3);
+        assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.kind == "lost"));
+        let mut watch = Watch::new(RULES, 1);
+        watch.leave();
+        assert!(matches!(watch.due(s(1)), Due::End(fault) if fault.kind == "renewed"));
     }
 
     #[test]

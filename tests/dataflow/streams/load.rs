@@ -12,8 +12,9 @@ const EVERY: Duration = Duration::from_millis(25);
 
 fn names(kind: Kind) -> Vec<&'static str> {
     let name = |number: usize| match kind {
-        Kind::Binance => format!("C{number}USDT"),
-        Kind::Coinbase => format!("C{number}-USD"),
+        Kind::Binance | Kind::Bybit => format!("C{number}USDT"),
+        Kind::Bitstamp => format!("c{number}usd"),
+        Kind::Coinbase | Kind::CoinbaseAdvanced => format!("C{number}-USD"),
         Kind::Kraken => format!("C{number}/USD"),
         Kind::Okx => format!("C{number}-USDT"),
     };

@@ -1,6 +1,6 @@
 //! What an exchange says over HTTP.
 
-use super::player::stamp;
+use super::words::{shown, stamp, wire};
 use super::{Call, Kind, Shared, candles, head, is_sell, trade};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,7 +37,21 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     if let Some(body) = candles::answer(shared, path, &query) {
         return send("200 OK", "Content-Type: application/json\r\n", &body);
     }
+    let latest = |span_ms: u64| {
+        let since = at_ms(made).saturating_sub(span_ms);
+        (1..=made).rev().take_while(move |id| at_ms(*id) >= since).filter(has)
+    };
     let body = match shared.kind {
+        Kind::Bitstamp => {
+            let market = path.split('/').nth(4).unwrap();
+            let hours = if query["time"] == "day" { 24 } else { 1 };
+            let rows = latest(hours * 3_600_000).map(|id| {
+                let ((price, size), at, wire) = (trade(market, id), at_ms(id) / 1000, wire(shared.kind, id));
+                let side = u8::from(is_sell(id));
+                format!(r#"{{"date":"{at}","tid":"{wire}","amount":"{size}","type":"{side}","price":"{price}"}}"#)
+            });
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        }
         Kind::Binance => {
             let market = query["symbol"];
             let ids = (number("fromId").max(1)..=made).filter(has).take(1000);
@@ -48,8 +62,21 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
-        Kind::Coinbase => {
-            let market = path.split('/').nth(2).unwrap();
+        Kind::Bybit => {
+            let market = query["symbol"];
+            let rows = latest(u64::MAX).take(60).map(|id| {
+                let ((price, size), at, wire) = (trade(market, id), at_ms(id), wire(shared.kind, id));
+                let side = if is_sell(id) { "Sell" } else { "Buy" };
+                format!(r#"{{"execId":"{wire}","symbol":"{market}","price":"{price}","size":"{size}","side":"{side}","time":"{at}","isBlockTrade":false,"isRPITrade":false}}"#)
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            format!(
+                r#"{{"retCode":0,"retMsg":"OK","result":{{"category":"spot","list":[{rows}]}},"retExtInfo":{{}},"time":1672053054358}}"#
+            )
+        }
+        Kind::Coinbase | Kind::CoinbaseAdvanced => {
+            let product = path.split('/').nth(2).unwrap();
+            let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product).unwrap();
             let ids = (1..number("after").min(made + 1)).rev().filter(has).take(1000);
             let rows = ids.map(|id| {
                 let ((price, size), side) = (trade(market, id), if is_sell(id) { "buy" } else { "sell" });

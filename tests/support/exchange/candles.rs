@@ -1,5 +1,6 @@
 //! An exchange's candles of a minute.
 
+use super::words::shown;
 use super::{Kind, Pace, Shared, is_sell, trade};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -76,8 +77,34 @@ pub(super) fn answer(shared: &Shared, path: &str, query: &BTreeMap<&str, &str>) 
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }
-        Kind::Coinbase if path.ends_with("/candles") => {
-            let market = path.split('/').nth(2).unwrap();
+        Kind::Bitstamp if path.starts_with("/api/v2/ohlc/") => {
+            let market = path.split('/').nth(4).unwrap();
+            let rows = all(market, number("start") * 1000, number("end") * 1000 + 1, 1000).into_iter().map(|c| {
+                format!(
+                    r#"{{"timestamp":"{}","open":"{}","high":"{}","low":"{}","close":"{}","volume":"{}"}}"#,
+                    c.open_ms / 1000,
+                    c.open,
+                    c.high,
+                    c.low,
+                    c.close,
+                    c.volume
+                )
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            format!(r#"{{"data":{{"ohlc":[{rows}],"pair":"{market}"}}}}"#)
+        }
+        Kind::Bybit if path == "/v5/market/kline" => {
+            let rows = all(query["symbol"], number("start"), number("end") + 1, 1000).into_iter().rev().map(|c| {
+                let (open_ms, quote) = (c.open_ms, c.quote_volume);
+                format!(r#"["{open_ms}","{}","{}","{}","{}","{}","{quote}"]"#, c.open, c.high, c.low, c.close, c.volume)
+            });
+            let rows = rows.collect::<Vec<_>>().join(",");
+            let result = format!(r#"{{"category":"spot","symbol":"{}","list":[{rows}]}}"#, query["symbol"]);
+            format!(r#"{{"retCode":0,"retMsg":"OK","result":{result},"retExtInfo":{{}},"time":1672025956592}}"#)
+        }
+        Kind::Coinbase | Kind::CoinbaseAdvanced if path.ends_with("/candles") => {
+            let product = path.split('/').nth(2).unwrap();
+            let market = shared.markets.iter().find(|market| shown(shared.kind, market) == product)?;
             // Those at both ends, the newest first, with prices that are bare numbers.
             let rows = all(market, moment("start"), moment("end") + 1, 300)
                 .into_iter()

@@ -5,8 +5,10 @@
 
 mod api;
 pub mod candles;
+mod confirm;
 mod pace;
 mod player;
+pub mod words;
 
 pub use pace::Pace;
 use player::{Player, wait};
@@ -16,13 +18,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tungstenite::{Message, WebSocket};
 
 /// Whose words it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Binance,
+    Bitstamp,
+    Bybit,
     Coinbase,
+    CoinbaseAdvanced,
     Kraken,
     Okx,
 }
@@ -59,6 +63,10 @@ pub enum Then {
     Text(&'static str),
     /// So many trades are left out.
     Skip(usize),
+    /// So many messages are lost on their way.
+    Lose(usize),
+    /// So many trades are in a message that nobody can read.
+    Garble(usize),
     /// The next ones come backwards.
     Backwards(usize),
     /// The last ones come again.
@@ -149,7 +157,10 @@ impl Exchange {
     pub fn setting(&self, more: &[&str]) -> String {
         let venue = match self.shared.kind {
             Kind::Binance => "binance",
+            Kind::Bitstamp => "bitstamp",
+            Kind::Bybit => "bybit",
             Kind::Coinbase => "coinbase",
+            Kind::CoinbaseAdvanced => "coinbase_advanced",
             Kind::Kraken => "kraken",
             Kind::Okx => "okx",
         };
@@ -303,86 +314,16 @@ fn play(mut stream: TcpStream, shared: &Shared) -> Result<(), Box<dyn std::error
     }
     stream.set_nodelay(true)?;
     let mut socket = tungstenite::accept(stream)?;
-    let asked = subscription(&mut socket)?;
+    let asked = confirm::subscription(&mut socket)?;
     if matches!(act, Act::NoAnswer) {
         return wait(&mut socket, shared);
     }
-    let markets = confirm(&mut socket, shared, &asked)?;
+    let mut player = Player::new(socket, shared);
+    confirm::confirm(&mut player, &asked)?;
     let _place = Open::new(shared);
-    let Act::Play(then) = act else { return wait(&mut socket, shared) };
-    Player { socket, shared, markets, next: shared.made.load(Relaxed) + 1, sent: 0, then: then.into() }.run()
-}
-
-/// The first text that comes.
-fn subscription(socket: &mut WebSocket<TcpStream>) -> Result<String, tungstenite::Error> {
-    loop {
-        if let Message::Text(text) = socket.read()? {
-            return Ok(text.to_string());
-        }
-    }
-}
-
-/// Says which markets it will tell of, and which not.
-fn confirm(
-    socket: &mut WebSocket<TcpStream>,
-    shared: &Shared,
-    asked: &str,
-) -> Result<Vec<&'static str>, Box<dyn std::error::Error>> {
-    let mut asked: serde_json::Value = serde_json::from_str(asked)?;
-    let names = |asked: &serde_json::Value, path: &str| -> Vec<String> {
-        let list = asked.pointer(path).and_then(|list| list.as_array().cloned()).unwrap_or_default();
-        list.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
-    };
-    let known = |name: &String| shared.markets.iter().find(|market| *market == name).copied();
-    match shared.kind {
-        Kind::Binance => {
-            let streams: Vec<String> =
-                shared.markets.iter().map(|name| format!("{}@trade", name.to_lowercase())).collect();
-            socket.send(Message::text(serde_json::json!({"result": streams, "id": 1}).to_string()))?;
-            Ok(shared.markets.clone())
-        }
-        Kind::Coinbase => loop {
-            let names = names(&asked, "/product_ids");
-            let Some(unknown) = names.iter().find(|name| known(name).is_none()) else {
-                let channels =
-                    ["matches", "heartbeat"].map(|name| serde_json::json!({"name": name, "product_ids": names}));
-                let text = serde_json::json!({"type": "subscriptions", "channels": channels}).to_string();
-                socket.send(Message::text(text))?;
-                break Ok(names.iter().filter_map(known).collect());
-            };
-            let reason = format!("{unknown} is not a valid product");
-            let text = serde_json::json!({"type": "error", "message": "Failed to subscribe", "reason": reason});
-            socket.send(Message::text(text.to_string()))?;
-            asked = serde_json::from_str(&subscription(socket)?)?;
-        },
-        Kind::Okx => {
-            let arguments = asked["args"].as_array().unwrap();
-            let names: Vec<String> = arguments.iter().map(|one| one["instId"].as_str().unwrap().to_owned()).collect();
-            for name in &names {
-                let argument = serde_json::json!({"channel": "trades-all", "instId": name});
-                let msg = format!("Wrong URL or channel:trades-all,instId:{name} doesn't exist.");
-                let text = match known(name) {
-                    Some(_) => serde_json::json!({"event": "subscribe", "arg": argument, "connId": "a"}),
-                    None => serde_json::json!({"event": "error", "code": "60018", "msg": msg, "connId": "a"}),
-                };
-                socket.send(Message::text(text.to_string()))?;
-            }
-            Ok(names.iter().filter_map(known).collect())
-        }
-        Kind::Kraken => {
-            let names = names(&asked, "/params/symbol");
-            for name in &names {
-                let text = match known(name) {
-                    Some(name) => serde_json::json!({"method": "subscribe", "success": true,
-                        "result": {"channel": "trade", "snapshot": false, "symbol": name}}),
-                    None => serde_json::json!({"method": "subscribe", "success": false, "symbol": name,
-                        "error": format!("Currency pair not supported {name}")}),
-                };
-                socket.send(Message::text(text.to_string()))?;
-            }
-            Ok(names.iter().filter_map(known).collect())
-        }
-    }
+    let Act::Play(then) = act else { return wait(&mut player.socket, shared) };
+    player.then = then.into();
+    player.run()
 }
 
 fn head(stream: &TcpStream) -> std::io::Result<String> {

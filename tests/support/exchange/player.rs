@@ -1,6 +1,8 @@
 //! One connection of an exchange that plays.
 
-use super::{Kind, Shared, Then, is_sell, trade};
+use super::words::line;
+use super::{Kind, Shared, Then, confirm};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,9 +19,15 @@ pub struct Player<'a> {
     pub next: u64,
     pub sent: usize,
     pub then: VecDeque<(usize, Then)>,
+    /// Messages that were sent, where the venue numbers them.
+    number: u64,
 }
 
-impl Player<'_> {
+impl<'a> Player<'a> {
+    pub fn new(socket: WebSocket<TcpStream>, shared: &'a Shared) -> Self {
+        Self { socket, shared, markets: vec![], next: 1, sent: 0, then: VecDeque::new(), number: 0 }
+    }
+
     pub fn run(&mut self) -> Result<(), Box<dyn std::error::Error>> {
         let mut beaten = Instant::now();
         // Who does not answer is cut.
@@ -29,6 +37,10 @@ impl Player<'_> {
             // Answers of pings, and the other side's end.
             match self.socket.read() {
                 Ok(Message::Text(text)) if text.as_str() == "ping" => self.socket.send(Message::text("pong"))?,
+                Ok(Message::Text(text)) if text.starts_with('{') => {
+                    self.socket.get_ref().set_nonblocking(false)?;
+                    confirm::one(self, &serde_json::from_str(&text)?)?;
+                }
                 Ok(Message::Pong(payload)) if payload.as_ref() == b"1" => pinged = None,
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -57,7 +69,12 @@ impl Player<'_> {
                     }
                     Kind::Coinbase => self.socket.send(Message::text(r#"{"type":"heartbeat","last_trade_id":0}"#))?,
                     Kind::Kraken => self.socket.send(Message::text(r#"{"channel":"heartbeat"}"#))?,
-                    Kind::Okx => {}
+                    Kind::CoinbaseAdvanced => {
+                        let beat = json!({"current_time": "2023-06-23 20:31:56.121961769 +0000 UTC m=+91717.525857105",
+                            "heartbeat_counter": "3049"});
+                        self.send(json!({"channel": "heartbeats", "events": [beat]}))?;
+                    }
+                    Kind::Bitstamp | Kind::Bybit | Kind::Okx => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -69,18 +86,42 @@ impl Player<'_> {
     /// Tells of these trades of each market, where the venue can in one message.
     fn tell(&mut self, ids: &[u64]) -> Result<(), tungstenite::Error> {
         for market in self.markets.clone() {
-            if self.shared.kind == Kind::Kraken {
-                let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
-                let text = format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, lines.join(","));
-                self.socket.send(Message::text(text))?;
-                continue;
-            }
-            let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
-            let text = if let [one] = &lines[..] { one.clone() } else { format!("[{}]", lines.join(",")) };
-            self.socket.send(Message::text(text))?;
+            self.tell_of(market, ids, "update")?;
         }
         self.sent += 1;
         Ok(())
+    }
+
+    /// Tells of these trades of a market.
+    pub fn tell_of(&mut self, market: &str, ids: &[u64], kind: &str) -> Result<(), tungstenite::Error> {
+        let lines: Vec<String> = ids.iter().map(|id| line(self.shared, market, *id)).collect();
+        let text = match self.shared.kind {
+            Kind::Kraken => format!(r#"{{"channel":"trade","type":"update","data":[{}]}}"#, lines.join(",")),
+            Kind::Bybit => {
+                let lines = lines.join(",");
+                format!(r#"{{"topic":"publicTrade.{market}","ts":1761583474344,"type":"snapshot","data":[{lines}]}}"#)
+            }
+            Kind::CoinbaseAdvanced => {
+                // The newest first.
+                let lines: Vec<Value> = lines.iter().rev().map(|line| serde_json::from_str(line).unwrap()).collect();
+                let events = json!([{"type": kind, "trades": lines}]);
+                return self.send(json!({"channel": "market_trades", "events": events}));
+            }
+            _ if lines.len() == 1 => lines[0].clone(),
+            _ => format!("[{}]", lines.join(",")),
+        };
+        self.socket.send(Message::text(text))
+    }
+
+    /// Sends what is no trade, and what has a number.
+    pub fn send(&mut self, mut message: Value) -> Result<(), tungstenite::Error> {
+        if self.shared.kind == Kind::CoinbaseAdvanced {
+            message["client_id"] = "".into();
+            message["timestamp"] = "2023-02-09T20:19:35.39625135Z".into();
+            message["sequence_num"] = self.number.into();
+            self.number += 1;
+        }
+        self.socket.send(Message::text(message.to_string()))
     }
 
     /// Whether it goes on.
@@ -119,6 +160,14 @@ impl Player<'_> {
             Then::NotUtf8 => self.socket.get_mut().write_all(&[0x81, 2, 0xff, 0xfe])?,
             Then::Text(text) => self.socket.send(Message::text(text))?,
             Then::Skip(count) => self.next += ahead(self, count).len() as u64,
+            Then::Garble(count) => {
+                self.next += ahead(self, count).len() as u64;
+                self.socket.send(Message::text("no trades at all"))?;
+            }
+            Then::Lose(count) => {
+                self.next += ahead(self, count).len() as u64;
+                self.number += (count * self.markets.len()) as u64;
+            }
             Then::Backwards(count) => {
                 let ids = ahead(self, count);
                 for id in ids.iter().rev() {
@@ -137,42 +186,14 @@ impl Player<'_> {
                 self.next += count as u64;
             }
             Then::Announce => {
-                let data = r#"{"e":"serverShutdown","E":1770123456789}"#;
-                self.socket.send(Message::text(format!(r#"{{"stream":"!serverShutdown","data":{data}}}"#)))?;
+                let text = match self.shared.kind {
+                    Kind::Bitstamp => r#"{"event":"bts:request_reconnect","channel":"","data":""}"#,
+                    _ => r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
+                };
+                self.socket.send(Message::text(text))?;
             }
         }
         Ok(true)
-    }
-}
-
-pub fn stamp(ms: u64) -> String {
-    jiff::Timestamp::from_millisecond(ms as i64).unwrap().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
-/// A trade as the stream has it; of Kraken, an element of its list.
-fn line(shared: &Shared, market: &str, id: u64) -> String {
-    let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
-    match shared.kind {
-        Kind::Binance => format!(
-            r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{at},"s":"{market}","t":{id},"p":"{price}","q":"{size}","T":{at},"m":{},"M":true}}}}"#,
-            market.to_lowercase(),
-            is_sell(id)
-        ),
-        Kind::Coinbase => format!(
-            r#"{{"type":"match","trade_id":{id},"maker_order_id":"a","taker_order_id":"b","side":"{}","size":"{size}","price":"{price}","product_id":"{market}","sequence":{},"time":"{}"}}"#,
-            if is_sell(id) { "buy" } else { "sell" },
-            id * 3,
-            stamp(at)
-        ),
-        Kind::Okx => format!(
-            r#"{{"arg":{{"channel":"trades-all","instId":"{market}"}},"data":[{{"instId":"{market}","tradeId":"{id}","px":"{price}","sz":"{size}","source":"0","side":"{}","ts":"{at}"}}]}}"#,
-            if is_sell(id) { "sell" } else { "buy" }
-        ),
-        Kind::Kraken => format!(
-            r#"{{"symbol":"{market}","side":"{}","price":{price},"qty":{size},"ord_type":"market","trade_id":{id},"timestamp":"{}"}}"#,
-            if is_sell(id) { "sell" } else { "buy" },
-            stamp(at)
-        ),
     }
 }
 

@@ -163,7 +163,7 @@ impl Venue for Binance {
         });
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         let through = trades.last().map(|trade| trade.id);
-        Ok(Page { trades, through, cursor: None })
+        Ok(Page { trades, through, cursor: None, lacks: false })
     }
 
     fn candle_pages(&self) -> CandlePages {

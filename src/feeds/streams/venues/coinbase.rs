@@ -3,7 +3,7 @@
 //! Ids are contiguous per product. The side is that of the maker. A subscription to several products fails whole where one of them
 //! is unknown. <https://docs.cdp.coinbase.com/exchange/websocket-feed/channels>
 
-use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id, named};
 use crate::feeds::streams::candle::{Candle, rows};
 use crate::feeds::streams::watch::Rules;
 use crate::market::{Side, Timestamp};
@@ -66,10 +66,10 @@ struct Row<'a> {
 }
 
 /// The other side of the maker's.
-fn taker(maker: Option<&str>) -> Option<Side> {
+pub(super) fn taker(maker: Option<&str>) -> Option<Side> {
     match maker {
-        Some("buy") => Some(Side::Sell),
-        Some("sell") => Some(Side::Buy),
+        Some("buy" | "BUY") => Some(Side::Sell),
+        Some("sell" | "SELL") => Some(Side::Buy),
         _ => None,
     }
 }
@@ -141,8 +141,7 @@ impl Venue for Coinbase {
             Some("error") => {
                 let why = [message.message.as_deref(), message.reason.as_deref()];
                 let why = why.into_iter().flatten().collect::<Vec<_>>().join(": ");
-                let words = || why.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-                said.push(Said::Refused(words().find_map(|word| markets.place(word)), why.clone()));
+                said.push(Said::Refused(named(markets, &why), why));
             }
             _ => said.push(Said::Other),
         }
@@ -167,7 +166,7 @@ impl Venue for Coinbase {
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         // They are those before the end, the newest first: nothing is left out between.
         let through = trades.last().map(|trade| trade.id);
-        Ok(Page { trades, through, cursor: None })
+        Ok(Page { trades, through, cursor: None, lacks: false })
     }
 
     fn candle_pages(&self) -> CandlePages {

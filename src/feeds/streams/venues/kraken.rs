@@ -193,7 +193,7 @@ impl Venue for Kraken {
         });
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         let through = trades.last().map(|trade| trade.id);
-        Ok(Page { trades, through, cursor })
+        Ok(Page { trades, through, cursor, lacks: false })
     }
 
     fn candle_pages(&self) -> CandlePages {

@@ -1,12 +1,18 @@
 //! What is a venue's own: one file each.
 
 mod binance;
+mod bitstamp;
+mod bybit;
 mod coinbase;
+mod coinbase_advanced;
 mod kraken;
 mod okx;
 
 pub use binance::Binance;
+pub use bitstamp::Bitstamp;
+pub use bybit::Bybit;
 pub use coinbase::Coinbase;
+pub use coinbase_advanced::CoinbaseAdvanced;
 pub use kraken::Kraken;
 pub use okx::Okx;
 
@@ -14,7 +20,7 @@ use super::candle::Candle;
 use super::sequence::{Hole, Numbering};
 use super::trade::{Trade, is_number};
 use super::watch::Rules;
-use crate::market::{Side, Timestamp};
+use crate::market::{Side, Span, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +93,10 @@ pub struct CandlePages {
 pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
     match name {
         "binance" => Some(Arc::new(Binance)),
+        "bitstamp" => Some(Arc::new(Bitstamp)),
+        "bybit" => Some(Arc::new(Bybit)),
         "coinbase" => Some(Arc::new(Coinbase)),
+        "coinbase_advanced" => Some(Arc::new(CoinbaseAdvanced)),
         "kraken" => Some(Arc::new(Kraken)),
         "okx" => Some(Arc::new(Okx)),
         _ => None,
@@ -133,6 +142,8 @@ pub enum Said {
     Refused(Option<usize>, String),
     /// That this connection will be ended soon.
     Ending,
+    /// The number of this message among those of its connection: where it jumps, some were lost.
+    Numbered(u64),
     /// A trade of a market that was not asked for.
     Foreign,
     /// Nothing of interest: a heartbeat, a kind that is not known.
@@ -163,6 +174,8 @@ pub struct Page {
     pub through: Option<u64>,
     /// What to go on with.
     pub cursor: Option<String>,
+    /// Of a venue whose ids do not tell what is missing: trades from before the first of these are missing, and it does not have them.
+    pub lacks: bool,
 }
 
 /// The fields of a trade as they stand in a message.
@@ -196,13 +209,43 @@ pub(super) fn unquoted(raw: &RawValue) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-/// Ids are below: as far as they are told apart without a hash.
-const ID_MAX: u64 = 1 << 59;
+/// Ids are below 2^59: as far as they are told apart without a hash.
+const ID_BITS: u32 = 59;
+/// Those of some venues are not. A job knows them by a hash of all their digits.
+const LARGE_ID_BITS: u32 = 63;
 
 /// An id that may stand in quotes.
 fn id(raw: &RawValue) -> Result<u64, String> {
-    let number = unquoted(raw).parse().ok().filter(|id| *id < ID_MAX);
-    number.ok_or_else(|| format!("its id: {} is no whole number below 2^59", raw.get()))
+    id_of(raw, ID_BITS)
+}
+
+/// The same of a venue with larger ones.
+fn large_id(raw: &RawValue) -> Result<u64, String> {
+    id_of(raw, LARGE_ID_BITS)
+}
+
+fn id_of(raw: &RawValue, bits: u32) -> Result<u64, String> {
+    let number = unquoted(raw).parse().ok().filter(|id: &u64| id >> bits == 0);
+    number.ok_or_else(|| format!("its id: {} is no whole number below 2^{bits}", raw.get()))
+}
+
+/// The last trades of a market, by id, as those venues give them that cannot be asked for others: a page that tells of all that is
+/// missing if it reaches back to what is known. If not, and there are `further` ones, those are asked for. Stamps are cut off to `step`.
+fn of_the_last(want: &Want, trades: Vec<Trade>, step: Span, further: Option<&str>) -> Page {
+    let at = |at: &str| Timestamp::parse(at.trim_matches('"').as_bytes()).ok();
+    let is_before = |first: &Trade| Some(at(&first.at)?.plus(step) <= at(&want.after_at)?);
+    let reaches = |first: &Trade| first.id < want.hole.first || is_before(first) == Some(true);
+    let lacks = !trades.first().is_some_and(reaches);
+    if let (true, Some(further)) = (lacks && want.cursor.is_none(), further) {
+        return Page { trades: vec![], through: None, cursor: Some(further.to_owned()), lacks: false };
+    }
+    let through = trades.last().map(|trade| trade.id);
+    Page { trades, through, cursor: want.cursor.clone(), lacks }
+}
+
+/// The first market that words name.
+fn named(markets: &Markets, words: &str) -> Option<usize> {
+    words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).find_map(|word| markets.place(word))
 }
 
 /// The trades of a page in the order of their ids.

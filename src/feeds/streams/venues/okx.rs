@@ -3,7 +3,7 @@
 //! It closes what is silent for 30 s: a text `ping` is answered by `pong`. Before an upgrade it announces the end (`notice` 64008). Ids are
 //! contiguous per instrument. <https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-all-trades-channel>
 
-use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id};
+use super::{CandlePages, Markets, Page, Said, Told, Venue, Want, ascending, id, named};
 use crate::feeds::streams::candle::Candle;
 use crate::feeds::streams::watch::Rules;
 use crate::market::{Side, Timestamp};
@@ -159,8 +159,7 @@ impl Venue for Okx {
                 said.push(market.map_or(Said::Other, Said::Acknowledged));
             }
             (Some("error"), ..) => {
-                let mut names = words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-                said.push(Said::Refused(names.find_map(|name| markets.place(name)), words.to_owned()));
+                said.push(Said::Refused(named(markets, words), words.to_owned()));
             }
             (Some("notice"), ..) if message.code.as_deref() == Some(CLOSING) => said.push(Said::Ending),
             _ => said.push(Said::Other),
@@ -187,7 +186,7 @@ impl Venue for Okx {
         let trades = ascending(trades.collect::<Result<_, _>>()?);
         // They are those before the end, the newest first: nothing is left out between.
         let through = trades.last().map(|trade| trade.id);
-        Ok(Page { trades, through, cursor: None })
+        Ok(Page { trades, through, cursor: None, lacks: false })
     }
 
     fn candle_pages(&self) -> CandlePages {

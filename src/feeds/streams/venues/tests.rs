@@ -1,7 +1,9 @@
 //! What the venues' own documents show, read.
 
 use super::*;
-use proptest::prelude::*;
+
+mod bent;
+mod candles;
 
 fn said(venue: &dyn Venue, markets: &[&str], text: &str) -> Result<Vec<Said>, String> {
     let mut said = Vec::new();
@@ -46,8 +48,88 @@ fn binance() {
     assert_eq!(Binance.page(&wanted), "/api/v3/historicalTrades?symbol=BNBBTC&fromId=28457&limit=1000");
     let page = r#"[{"id":28457,"price":"4.00000100","qty":"12.00000000","quoteQty":"48.000012","time":1499865549590,"isBuyerMaker":true,"isBestMatch":true}]"#;
     let trades = vec![trade(0, 28457, "1499865549590", "4.00000100", "12.00000000", Side::Sell)];
-    assert_eq!(Binance.read_page(&wanted, page), Ok(Page { trades, through: Some(28457), cursor: None }));
+    assert_eq!(Binance.read_page(&wanted, page), Ok(Page { trades, through: Some(28457), cursor: None, lacks: false }));
     assert!(Binance.read_page(&wanted, r#"{"code":-1121,"msg":"Invalid symbol."}"#).is_err());
+}
+
+#[test]
+fn bitstamp() {
+    let markets = ["btcusd", "ethusd"];
+    let read = |text: &str| said(&Bitstamp, &markets, text);
+    let text = r#"{"data":{"id":343272513,"timestamp":"1717840425","amount":0.00051,"amount_str":"0.00051000","price":69431,"price_str":"69431","type":0,"microtimestamp":"1717840425928000","buy_order_id":1757206328406016,"sell_order_id":1757206107889664},"channel":"live_trades_btcusd","event":"trade"}"#;
+    let expected = trade(0, 343_272_513, "1717840425928000", "69431", "0.00051000", Side::Buy);
+    assert_eq!(read(text), Ok(vec![Said::Trade(expected)]));
+    assert_eq!(read(&text.replace("_btcusd", "_xrpusd")), Ok(vec![Said::Foreign]));
+    let yes = r#"{"event":"bts:subscription_succeeded","channel":"live_trades_ethusd","data":{}}"#;
+    assert_eq!(read(yes), Ok(vec![Said::Acknowledged(1)]));
+    let no = |channel: &str| {
+        format!(
+            r#"{{"event":"bts:error","channel":"{channel}","data":{{"code":null,"message":"Bad subscription string."}}}}"#
+        )
+    };
+    for (channel, market) in [("", None), ("live_trades_ethusd", Some(1))] {
+        assert_eq!(read(&no(channel)), Ok(vec![Said::Refused(market, "Bad subscription string.".to_owned())]));
+    }
+    let anew = r#"{"event":"bts:request_reconnect","channel":"","data":""}"#;
+    assert_eq!(read(anew), Ok(vec![Said::Ending]));
+    let beat = r#"{"event":"bts:heartbeat","channel":"","data":{"status":"success"}}"#;
+    assert_eq!(read(beat), Ok(vec![Said::Other]));
+    let asked = r#"{"event":"bts:subscribe","data":{"channel":"live_trades_btcusd"}}"#;
+    assert_eq!(Bitstamp.subscribe(&markets[..1]), [asked]);
+    // Of the last hour, and where that does not reach back to what is known, of the last day.
+    let mut wanted = want("btcusd", 343_272_510, 343_272_520, "1717840424928000");
+    assert_eq!(Bitstamp.page(&wanted), "/api/v2/transactions/btcusd/?time=hour");
+    let body = r#"[{"date":"1717840425","tid":"343272514","amount":"0.00051000","type":"1","price":"69431"},
+        {"date":"1717840424","tid":"343272509","amount":"1.00000000","type":"0","price":"69430.5"}]"#;
+    let page = Bitstamp.read_page(&wanted, body).unwrap();
+    let first = trade(0, 343_272_509, "1717840424", "69430.5", "1.00000000", Side::Buy);
+    assert_eq!((&page.trades[0], page.through, page.lacks), (&first, Some(343_272_514), false));
+    wanted.hole.first = 343_272_505;
+    let page = Bitstamp.read_page(&wanted, body).unwrap();
+    assert_eq!((page.through, page.cursor.as_deref(), page.lacks), (None, Some("day"), false));
+    wanted.cursor = page.cursor;
+    assert_eq!(Bitstamp.page(&wanted), "/api/v2/transactions/btcusd/?time=day");
+    let page = Bitstamp.read_page(&wanted, body).unwrap();
+    assert_eq!((page.trades.len(), page.through, page.lacks), (2, Some(343_272_514), true));
+    let none = Bitstamp.read_page(&wanted, "[]").unwrap();
+    assert_eq!((none.through, none.lacks), (None, true));
+    // Behind candles the time says whether it reaches: 24 is as early as 24.999.
+    for (after_at, lacks) in [("\"2024-06-08T09:53:44.999Z\"", true), ("\"2024-06-08T09:53:45.000Z\"", false)] {
+        wanted.after_at = after_at.into();
+        assert_eq!(Bitstamp.read_page(&wanted, body).unwrap().lacks, lacks, "{after_at}");
+    }
+}
+
+#[test]
+fn bybit() {
+    let markets = ["BTCUSDT", "ETHUSDT"];
+    let read = |text: &str| said(&Bybit, &markets, text);
+    let text = r#"{"topic":"publicTrade.BTCUSDT","ts":1735689653900,"type":"snapshot","data":[{"i":"2290000000587387108","T":1735689653898,"p":"93611.04","v":"0.000725","S":"Buy","s":"BTCUSDT","BT":false},{"i":"2290000000587387109","T":1735689653898,"p":"93611.77","v":"0.001378","S":"Sell","seq":89200463112,"s":"BTCUSDT","BT":false,"RPI":false}]}"#;
+    let of = |id, price, size, side| trade(0, id, "1735689653898", price, size, side);
+    let first = of(2_290_000_000_587_387_108, "93611.04", "0.000725", Side::Buy);
+    let second = of(2_290_000_000_587_387_109, "93611.77", "0.001378", Side::Sell);
+    assert_eq!(read(text), Ok(vec![Said::Trade(first), Said::Trade(second)]));
+    let named = text.replace("2290000000587387109", "8c931d9a-b703-5c34-9aeb-860867cf1f66");
+    assert!(read(&named).unwrap_err().contains("is no whole number below 2^63"), "as other categories have them");
+    let yes = r#"{"success":true,"ret_msg":"subscribe","conn_id":"2324d924-aa4d-45b0-a858-7b8be29ab52b","req_id":"ETHUSDT","op":"subscribe"}"#;
+    assert_eq!(read(yes), Ok(vec![Said::Acknowledged(1)]));
+    let no = r#"{"success":false,"ret_msg":"error:handler not found,topic:publicTrade.ETHUSDT","conn_id":"da7tne17jutmkv5im010-bcdap","req_id":"","op":"subscribe"}"#;
+    let why = "error:handler not found,topic:publicTrade.ETHUSDT".to_owned();
+    assert_eq!(read(no), Ok(vec![Said::Refused(Some(1), why)]));
+    let pong = r#"{"success":true,"ret_msg":"pong","conn_id":"0970e817-426e-429a-a679-ff7f55e0b16a","op":"ping"}"#;
+    assert_eq!(read(pong), Ok(vec![Said::Other]));
+    let asked = r#"{"req_id":"BTCUSDT","op":"subscribe","args":["publicTrade.BTCUSDT"]}"#;
+    assert_eq!(Bybit.subscribe(&markets[..1]), [asked]);
+    let mut wanted = want("BTCUSDT", 2_100_000_000_007_764_200, 2_100_000_000_007_764_270, "1672052955750");
+    assert_eq!(Bybit.page(&wanted), "/v5/market/recent-trade?category=spot&symbol=BTCUSDT&limit=60");
+    let body = r#"{"retCode":0,"retMsg":"OK","result":{"category":"spot","list":[{"execId":"2100000000007764263","symbol":"BTCUSDT","price":"16618.49","size":"0.00012","side":"Buy","time":"1672052955758","isBlockTrade":false}]},"retExtInfo":{},"time":1672053054358}"#;
+    let page = Bybit.read_page(&wanted, body).unwrap();
+    let first = trade(0, 2_100_000_000_007_764_263, "1672052955758", "16618.49", "0.00012", Side::Buy);
+    assert_eq!((&page.trades[..], page.through, page.lacks), (&[first][..], Some(2_100_000_000_007_764_263), true));
+    wanted.hole.first = 2_100_000_000_007_764_264;
+    assert!(!Bybit.read_page(&wanted, body).unwrap().lacks, "it reaches back to what is known");
+    let limited = r#"{"retCode":10006,"retMsg":"Too many visits. Exceeded the API Rate Limit.","result":{}}"#;
+    assert!(Bybit.read_page(&wanted, limited).unwrap_err().starts_with("10006: Too many visits"));
 }
 
 #[test]
@@ -74,6 +156,51 @@ fn coinbase() {
         {"time":"2014-11-07T01:08:43.642366Z","trade_id":73,"price":"100.00000000","size":"0.01000000","side":"sell"}]"#;
     let read = Coinbase.read_page(&want("BTC-USD", 73, 74, "1"), body).unwrap();
     assert_eq!((read.trades[0].id, read.trades[0].side, read.through), (73, Some(Side::Buy), Some(74)));
+}
+
+#[test]
+fn coinbase_advanced() {
+    let markets = ["BTC-USD", "ETH-USD", "ETH-USDC", "USDT-USDC"];
+    let read = |text: &str| said(&CoinbaseAdvanced, &markets, text);
+    // The newest first, and the maker's side.
+    let text = r#"{"channel":"market_trades","client_id":"","timestamp":"2023-02-09T20:19:35.39625135Z","sequence_num":7,"events":[{"type":"update","trades":[{"trade_id":"000000011","product_id":"ETH-USD","price":"1260.02","size":"0.3","side":"SELL","time":"2019-08-14T20:42:27.966Z"},{"trade_id":"000000010","product_id":"ETH-USD","price":"1260.01","size":"0.30000","side":"BUY","time":"2019-08-14T20:42:27.265Z"}]},{"type":"update","trades":[{"trade_id":"9","product_id":"USDT-USDC","price":"1","size":"2","side":"BUY","time":"2019-08-14T20:42:27.265Z"},{"trade_id":"12","product_id":"X-USD","price":"1","size":"2","side":"BUY","time":"2019-08-14T20:42:27.265Z"}]}]}"#;
+    let of = |market, id, at, price, size, side| {
+        Said::Trade(trade(market, id, &format!("\"2019-08-14T20:42:27.{at}Z\""), price, size, side))
+    };
+    let expected = vec![
+        Said::Numbered(7),
+        of(3, 9, "265", "1", "2", Side::Sell),
+        of(1, 10, "265", "1260.01", "0.30000", Side::Sell),
+        of(2, 10, "265", "1260.01", "0.30000", Side::Sell),
+        of(1, 11, "966", "1260.02", "0.3", Side::Buy),
+        of(2, 11, "966", "1260.02", "0.3", Side::Buy),
+        Said::Foreign,
+    ];
+    assert_eq!(read(text), Ok(expected));
+    assert!(read(&text.replace("1260.02", "NaN")).unwrap_err().contains("NaN"));
+    let yes = r#"{"channel":"subscriptions","client_id":"","timestamp":"2026-04-07T14:30:00.000000Z","sequence_num":0,"events":[{"subscriptions":{"heartbeats":["heartbeats"],"market_trades":["BTC-USD","ETH-USD"]}}]}"#;
+    assert_eq!(
+        read(yes),
+        Ok(vec![Said::Numbered(0), Said::Acknowledged(0), Said::Acknowledged(1), Said::Acknowledged(2)]),
+        "what is quoted in USDC is answered as in USD"
+    );
+    let beat = r#"{"channel":"heartbeats","client_id":"","timestamp":"2023-06-23T20:31:26.122969572Z","sequence_num":1,"events":[{"current_time":"2023-06-23 20:31:56.121961769 +0000 UTC m=+91717.525857105","heartbeat_counter":3049}]}"#;
+    assert_eq!(read(beat), Ok(vec![Said::Numbered(1), Said::Other]));
+    let error = r#"{"type":"error","message":"ETH-USDC: no such product"}"#;
+    assert_eq!(read(error), Ok(vec![Said::Refused(Some(2), "ETH-USDC: no such product".to_owned())]));
+    let asked = [
+        r#"{"type":"subscribe","channel":"heartbeats"}"#,
+        r#"{"type":"subscribe","product_ids":["BTC-USD"],"channel":"market_trades"}"#,
+    ];
+    assert_eq!(
+        CoinbaseAdvanced.subscribe(&markets[..1]),
+        asked.map(|text| { serde_json::from_str::<serde_json::Value>(text).unwrap().to_string() })
+    );
+    let page = |market| CoinbaseAdvanced.page(&want(market, 73, 74, "1"));
+    assert_eq!(page("ETH-USDC"), "/products/ETH-USD/trades?limit=1000&after=75");
+    assert_eq!(page("USDT-USDC"), "/products/USDT-USDC/trades?limit=1000&after=75");
+    let from = Timestamp::from_millis(1_499_040_000_000);
+    assert_eq!(CoinbaseAdvanced.candles("ETH-USDC", from, from), Coinbase.candles("ETH-USD", from, from));
 }
 
 #[test]
@@ -112,7 +239,7 @@ fn kraken() {
     assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669597826736900&count=1000");
     // Where it goes on behind candles.
     let mut join = crate::feeds::streams::Join::new(Timestamp::from_millis(1_688_669_580_000), 5);
-    wanted.after_at = join.begin(&trade(0, 61_044_952, "1688669597.8", "1", "1", Side::Buy)).1;
+    wanted.after_at = join.begin(&trade(0, 61_044_952, "1688669597.8", "1", "1", Side::Buy), Numbering::Contiguous).1;
     assert_eq!(Kraken.page(&wanted), "/0/public/Trades?pair=XBTUSD&since=1688669579999000000&count=1000");
     wanted.cursor = Some("1688671969993150842".to_owned());
     assert!(Kraken.page(&wanted).contains("since=1688671969993150842&"), "not a digit of it is lost");
@@ -150,137 +277,4 @@ fn okx() {
     assert_eq!((&read.trades[0], read.through), (&first, Some(242_720_720)));
     let refused = r#"{"code":"51001","msg":"Instrument ID does not exist","data":[]}"#;
     assert_eq!(Okx.read_page(&wanted, refused), Err("51001: Instrument ID does not exist".to_owned()));
-}
-
-#[test]
-fn candles_of_a_minute() {
-    let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());
-    let written = |venue: &dyn Venue, body: &str| -> Result<Vec<String>, String> {
-        let write = |candle: &Candle| {
-            let mut out = Vec::new();
-            candle.write(&names, &mut out);
-            let text = String::from_utf8(out).unwrap();
-            let line = text.strip_prefix(r#"{"symbol":"BTC","exchange":"x","market":"BTC","timestamp":"#).unwrap();
-            format!("{line}{}", if candle.is_empty { " empty" } else { "" })
-        };
-        venue.read_candles(body).map(|candles| candles.iter().map(write).collect())
-    };
-    let (from, to) = (Timestamp::from_millis(1_499_040_000_000), Timestamp::from_millis(1_499_040_120_000));
-    // Opens, high, low, close, volume, close time, quote volume, trades, the takers' share of both.
-    let body = r#"[[1499040000000,"0.01634790","0.80000000","0.01575800","0.01577100","148976.11427815",1499644799999,"2434.19055334",308,"1756.87402397","28.46694368","0"]]"#;
-    assert_eq!(
-        written(&Binance, body).unwrap(),
-        [
-            r#"1499040000000,"interval":"1m","open":0.01634790,"high":0.80000000,"low":0.01575800,"close":0.01577100,"volume":148976.11427815,"quote_volume":2434.19055334,"count":308,"taker_buy_volume":1756.87402397}"#
-        ]
-    );
-    assert_eq!(
-        Binance.candles("BTCUSDT", from, to),
-        "/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1499040000000&endTime=1499040119999&limit=1000"
-    );
-    // Time, low, high, open, close, volume.
-    let body = "[[1415398768,0.32,4.2,0.35,4.20000001,12.3],[1415398708,1,1,1,1,0]]";
-    assert_eq!(
-        written(&Coinbase, body).unwrap(),
-        [
-            r#"1415398768000,"interval":"1m","open":0.35,"high":4.2,"low":0.32,"close":4.20000001,"volume":12.3}"#,
-            r#"1415398708000,"interval":"1m","open":1,"high":1,"low":1,"close":1,"volume":0} empty"#
-        ]
-    );
-    assert_eq!(
-        Coinbase.candles("BTC-USD", from, to),
-        "/products/BTC-USD/candles?granularity=60&start=2017-07-03T00:00:00.000Z&end=2017-07-03T00:02:00.000Z"
-    );
-    // Time, open, high, low, close, vwap, volume, trades.
-    let body = r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.39243896",23],[1688671260,"1","1","1","1","1","1",1]],"last":1688672160}}"#;
-    assert_eq!(
-        written(&Kraken, body).unwrap(),
-        [
-            r#"1688671200000,"interval":"1m","open":30306.1,"high":30306.2,"low":30305.7,"close":30305.7,"volume":3.39243896,"vwap":30306.1,"count":23}"#
-        ]
-    );
-    assert_eq!(Kraken.candles("BTC/USD", from, to), "/0/public/OHLC?pair=XBTUSD&interval=1&since=1499039999");
-    assert!(written(&Kraken, r#"{"error":["EQuery:Unknown asset pair"]}"#).unwrap_err().contains("Unknown asset"));
-    // Time, open, high, low, close, volume, the same in the quote's, the same of a coin, whether it is over.
-    let body = r#"{"code":"0","msg":"","data":[["1597026383085","3.721","3.743","3.677","3.708","22698348.04828491","12698348.04828491","84161.5","1"],["1597026443085","1","1","1","1","1","1","1","0"]]}"#;
-    assert_eq!(
-        written(&Okx, body).unwrap(),
-        [
-            r#"1597026383085,"interval":"1m","open":3.721,"high":3.743,"low":3.677,"close":3.708,"volume":22698348.04828491,"quote_volume":84161.5}"#
-        ]
-    );
-    assert_eq!(
-        Okx.candles("BTC-USDT", from, to),
-        "/api/v5/market/history-candles?instId=BTC-USDT&bar=1m&before=1499039999999&after=1499040120000&limit=100"
-    );
-    assert!(written(&Binance, r#"[[1499040000000,"NaN","1","1","1","1",1,"1",1,"1"]]"#).unwrap_err().contains("NaN"));
-}
-
-/// Frames and pages as they come, bent: none panics, and a trade that is read has numbers that are numbers.
-fn bent() -> impl Strategy<Value = (usize, String)> {
-    let texts = [
-        r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTC","t":12345,"p":"0.001","q":"100.0","T":1672515782136,"m":true}}"#,
-        r#"{"type":"match","trade_id":10,"time":"2014-11-07T08:19:27.028459Z","product_id":"BTC","size":"5.23512","price":"400.23","side":"sell"}"#,
-        r#"{"channel":"trade","type":"update","data":[{"symbol":"BTC","side":"buy","price":0.5147,"qty":6423.46326,"trade_id":4665846,"timestamp":"2023-09-25T07:48:36.925533Z"}]}"#,
-        r#"{"error":[],"result":{"XXBTZUSD":[["30243.4","0.34507674",1688669597.8277369,"b","m","",61044952]],"last":"1688671969993150842"}}"#,
-        r#"{"arg":{"channel":"trades-all","instId":"BTC"},"data":[{"instId":"BTC","tradeId":"130639474","px":"42219.9","sz":"0.1","side":"buy","ts":"1630048897897"}]}"#,
-        r#"{"code":"0","msg":"","data":[{"instId":"BTC","side":"sell","sz":"0.1","px":"29963.2","tradeId":"242720720","ts":"1654161646974"}]}"#,
-        r#"[[1499040000000,"0.0163","0.8","0.0157","0.0158","148976.1",1499644799999,"2434.1",308,"1756.8","28.4","0"]]"#,
-        r#"{"code":"0","msg":"","data":[["1597026383085","3.7","3.8","3.6","3.7","22.1","12.1","84.5","1"]]}"#,
-        r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.3",23]],"last":1}}"#,
-        r#"[{"id":28457,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]"#,
-        r#"[{"trade_id":74,"price":"10.0","size":"0.01","side":"buy","time":"2014-11-07T22:19:28.578544Z"}]"#,
-    ];
-    let bend = (0..texts.len(), proptest::collection::vec((any::<u16>(), 0_u8..6, any::<u8>()), 0..6));
-    bend.prop_map(move |(which, bends)| {
-        let mut bytes = texts[which].as_bytes().to_vec();
-        for (at, how, byte) in bends {
-            let at = usize::from(at) % bytes.len().max(1);
-            let odd = b"\"{}[],:0-9.eE\\tnull"[usize::from(byte) % 19];
-            match how {
-                0 => bytes[at] = odd,
-                1 => bytes.insert(at, odd),
-                2 if bytes.len() > 1 => drop(bytes.remove(at)),
-                3 => bytes.truncate(at.max(1)),
-                4 => bytes[at] = byte,
-                _ => {
-                    let tail = bytes[at..].to_vec();
-                    bytes.extend(tail);
-                }
-            }
-        }
-        (which, String::from_utf8_lossy(&bytes).into_owned())
-    })
-}
-
-/// `TICKCAST_TEST_FUZZ` says how many.
-fn cases() -> u32 {
-    let asked = std::env::var("TICKCAST_TEST_FUZZ").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if cfg!(debug_assertions) { 5000 } else { 100_000 })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
-    #[test]
-    fn bent_messages_do_no_harm((which, text) in bent()) {
-        let venues: [&dyn Venue; 4] = [&Binance, &Coinbase, &Kraken, &Okx];
-        let markets = Markets::new(vec!["BTC".to_owned()]);
-        let wanted = want("BTC", 10, 20, "1");
-        let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());
-        for venue in venues {
-            let mut said = Vec::new();
-            let _ = venue.read(&markets, &text, &mut said);
-            for candle in venue.read_candles(&text).unwrap_or_default() {
-                let mut out = Vec::new();
-                candle.write(&names, &mut out);
-                prop_assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok(), "{which} {candle:?}");
-            }
-            let page = venue.read_page(&wanted, &text).map(|page| page.trades).unwrap_or_default();
-            let trades = said.into_iter().filter_map(|said| if let Said::Trade(trade) = said { Some(trade) } else { None });
-            for trade in trades.chain(page) {
-                prop_assert!(is_number(&trade.price) && is_number(&trade.size), "{which} {trade:?}");
-                prop_assert!(serde_json::from_str::<serde_json::Value>(&trade.at).is_ok());
-            }
-        }
-    }
 }

@@ -13,6 +13,7 @@ mod decisions;
 mod doctor;
 #[path = "../support/exchange/mod.rs"]
 mod exchange;
+mod explain;
 mod face;
 #[path = "../support/kafka_batches.rs"]
 mod kafka_batches;

@@ -185,7 +185,7 @@ fn checksum_of(text: &str, url: &str) -> Result<String, String> {
     let line = text.lines().find(|line| !line.trim().is_empty()).ok_or("it is empty")?;
     let (sum, named) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), name));
     if sum.len() != 64 || !sum.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(format!("{:.80?} is no SHA-256", sum));
+        return Err(format!("{sum:.80?} is no SHA-256"));
     }
     let named = named.trim().trim_start_matches('*');
     let named = PathBuf::from(named);

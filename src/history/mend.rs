@@ -76,7 +76,7 @@ pub fn write(from: Option<(Rows, &Path)>, mut inserts: Inserts, to: &Path) -> Re
     if let Some(error) = failed {
         return Err(wrong(&error));
     }
-    let ended = out.finish().and_then(|out| out.into_inner().map_err(|error| error.into_error()));
+    let ended = out.finish().and_then(|out| out.into_inner().map_err(std::io::IntoInnerError::into_error));
     ended.and_then(|file| file.sync_all()).map_err(|error| wrong(&error))?;
     std::fs::rename(&part, to).map_err(|error| format!("cannot replace {}: {error}", to.display()))
 }

@@ -168,7 +168,7 @@ impl Telling<'_> {
                 }
             }
             // What is of the next day waits for it.
-            kept = rows.extract_if(.., |_, (at, _)| *at >= end.millis()).collect();
+            (kept, rows) = rows.into_iter().partition(|(_, (at, _))| *at >= end.millis());
             walk = Some(want);
             entries.extend(self.keep(names, day, (begin, end), rows)?);
         }

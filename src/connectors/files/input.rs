@@ -7,7 +7,7 @@
 //! Before anything is decided that depends on a file, its first records are looked at (`look`); they are kept until they
 //! are read.
 //!
-//! A directory that `history` wrote ([`index`](super::index)) is one partition per market: its files, one after the other.
+//! A directory that `history` wrote ([`index`]) is one partition per market: its files, one after the other.
 
 use super::index::{self, Chain};
 use super::record_file::{Reading, RecordFile};

@@ -26,7 +26,7 @@ pub const KINDS: [&str; 16] = [
 /// Why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// One of [`KINDS`].
+    /// One word, as metrics and summaries name it.
     pub kind: &'static str,
     /// For people.
     pub what: String,

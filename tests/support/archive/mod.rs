@@ -165,7 +165,7 @@ fn sha256(bytes: &[u8]) -> String {
 /// When a period begins and ends.
 fn times(period: &str) -> (i64, i64) {
     let parts: Vec<i16> = period.split('-').map(|part| part.parse().unwrap()).collect();
-    let ms = |date: Date| (date - Date::constant(1970, 1, 1)).get_days() as i64 * DAY;
+    let ms = |date: Date| i64::from((date - Date::constant(1970, 1, 1)).get_days()) * DAY;
     let first = Date::new(parts[0], parts[1] as i8, parts.get(2).map_or(1, |day| *day as i8)).unwrap();
     let end = if parts.len() == 3 { first.tomorrow().unwrap() } else { first.last_of_month().tomorrow().unwrap() };
     (ms(first), ms(end))

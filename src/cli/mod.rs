@@ -166,7 +166,14 @@ fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Checkpoint(args) => checkpoint::run(args, &load(args.config().path())?.config),
         Command::Doctor(args) => doctor::run(args, &cli.sets),
         Command::Verify(args) => verify::run(args, &load(args.config.path())?.config),
-        Command::Explain(args) => explain::run(args, &load(args.config.path())?),
+        Command::Explain(args) => {
+            let mut settings = load(args.config.path())?;
+            // Beside a topic, a job reads what `history` wrote only where it is named as files, or by `backfill --then-live`.
+            if settings.config.source.kafka.is_none() {
+                settings.config.read_history();
+            }
+            explain::run(args, &settings)
+        }
         Command::Chaos(args) => chaos::run(args, &load(args.config.path())?, &cli.sets),
         Command::Model(args) => model::run(args, load),
         Command::Config(args) => config::run(args, load),

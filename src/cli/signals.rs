@@ -28,7 +28,7 @@ pub fn stop_on_signals(stop: &Stop) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).context(context)?;
     let tell = move || {
         if signals.forever().next().is_some() {
-            tracing::info!("stopping: what is closed is published; a second signal ends at once");
+            tracing::info!("stopping; a second signal ends at once");
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(tell).context(context)?;

@@ -177,7 +177,16 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Where a test fails, what its processes said last tells why.
     fn drop(&mut self) {
+        const SHOWN: usize = 4000;
+        if std::thread::panicking()
+            && let Ok(said) = self.stderr.0.lock()
+        {
+            let said = String::from_utf8_lossy(&said);
+            let from = (0..=said.len().saturating_sub(SHOWN)).rev().find(|at| said.is_char_boundary(*at)).unwrap_or(0);
+            eprintln!("process {} had said, at the end: {}", self.child.id(), &said[from..]);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -12,7 +12,7 @@ mod table;
 mod words;
 
 pub use html::page;
-pub use numbers::grouped;
+pub use numbers::{e_value, grouped};
 pub use plots::{Plot, PlotError, SeriesPlots, plots};
 pub use table::table;
 pub use words::verdict;

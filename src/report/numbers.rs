@@ -16,7 +16,8 @@ pub(super) fn percent(value: Option<f64>, digits: usize) -> String {
 }
 
 /// An e-value, which may be astronomic.
-pub(super) fn e_value(value: f64) -> String {
+#[must_use]
+pub fn e_value(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{v:.0e}"),
         v if v >= 100.0 => grouped(v.round() as u64),

@@ -1,6 +1,7 @@
 //! What is told of a forecast, for a person.
 
 use super::told::{BarTold, Explanation, Quantiles, Raw};
+use crate::report::e_value;
 use std::fmt::Write as _;
 
 /// Log returns are shown in hundredths of a per cent.
@@ -86,9 +87,9 @@ fn forecast(told: &Explanation, out: &mut String) {
     line!(
         out,
         "skill so far",
-        "{} scores, error over the naive one's {ratio}, e-value {:.3}",
+        "{} scores, error over the naive one's {ratio}, e-value {}",
         skill.count,
-        skill.e_value
+        e_value(skill.e_value)
     );
 }
 

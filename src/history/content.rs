@@ -9,14 +9,15 @@ use crate::connectors::input::{Flow, Input, PartitionState, Payload, Record};
 use crate::formats::Decoded;
 use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Breaks that are told apart; a month of candles of a minute has no more.
 const BREAKS_MAX: usize = 50_000;
 /// Rows that are read at once.
 const ROWS: usize = 4096;
-/// Ids that go on where another row has ended: so far apart, that one began anew.
-const DISPLACED_MAX: usize = 1_000_000;
+/// Rows out of their place that are kept in memory, at most: a file with more is no good.
+pub const DISPLACED_MAX: usize = 1_000_000;
 
 /// What the rows of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Rows {
 pub struct Content {
     /// Records.
     pub rows: u64,
-    /// The one with the least number.
+    /// The first one.
     pub first: Option<Point>,
     /// The one with the greatest.
     pub last: Option<Point>,
@@ -134,8 +135,7 @@ impl Rows {
         let mut content = Content::default();
         let (begin, end) = (begin.minus(self.slack).millis(), end.plus(self.slack).millis());
         let (mut outside, mut example) = (0_u64, 0);
-        // Numbers that were left out so far: a displaced row is one of them.
-        let mut displaced = std::collections::BTreeSet::new();
+        let mut order = Order::default();
         let step = self.interval.millis().max(1);
         self.each(path, |point, _| {
             content.rows += 1;
@@ -151,27 +151,19 @@ impl Rows {
                 content.last = Some(point);
                 return;
             }
-            match content.last {
-                None => content.first = Some(point),
-                Some(last) if point.id > last.id => {
-                    if point.id > last.id + 1 && content.breaks.len() < BREAKS_MAX {
-                        content.breaks.push((last, point));
-                    }
-                }
-                Some(_) => {
-                    let is_missing =
-                        content.breaks.iter().any(|(after, before)| after.id < point.id && point.id < before.id);
-                    let is_before = content.first.is_some_and(|first| point.id < first.id);
-                    if (is_missing || is_before) && displaced.len() < DISPLACED_MAX && displaced.insert(point.id) {
-                        content.displaced += 1;
-                    } else {
-                        content.repeated += 1;
-                    }
-                    return;
-                }
+            match order.take(point) {
+                Taken::Next => {}
+                Taken::Displaced => content.displaced += 1,
+                Taken::Repeated => content.repeated += 1,
             }
-            content.last = Some(point);
         })?;
+        if self.contiguous {
+            (content.first, content.last) = (order.first, order.last);
+            if order.displaced.len() >= DISPLACED_MAX {
+                return Err(format!("{DISPLACED_MAX} of its rows or more are out of their place"));
+            }
+            content.breaks = order.breaks;
+        }
         if outside > 0 {
             let [at, begin, end] = [example, begin, end].map(Timestamp::from_millis);
             return Err(format!(
@@ -180,5 +172,80 @@ impl Rows {
             ));
         }
         Ok(content)
+    }
+}
+
+/// What a row is, as numbers go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Behind all before it.
+    Next,
+    /// Behind greater ones, and not there before.
+    Displaced,
+    /// There before.
+    Repeated,
+}
+
+/// Tells rows apart by their numbers, in the order in which they come.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// The first row.
+    first: Option<Point>,
+    /// The one with the greatest number.
+    last: Option<Point>,
+    /// Where numbers were left out.
+    breaks: Vec<(Point, Point)>,
+    /// Those that came later than their place.
+    displaced: BTreeSet<u64>,
+}
+
+impl Order {
+    /// Takes the next row.
+    pub fn take(&mut self, point: Point) -> Taken {
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            (self.first, self.last) = (Some(point), Some(point));
+            return Taken::Next;
+        };
+        if point.id > last.id {
+            if point.id > last.id + 1 && self.breaks.len() < BREAKS_MAX {
+                self.breaks.push((last, point));
+            }
+            self.last = Some(point);
+            return Taken::Next;
+        }
+        // Breaks ascend.
+        let at = self.breaks.partition_point(|(_, before)| before.id <= point.id);
+        let is_missing = self.breaks.get(at).is_some_and(|(after, _)| after.id < point.id);
+        let is_new = (is_missing || point.id < first.id) && self.displaced.len() < DISPLACED_MAX;
+        if is_new && self.displaced.insert(point.id) { Taken::Displaced } else { Taken::Repeated }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_apart_by_their_numbers() {
+        use Taken::{Displaced, Next, Repeated};
+        let mut order = Order::default();
+        let rows = [
+            (5, Next),
+            (6, Next),
+            (9, Next),
+            (9, Repeated),
+            (5, Repeated),
+            (7, Displaced),
+            (7, Repeated),
+            (2, Displaced),
+            (20, Next),
+            (8, Displaced),
+            (10, Displaced),
+            (6, Repeated),
+        ];
+        for (id, expected) in rows {
+            assert_eq!(order.take(Point { id, at: 0 }), expected, "{id}");
+        }
+        assert_eq!(order.breaks.len(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! One file of an archive: fetched, compared with the venue's checksum, looked into, and only then given its name.
 
 use super::address::Template;
-use super::content::Rows;
+use super::content::{Content, Rows};
 use super::fetch::{Client, Got, part_of};
 use super::journal::{Entry, Journal};
 use super::period::Period;
@@ -82,6 +82,8 @@ impl Archive<'_> {
             Ok(expected) => expected,
             Err(why) => return Ok(Outcome::Faulty { reason: "checksum", why: format!("{url}{CHECKSUM}: {why}") }),
         };
+        let (at, of, checked) = (path.to_owned(), url.to_owned(), expected.is_some());
+        let listed = |sha256, etag| Listed { path: at, sha256, url: of, etag, checked, ..Listed::default() };
         if let (Some(entry), Some(expected)) = (known, &expected) {
             if entry.listed.sha256 == *expected {
                 return Ok(Outcome::Good(Box::new(entry.clone())));
@@ -92,7 +94,7 @@ impl Archive<'_> {
             // A mirror's, or of a start that died behind its last step.
             let sha256 = digest(&whole).map_err(|error| disk(&whole, &error))?;
             if expected.as_ref() == Some(&sha256) {
-                return self.judge(&whole, &whole, path, url, period, sha256, None, true);
+                return self.judge(&whole, period, listed(sha256, None));
             }
         }
         for _ in 0..FETCHES {
@@ -104,7 +106,7 @@ impl Archive<'_> {
             let sha256 = digest(&part).map_err(|error| disk(&part, &error))?;
             let is_it = expected.as_ref().is_none_or(|expected| *expected == sha256);
             if is_it {
-                return self.judge(&part, &whole, path, url, period, sha256, etag, expected.is_some());
+                return self.judge(&part, period, listed(sha256, etag));
             }
             Client::forget(&whole);
         }
@@ -113,18 +115,8 @@ impl Archive<'_> {
     }
 
     /// Looks into a file; a good one gets its name.
-    #[allow(clippy::too_many_arguments, reason = "what is known of one file")]
-    fn judge(
-        &self,
-        from: &Path,
-        whole: &Path,
-        path: &str,
-        url: &str,
-        period: Period,
-        sha256: String,
-        etag: Option<String>,
-        checked: bool,
-    ) -> Result<Outcome, Fault> {
+    fn judge(&self, from: &Path, period: Period, listed: Listed) -> Result<Outcome, Fault> {
+        let (whole, url) = (&self.dir.join(&listed.path), &listed.url);
         let content = match self.rows.look(from, (period.begin(), period.end())) {
             Ok(content) => content,
             Err(why) => {
@@ -139,21 +131,12 @@ impl Archive<'_> {
             return Ok(Outcome::Faulty { reason: "empty", why: format!("{url}: it holds no row") });
         }
         let bytes = std::fs::metadata(from).map_err(|error| disk(from, &error))?.len();
-        if from != whole {
+        if from != whole.as_path() {
             std::fs::rename(from, whole).map_err(|error| disk(whole, &error))?;
             Client::forget(whole);
         }
-        let listed = Listed {
-            path: path.to_owned(),
-            bytes,
-            sha256,
-            rows: content.rows,
-            first: content.first,
-            last: content.last,
-            url: url.to_owned(),
-            etag,
-            checked,
-        };
+        let Content { rows, first, last, .. } = content;
+        let listed = Listed { bytes, rows, first, last, ..listed };
         let entry = Entry { listed, period, content };
         self.journal.add(&entry).map_err(|error| disk(self.dir, &error))?;
         Ok(Outcome::Good(Box::new(entry)))

@@ -4,7 +4,7 @@ use super::choose::{prefer_days, suspects};
 use super::files::{Archive, Outcome};
 use super::journal::Entry;
 use super::period::{Period, periods};
-use super::{HistoryError, Markets, Request, pool};
+use super::{HistoryError, Request, pool};
 use crate::config::{HistoryFiles, HistoryVenue};
 use crate::connectors::files::index::Faulty;
 use crate::feeds::streams::Fault;
@@ -62,18 +62,8 @@ impl Progress {
 ///
 /// # Errors
 /// When it was stopped, the disk does not take them, or no file is given at all.
-pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Markets, HistoryError> {
-    let mut markets: Markets = request
-        .markets
-        .iter()
-        .map(|(symbol, name)| Market {
-            symbol: symbol.clone(),
-            name: name.clone(),
-            entries: vec![],
-            faults: vec![],
-            absent: vec![],
-        })
-        .collect();
+pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Vec<Market>, HistoryError> {
+    let mut markets: Vec<Market> = request.markets.iter().map(|(symbol, name)| Market::new(symbol, name)).collect();
     let progress = Progress {
         total: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
@@ -108,18 +98,10 @@ pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Markets, Histor
         }
         for (at, months) in jobs {
             for month in months {
-                let days: Vec<Job> = month.days().filter(|day| day.begin() < end).map(|day| (at, day)).collect();
                 tracing::info!("{}: asks for the days of {month}", markets[at].name);
                 // Into a market of their own, to be compared.
-                let market = &markets[at];
-                let mut beside = vec![Market {
-                    symbol: market.symbol.clone(),
-                    name: market.name.clone(),
-                    entries: vec![],
-                    faults: vec![],
-                    absent: vec![],
-                }];
-                let days: Vec<Job> = days.into_iter().map(|(_, day)| (0, day)).collect();
+                let mut beside = vec![Market::new(&markets[at].symbol, &markets[at].name)];
+                let days: Vec<Job> = month.days().filter(|day| day.begin() < end).map(|day| (0, day)).collect();
                 had(request, archive, &mut beside, &days, &progress)?;
                 let Some(beside) = beside.pop() else { continue };
                 let market = &mut markets[at];
@@ -136,7 +118,7 @@ pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Markets, Histor
 fn had(
     request: &Request,
     archive: &Archive<'_>,
-    markets: &mut Markets,
+    markets: &mut [Market],
     jobs: &[Job],
     progress: &Progress,
 ) -> Result<(), HistoryError> {
@@ -180,6 +162,11 @@ fn had(
 }
 
 impl Market {
+    fn new(symbol: &str, name: &str) -> Self {
+        let (symbol, name) = (symbol.to_owned(), name.to_owned());
+        Self { symbol, name, entries: vec![], faults: vec![], absent: vec![] }
+    }
+
     /// Months of which there is no file, or no good one, and whose days may be there: none of before the first file that there is,
     /// when the market may not have been listed, and none of long after the last.
     fn without_file(&self, now: Timestamp) -> Vec<Period> {

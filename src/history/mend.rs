@@ -1,6 +1,6 @@
 //! A file with what it lacks put in its place: written anew beside the venue's own, which stays as it is.
 
-use super::content::Rows;
+use super::content::{Order, Rows, Taken};
 use crate::connectors::files::index::Point;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,17 +12,15 @@ use std::path::Path;
 /// Rows by their number.
 pub type Inserts = BTreeMap<u64, Vec<u8>>;
 
-/// The rows of a file that come behind greater numbers.
+/// The rows of a file that come later than their place, each once.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn displaced(rows: Rows, path: &Path) -> Result<Inserts, String> {
-    let (mut last, mut found) = (None, Inserts::new());
+    let (mut order, mut found) = (Order::default(), Inserts::new());
     rows.each(path, |point, row| {
-        if last.is_some_and(|last| point.id < last) {
-            found.entry(point.id).or_insert_with(|| row.to_vec());
-        } else {
-            last = Some(point.id);
+        if order.take(point) == Taken::Displaced {
+            found.insert(point.id, row.to_vec());
         }
     })?;
     Ok(found)

@@ -40,7 +40,6 @@ use content::Rows;
 use fetch::Client;
 use files::Archive;
 use journal::Journal;
-use market::Market;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -234,6 +233,3 @@ fn sweep(dir: &Path, index: &Index) {
         }
     }
 }
-
-/// The market's side of it, for the other files of this room.
-type Markets = Vec<Market>;

@@ -135,10 +135,6 @@ impl Venue for Bitstamp {
         30
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let asked = |market: &&str| {
             serde_json::json!({"event": "bts:subscribe", "data": {"channel": format!("{CHANNEL}{market}")}}).to_string()

@@ -149,10 +149,6 @@ impl Venue for Bybit {
         30
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let asked = |market: &&str| {
             serde_json::json!({"req_id": market, "op": "subscribe", "args": [format!("{TOPIC}{market}")]}).to_string()

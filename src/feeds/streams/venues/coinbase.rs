@@ -101,10 +101,6 @@ impl Venue for Coinbase {
         100
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let asked =
             serde_json::json!({"type": "subscribe", "product_ids": markets, "channels": ["matches", "heartbeat"]});

@@ -118,10 +118,6 @@ impl Venue for CoinbaseAdvanced {
         30
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let beats = serde_json::json!({"type": "subscribe", "channel": "heartbeats"});
         let trades = markets.iter().map(

@@ -119,10 +119,6 @@ impl Venue for Kraken {
         200
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let params = serde_json::json!({"channel": "trade", "symbol": markets, "snapshot": false});
         vec![serde_json::json!({"method": "subscribe", "params": params}).to_string()]

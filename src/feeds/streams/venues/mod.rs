@@ -43,7 +43,9 @@ pub trait Venue: Send + Sync {
     /// The most markets of one connection.
     fn markets_max(&self) -> usize;
     /// The address to open for these markets.
-    fn address(&self, base: &str, markets: &[&str]) -> String;
+    fn address(&self, base: &str, _markets: &[&str]) -> String {
+        base.to_owned()
+    }
     /// What to send to subscribe to these markets, or to have it confirmed.
     fn subscribe(&self, markets: &[&str]) -> Vec<String>;
     /// Whether a subscription to several markets fails whole where one of them is refused.

@@ -119,10 +119,6 @@ impl Venue for Okx {
         100
     }
 
-    fn address(&self, base: &str, _: &[&str]) -> String {
-        base.to_owned()
-    }
-
     fn subscribe(&self, markets: &[&str]) -> Vec<String> {
         let arguments: Vec<_> =
             markets.iter().map(|market| serde_json::json!({"channel": "trades-all", "instId": market})).collect();

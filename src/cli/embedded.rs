@@ -1,23 +1,32 @@
-//! A job on an embedded broker, with nothing to install: the broker, a configuration that points at it, the job, and its face.
+//! A job on an embedded broker, with nothing to install: the broker, a configuration that points at it, the job, and its face. Its
+//! checkpoints are there to explain forecasts of which the broker has the records no more; nothing goes on from them.
 
 use super::Usage;
 use super::face::{Doorway, Face};
-use crate::config::{Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig};
+use super::job::computation_of_topic;
+use crate::config::{
+    CheckpointConfig, Config, DeadLetterConfig, FilesSinkConfig, FilesSourceConfig, KafkaSinkConfig, KafkaSourceConfig,
+};
+use crate::connectors::checkpoints;
 use crate::connectors::files::lines_file::Writing;
 use crate::connectors::files::sink::FilesSink;
 use crate::connectors::input::Input;
-use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start};
+use crate::connectors::kafka::{EmbeddedBroker, KafkaInput, KafkaSink, Reading, resolve_start, topic_bounds};
+use crate::dataflows::checkpoints::{Checkpoints, KeptFrom};
 use crate::dataflows::job::Job;
 use crate::dataflows::model::initial_weights;
 use crate::delivery::{Sink, Stop};
 use crate::formats::Decoder;
-use crate::market::Symbol;
+use crate::market::{Span, Symbol};
 use crate::operators::support::stats::Stats;
+use crate::recovery::saver::Pace;
+use crate::recovery::{Progress, RunPlan};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use tempfile::TempDir;
 
 /// The names of a job and its topics.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +56,18 @@ pub const LIVE: Names = Names {
     dead_letters: "live.dead_letters",
 };
 
+/// How often state is kept, and how much of it: forecasts of two hours can be computed again.
+const STATE_EVERY: Span = Span::from_millis(120_000);
+const STATES_KEPT: usize = 60;
+
+/// A broker, and a directory for the job's state. Both are gone when this is dropped.
+pub struct Premises {
+    broker: EmbeddedBroker,
+    state: TempDir,
+}
+
 /// Starts the broker with all topics; its admin API cannot create any.
-pub fn broker(names: Names, partitions: u32) -> anyhow::Result<EmbeddedBroker> {
+pub fn premises(names: Names, partitions: u32) -> anyhow::Result<Premises> {
     let (scores, progress) = (format!("{}.scores", names.forecasts), format!("{}.progress", names.forecasts));
     let topics = [
         (names.ticks, partitions),
@@ -58,14 +77,28 @@ pub fn broker(names: Names, partitions: u32) -> anyhow::Result<EmbeddedBroker> {
         (progress.as_str(), 1),
         (names.dead_letters, 1),
     ];
-    Ok(EmbeddedBroker::start(&topics)?)
+    let state = tempfile::Builder::new().prefix("tickcast-").tempdir().context("no directory for the job's state")?;
+    Ok(Premises { broker: EmbeddedBroker::start(&topics)?, state })
 }
 
 /// The user's settings, but every address is this process's own: nothing leaves it, except for `out`.
-pub fn config(names: Names, mut config: Config, brokers: &str, out: Option<&Path>) -> Config {
+pub fn config(
+    names: Names,
+    mut config: Config,
+    premises: &Premises,
+    like: &FilesSourceConfig,
+    out: Option<&Path>,
+) -> Config {
+    let brokers = premises.broker.bootstrap();
+    let url = format!("file://{}", premises.state.path().display());
+    config.checkpoint = Some(CheckpointConfig { url, interval: STATE_EVERY, keep: STATES_KEPT });
+    // What is replayed from files is read as they are.
+    config.source.symbol.clone_from(&like.symbol);
+    config.source.interval = like.interval;
+    config.source.timezone.clone_from(&like.timezone);
     config.job.id = names.job.to_owned();
     config.source.kafka = Some(KafkaSourceConfig {
-        brokers: brokers.to_owned(),
+        brokers: brokers.clone(),
         topic: names.ticks.to_owned(),
         start: "earliest".to_owned(),
         ..KafkaSourceConfig::default()
@@ -74,7 +107,7 @@ pub fn config(names: Names, mut config: Config, brokers: &str, out: Option<&Path
     config.source.mongodb = None;
     config.sink.mongodb = None;
     config.sink.kafka = Some(KafkaSinkConfig {
-        brokers: brokers.to_owned(),
+        brokers,
         topic: names.forecasts.to_owned(),
         create_topics: false,
         ..KafkaSinkConfig::default()
@@ -107,8 +140,29 @@ pub fn job(
     let decoder = Decoder::json(config.source.format, symbol, like.interval).with_zone(like.timezone.clone());
 
     let sink = config.sink.kafka.as_ref().context("an embedded job has no sink")?;
-    let (mut kafka, _) = KafkaSink::open(sink, names.job, Some(names.dead_letters), partitions, stop)?;
-    kafka.set_start(&starts);
+    let initial = initial_weights(config)?;
+    let computation = computation_of_topic(config, initial.as_deref(), &topic_bounds(&source)?);
+    let begin = |found: Option<&Progress>| RunPlan::Fresh.begin(names.job, &computation, &starts, None, found);
+    let dead_letters = Some(names.dead_letters);
+    let (mut kafka, _) = KafkaSink::take_over(sink, names.job, dead_letters, partitions, &begin, stop)?;
+    let kept_from = KeptFrom::default();
+    kafka.set_kept_from(Arc::clone(&kept_from));
+    let checkpoints = config.checkpoint.as_ref().map(|checkpoint| -> anyhow::Result<Checkpoints> {
+        let progress = kafka.progress();
+        Ok(Checkpoints {
+            store: checkpoints::open(checkpoint)?,
+            pace: Pace::new(checkpoint.interval, checkpoint.keep),
+            generation: progress.generation,
+            computation: progress.computation.clone(),
+            sources: starts.keys().copied().collect(),
+            partitions: progress.partitions,
+            history: progress.history,
+            sinks: Vec::new(),
+            kept_from,
+            files: Vec::new(),
+        })
+    });
+    let checkpoints = checkpoints.transpose()?;
     let mut sinks: Vec<Box<dyn Sink>> = vec![face.store_sink(true)?.0, Box::new(kafka)];
     if let Some(files) = &config.sink.files {
         sinks.push(Box::new(FilesSink::open(files, names.job, &config.time.windows, Writing::Whole)?));
@@ -133,9 +187,9 @@ pub fn job(
         releases: Vec::new(),
         history: None,
         symbol_shares: None,
-        checkpoints: None,
+        checkpoints,
         restored: None,
-        initial: initial_weights(config)?,
+        initial,
         trace: None,
         stop: stop.clone(),
         stats,

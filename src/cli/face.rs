@@ -1,5 +1,6 @@
 //! What a command serves over HTTP, from its configuration.
 
+use super::explain::served::explains;
 use crate::config::{Config, HttpConfig};
 use crate::connectors::mongodb::MongoReader;
 use crate::connectors::published::whole_forecast;
@@ -63,7 +64,7 @@ impl Doorway {
     /// # Errors
     /// When a thread cannot be started.
     pub fn serve_probes(self, config: &Config) -> anyhow::Result<(Server, Arc<JobWatch>)> {
-        let watch = Arc::new(JobWatch::of_helper(info(config, None, "none: process 0 has it")));
+        let watch = Arc::new(JobWatch::of_helper(info(config, None, "none: process 0 has it", false)));
         let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
         let server = self.serve(watched, None)?;
         tracing::info!("http://{}/metrics has metrics, /readyz and /livez probes of this process", server.address());
@@ -83,8 +84,7 @@ impl Doorway {
             None => (Place::Memory, StoreLimits { bytes_max: limits.bytes_max / MEMORY_SHARE, ..limits }),
         };
         let name = place.to_string();
-        let watch = Arc::new(JobWatch::new(info(config, label, &name)));
-        let (live, stored) = (Live::default(), Stored::new(place, bounded, &config.job.id, limits, name));
+        let (live, stored) = (Live::default(), Stored::new(place, bounded, &config.job.id, limits, name.clone()));
         if stored.is_there() {
             // What an earlier run has kept shows at once.
             prime(&live, stored.reader()?)?;
@@ -99,7 +99,10 @@ impl Doorway {
             }
             _ => Arc::clone(&stored) as Arc<dyn Reader>,
         };
-        let results = Results { live: live.clone(), reader };
+        // What a bounded run writes has its place when it is complete.
+        let explains = if bounded { None } else { explains(config, &reader) };
+        let watch = Arc::new(JobWatch::new(info(config, label, &name, explains.is_some())));
+        let results = Results { live: live.clone(), reader, explains };
         let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
         let server = start(&http, listening, watched, Some(results))?;
         Ok(Face { server, live, watch, stored, windows: config.time.windows.clone() })
@@ -131,7 +134,7 @@ fn start(
     Ok(Server::start(listening, &names, limits, watched, results)?)
 }
 
-pub(super) fn info(config: &Config, label: Option<&str>, store: &str) -> JobInfo {
+pub(super) fn info(config: &Config, label: Option<&str>, store: &str, explains: bool) -> JobInfo {
     JobInfo {
         job: config.job.id.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -141,6 +144,7 @@ pub(super) fn info(config: &Config, label: Option<&str>, store: &str) -> JobInfo
         windows: config.time.windows.clone(),
         coverage: config.model.coverage,
         store: store.to_owned(),
+        explains,
     }
 }
 

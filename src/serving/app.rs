@@ -1,5 +1,6 @@
 //! What is served, and which route gives what.
 
+use super::explain::{Explains, Explanations, explain};
 use super::guard::Hosts;
 use super::job::Watch;
 use super::live::Live;
@@ -35,6 +36,8 @@ pub struct Results {
     pub live: Live,
     /// All that is kept.
     pub reader: Arc<dyn Reader>,
+    /// Who computes one of them again, where somebody can.
+    pub explains: Option<Arc<dyn Explains>>,
 }
 
 /// Everything that is served.
@@ -48,6 +51,7 @@ pub struct App {
     pub(super) hosts: Arc<Hosts>,
     pub(super) stopping: watch::Receiver<bool>,
     readers: Arc<Semaphore>,
+    explanations: Option<Arc<Explanations>>,
 }
 
 /// Who asks.
@@ -63,7 +67,14 @@ impl App {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (streams, hosts) = (Arc::new(streams), Arc::new(hosts));
-        Self { watch, results, streams, hosts, stopping, readers: Arc::new(Semaphore::new(STORE_READERS)) }
+        let explains = results.as_ref().and_then(|results| results.explains.clone());
+        let explanations = explains.map(|explains| Arc::new(Explanations::new(explains)));
+        let readers = Arc::new(Semaphore::new(STORE_READERS));
+        Self { watch, results, streams, hosts, stopping, readers, explanations }
+    }
+
+    pub(super) const fn explanations(&self) -> Option<&Arc<Explanations>> {
+        self.explanations.as_ref()
     }
 
     /// The routes.
@@ -73,6 +84,7 @@ impl App {
         let all = if self.results.is_some() {
             everywhere
                 .route("/", get(|headers: HeaderMap| async move { assets::page(&headers) }))
+                .route("/explain", get(|headers: HeaderMap| async move { assets::explanation(&headers) }))
                 .route("/assets/{name}", get(assets::asset))
                 .route("/api/job", get(job))
                 .route("/api/symbols", get(symbols::symbols))
@@ -80,6 +92,7 @@ impl App {
                 .route("/api/scores", get(api::scores))
                 .route("/api/bars", get(api::bars))
                 .route("/api/figures", get(figures::figures))
+                .route("/api/explain", get(explain))
                 .route("/api/stream", get(stream::stream))
                 .route("/api/openapi.json", get(openapi))
         } else {
@@ -106,10 +119,7 @@ impl App {
             ask(reader.as_ref())
         });
         let answer = tokio::time::timeout(STORE_WAIT_MAX, asked).await.map_err(|_| slow())?;
-        answer.map_err(|_| Problem {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            detail: "a question to the store failed".to_owned(),
-        })?
+        answer.map_err(|_| Problem::failed("a question to the store failed"))?
     }
 
     /// The symbol that is asked for, which has to be known, and its horizons: the one that is asked for, or all.

@@ -9,6 +9,7 @@ use axum::response::Response;
 /// Names, kinds and contents of what the page loads.
 const ASSETS: &[(&str, &str, &str)] = &[
     ("app.js", "text/javascript; charset=utf-8", include_str!("assets/app.js")),
+    ("explain.js", "text/javascript; charset=utf-8", include_str!("assets/explain.js")),
     ("charts.js", "text/javascript; charset=utf-8", include_str!("assets/charts.js")),
     ("words.js", "text/javascript; charset=utf-8", include_str!("assets/words.js")),
     ("app.css", "text/css; charset=utf-8", include_str!("assets/app.css")),
@@ -21,6 +22,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
 /// `/`
 pub(super) fn page(headers: &HeaderMap) -> Response {
     tagged(headers, "text/html; charset=utf-8", include_bytes!("assets/index.html").to_vec())
+}
+
+/// `/explain`
+pub(super) fn explanation(headers: &HeaderMap) -> Response {
+    tagged(headers, "text/html; charset=utf-8", include_bytes!("assets/explain.html").to_vec())
 }
 
 /// `/assets/{name}`

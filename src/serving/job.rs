@@ -52,6 +52,8 @@ pub struct JobInfo {
     pub coverage: f64,
     /// Where results are read from.
     pub store: String,
+    /// Whether `/api/explain` computes forecasts again.
+    pub explains: bool,
 }
 
 /// A job at a moment.
@@ -353,6 +355,7 @@ mod tests {
             windows: vec![],
             coverage: 0.9,
             store: String::new(),
+            explains: false,
         };
         let watch = JobWatch::new(info);
         assert_eq!((watch.dead(), watch.unready()), (None, vec!["starting: the job does not run yet".to_owned()]));

@@ -3,6 +3,7 @@
 //! ```text
 //!   committer ──> Live (the latest, and what is new) ──> /api/symbols, /api/stream
 //!             └─> a store ──> Reader ──────────────────> /api/forecasts, /api/scores, /api/bars, /api/figures
+//!   source, checkpoints ──> Explains (on wish) ────────> /api/explain
 //!   Stats, Gauges, Board ──> JobWatch ─────────────────> /api/job, /metrics, /livez, /readyz
 //! ```
 //!
@@ -20,12 +21,14 @@
 //! | [`live`] | the latest forecasts, and what is new, as a sink |
 //! | [`job`] | what a running job shows of itself |
 //! | [`stored`] | the same of one that runs elsewhere |
+//! | [`explain`] | a forecast, computed again for who asks |
 //! | [`metrics`] | the same for Prometheus |
 //! | [`assets`] | the page |
 
 pub mod api;
 pub mod app;
 pub mod assets;
+pub mod explain;
 pub mod figures;
 pub mod guard;
 pub mod job;

@@ -27,6 +27,12 @@ impl Problem {
         Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
 
+    /// Something here went wrong.
+    #[must_use]
+    pub fn failed(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail: detail.into() }
+    }
+
     /// Not now.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {

@@ -148,6 +148,7 @@ async fn serve(listener: TcpListener, app: App, limits: Limits, mut stopping: wa
         }
     };
     let hosts = Arc::clone(&app.hosts);
+    let explanations = app.explanations().cloned();
     let router = app.router();
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let open = Arc::new(Semaphore::new(0));
@@ -182,7 +183,13 @@ async fn serve(listener: TcpListener, app: App, limits: Limits, mut stopping: wa
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(GRACE, open.acquire_many(count)).await;
+    let ended = async {
+        if let Some(explanations) = explanations {
+            explanations.close().await;
+        }
+        open.acquire_many(count).await
+    };
+    let _ = tokio::time::timeout(GRACE, ended).await;
 }
 
 async fn connection(

@@ -1,6 +1,7 @@
 //! The page, the API, the stream and the metrics of a demo, as a client on this machine sees them.
 
 pub mod client;
+mod explained;
 
 use crate::support::{Process, Signal, eventually, run_to_end, tickcast};
 use serde_json::Value;
@@ -49,8 +50,17 @@ fn every_route_answers_and_what_is_wrong_is_told() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     let mut bytes = page.body.len();
-    for name in ["app.js", "charts.js", "words.js", "app.css", "uplot.js", "uplot.css", "icon.svg", "uplot.license.txt"]
-    {
+    for name in [
+        "app.js",
+        "charts.js",
+        "words.js",
+        "explain.js",
+        "app.css",
+        "uplot.js",
+        "uplot.css",
+        "icon.svg",
+        "uplot.license.txt",
+    ] {
         let asset = of(&format!("/assets/{name}"));
         assert_eq!(asset.status, 200, "{name}");
         bytes += asset.body.len();

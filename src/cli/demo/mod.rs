@@ -89,8 +89,8 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     output::tell(&format!("tickcast demo: http://{} shows it in a browser", doorway.address()));
     let partitions = if simulated { simulation::SYMBOLS as u32 } else { 1 };
     // Lives on this thread, and until the end.
-    let broker = embedded::broker(DEMO, partitions)?;
-    let config = embedded::config(DEMO, settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
+    let premises = embedded::premises(DEMO, partitions)?;
+    let config = embedded::config(DEMO, settings.config.clone(), &premises, &like, args.out.as_deref());
     check_outputs(&config, &args.data, true)?;
     let face = doorway.serve_job(&config, simulated.then_some(LABEL), false, &stop)?;
     let (job, reading) = embedded::job(DEMO, &config, &like, args.workers, partitions, &face, &stop)?;

@@ -146,6 +146,12 @@ pub fn compute(config: &Config, question: &Question, stop: &Stop, stats: &Arc<St
     Ok(Answer { heard, lineage: question.trace.take(), shown, records, replayed })
 }
 
+/// Why something else may have come out, as far as the source's broker knows.
+pub fn doubt(config: &Config) -> Option<&'static str> {
+    let is_compacted = kafka::is_compacted(config.source.kafka.as_ref()?).ok()??;
+    is_compacted.then_some("the source's topic is compacted: its broker deletes all but the last record of each key")
+}
+
 fn plan(question: &Question) -> Plan {
     let Question { workers, range, .. } = question;
     Plan { workers: *workers, bounded: true, range: *range, reset: false, place: None, looks: true }
@@ -159,14 +165,11 @@ fn of_topic(
     question: &Question,
     stop: &Stop,
 ) -> anyhow::Result<Found> {
-    let state = kafka::topic_state(topic)?;
+    let state = kafka::topic_bounds(topic)?;
     let progress = match &config.sink.kafka {
         Some(sink) => KafkaSink::published(sink, &config.job.id, stop)?,
         None => None,
     };
-    if state.compacted == Some(true) {
-        tracing::warn!("the source's topic is compacted: its broker deletes all but the last record of each key");
-    }
     let has_history = config.source.has_history();
     if let Some(from) = question.range.0.filter(|_| has_history) {
         computation.set(keys::HISTORY_FROM, Some(from.to_string()));

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use outputs::check as check_outputs;
+pub use prepare::computation_of_topic;
 
 /// Before a job begins again: brokers tell one another within this time.
 const AGAIN_PAUSE: Duration = Duration::from_secs(1);

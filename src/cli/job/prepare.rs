@@ -199,6 +199,14 @@ fn open_store(config: &Config, plan: &Plan) -> anyhow::Result<Option<Arc<dyn Sto
     Ok(Some(store))
 }
 
+/// What decides the results of a job over a topic.
+pub fn computation_of_topic(config: &Config, initial: Option<&InitialWeights>, topic: &TopicState) -> Computation {
+    let mut computation = computation(config, initial);
+    computation.set(keys::CLUSTER_ID, topic.cluster_id.clone());
+    computation.set(keys::TOPIC_ID, topic.topic_id.clone());
+    computation
+}
+
 /// What decides the results, besides the source's ids.
 pub(super) fn computation(config: &Config, initial: Option<&InitialWeights>) -> Computation {
     let mut computation = Computation::new(crate::config::computation::computation(config));

@@ -149,8 +149,9 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> anyhow::Result<()> {
     output::tell(&format!("tickcast live: http://{} shows it in a browser", doorway.address()));
     let partitions = plan.symbols().len().clamp(1, PARTITIONS_MAX) as u32;
     // Lives on this thread, and until the end.
-    let broker = embedded::broker(LIVE, partitions)?;
-    let config = embedded::config(LIVE, settings.config.clone(), &broker.bootstrap(), args.out.as_deref());
+    let like = FilesSourceConfig::default();
+    let premises = embedded::premises(LIVE, partitions)?;
+    let config = embedded::config(LIVE, settings.config.clone(), &premises, &like, args.out.as_deref());
     check_outputs(&config, &[], true)?;
     let elsewhere: Vec<&str> = ELSEWHERE.into_iter().filter(|name| settings.table(name).is_some()).collect();
     if !elsewhere.is_empty() {
@@ -160,7 +161,6 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> anyhow::Result<()> {
         );
     }
     let face = doorway.serve_job(&config, None, false, &stop)?;
-    let like = FilesSourceConfig::default();
     let (job, reading) = embedded::job(LIVE, &config, &like, args.workers, partitions, &face, &stop)?;
 
     let counters = Arc::new(Counters::new(&plan));

@@ -3,6 +3,7 @@
 mod follow;
 
 use super::args::ConfigFile;
+use super::explain::served::explains;
 use super::face::{self, Doorway};
 use super::{Usage, signals};
 use crate::config::{Config, FilesSinkConfig, HttpConfig, MongoSinkConfig, Settings};
@@ -131,9 +132,10 @@ fn serve(
 ) -> anyhow::Result<()> {
     let live = Live::default();
     face::prime(&live, reader.as_ref())?;
-    let watch = Arc::new(StoredWatch::new(face::info(config, None, reader.name())));
+    let explains = explains(config, reader);
+    let watch = Arc::new(StoredWatch::new(face::info(config, None, reader.name(), explains.is_some())));
     let watched: Arc<dyn Watch> = Arc::clone(&watch) as Arc<dyn Watch>;
-    let server = doorway.serve(watched, Some(Results { live: live.clone(), reader: Arc::clone(reader) }))?;
+    let server = doorway.serve(watched, Some(Results { live: live.clone(), reader: Arc::clone(reader), explains }))?;
     tracing::info!("http://{} has a page and an API of what job `{}` has written", server.address(), config.job.id);
     let mut follower = Follower::new(&live, reader.as_ref())?;
     while stop.sleep(LOOK_EVERY) {

@@ -141,8 +141,14 @@ impl Inquirer {
 
     /// The id that a topic was created with; none where the broker does not say.
     pub fn topic_id(&self, topic: &str) -> Option<String> {
-        let question = Question::ask(&*self.consumer, topic)?;
+        let question = Question::ask(&*self.consumer, topic, self.nearest(topic))?;
         question.answer(START_WAIT)?.ok()?.id
+    }
+
+    /// A broker that answers. Any knows of topics; the controller, who is asked without one, may be away, or be none.
+    fn nearest(&self, topic: &str) -> Option<i32> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), CALL_WAIT).ok()?;
+        Some(metadata.orig_broker_id()).filter(|id| *id >= 0)
     }
 
     /// A setting of a topic; none where the broker does not say, or not to us.
@@ -155,7 +161,8 @@ impl Inquirer {
         let admin: AdminClient<Context> = self.server.inquirer().create_with_context(Context::default()).ok()?;
         let admin = Passing::new(admin);
         let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
-        let options = AdminOptions::new().request_timeout(Some(SETTING_WAIT));
+        let nearest = if let ResourceSpecifier::Topic(topic) = resource { self.nearest(topic) } else { None };
+        let options = AdminOptions::new().request_timeout(Some(SETTING_WAIT)).broker_id(nearest);
         let asked = admin.describe_configs([resource], &options);
         let answers = runtime.block_on(asked).map_err(|error| error.to_string());
         let answer = answers.and_then(|mut answers| match answers.pop() {

@@ -38,8 +38,8 @@ pub(super) struct Question<C> {
 }
 
 impl<C: Deref<Target = BaseConsumer<Context>>> Question<C> {
-    /// Asks for `topic`. None where its name is none, or the client has no memory for it.
-    pub fn ask(asking: C, topic: &str) -> Option<Self> {
+    /// Asks for `topic` a broker, or else the controller. None where its name is none, or the client has no memory for it.
+    pub fn ask(asking: C, topic: &str, broker: Option<i32>) -> Option<Self> {
         let name = CString::new(topic).ok()?;
         let mut names = [name.as_ptr()];
         // SAFETY: the client lives for all of this call; each thing that is made here is checked, handed over by pointer for the
@@ -54,6 +54,9 @@ impl<C: Deref<Target = BaseConsumer<Context>>> Question<C> {
             if complete {
                 let mut text = [0; 128];
                 sys::rd_kafka_AdminOptions_set_request_timeout(options, ANSWER_WAIT_MS, text.as_mut_ptr(), text.len());
+                if let Some(broker) = broker {
+                    sys::rd_kafka_AdminOptions_set_broker(options, broker, text.as_mut_ptr(), text.len());
+                }
                 sys::rd_kafka_DescribeTopics(client, topics, options, queue);
             }
             if !topics.is_null() {

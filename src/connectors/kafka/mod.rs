@@ -32,7 +32,7 @@ mod work;
 
 pub use dead_letters::DeadLetterSink;
 pub use embedded::{EmbeddedBroker, EmbeddedError};
-pub use offsets::{Offsets, end_offsets, resolve_start, topic_state};
+pub use offsets::{Offsets, end_offsets, is_compacted, resolve_start, topic_bounds, topic_state};
 pub use options::{OptionError, check_sink, check_source};
 pub use positions::Positions;
 pub use publisher::{PublishError, Publisher};

@@ -35,28 +35,42 @@ impl<'a> Topic<'a> {
         (0..self.partitions).map(ask).collect()
     }
 
-    fn at_time(&self, at: jiff::Timestamp) -> Result<Offsets, InputError> {
-        let mut times = TopicPartitionList::new();
-        for (partition, _) in (0_i32..).zip(0..self.partitions) {
-            times
-                .add_partition_offset(self.name, partition, Offset::Offset(at.as_millisecond()))
-                .map_err(|error| InputError::Failed(error.to_string()))?;
-        }
-        let ask = |times: &TopicPartitionList| {
-            let times = times.clone();
-            self.inquirer.ask(move |consumer| consumer.offsets_for_times(times.clone(), CALL_WAIT * 2))
-        };
-        let found = ask(&times).map_err(InputError::Failed)?;
-        let watermarks = self.watermarks()?;
-        let mut offsets = Offsets::new();
-        for (partition, (_, end)) in watermarks {
-            let number = i32::try_from(partition.0).unwrap_or(i32::MAX);
-            let at = found.find_partition(self.name, number).map(|element| element.offset());
-            // After the last record: what comes next is what was asked for.
-            offsets.insert(partition, if let Some(Offset::Offset(offset)) = at { offset } else { end });
-        }
-        Ok(offsets)
+    fn is_compacted(&self) -> Option<bool> {
+        let policy = self.inquirer.topic_setting(self.name, "cleanup.policy")?;
+        Some(policy.split(',').any(|part| part.trim() == "compact"))
     }
+
+    fn state(&self, compacted: Option<bool>) -> Result<TopicState, InputError> {
+        Ok(TopicState {
+            name: self.name.to_owned(),
+            cluster_id: self.inquirer.cluster_id(),
+            topic_id: self.inquirer.topic_id(self.name),
+            partitions: self.watermarks()?,
+            compacted,
+        })
+    }
+
+    fn at_time(&self, at: jiff::Timestamp) -> Result<Offsets, InputError> {
+        let found = first_since(&self.inquirer, self.name, self.partitions, at.as_millisecond());
+        let found = found.map_err(InputError::Failed)?;
+        // After the last record: what comes next is what was asked for.
+        let offset = |(partition, (_, end))| (partition, found.get(&partition).copied().unwrap_or(end));
+        Ok(self.watermarks()?.into_iter().map(offset).collect())
+    }
+}
+
+/// The first record of each partition that was sent at `ms` or later; nothing of those that have none.
+pub(super) fn first_since(inquirer: &Inquirer, topic: &str, partitions: u32, ms: i64) -> Result<Offsets, String> {
+    let mut times = TopicPartitionList::new();
+    for (number, _) in (0_i32..).zip(0..partitions) {
+        times.add_partition_offset(topic, number, Offset::Offset(ms)).map_err(|error| error.to_string())?;
+    }
+    let found = inquirer.ask(move |consumer| consumer.offsets_for_times(times.clone(), CALL_WAIT * 2))?;
+    let offset = |(number, partition): (i32, u32)| match found.find_partition(topic, number)?.offset() {
+        Offset::Offset(offset) => Some((PartitionId(partition), offset)),
+        _ => None,
+    };
+    Ok((0_i32..).zip(0..partitions).filter_map(offset).collect())
 }
 
 /// Resolves `earliest`, `latest` or an RFC 3339 time (of sending) to offsets.
@@ -88,14 +102,23 @@ pub fn resolve_start(config: &KafkaSourceConfig, start: &str) -> Result<Offsets,
 /// When no broker answers within 10 seconds, or there is no such topic.
 pub fn topic_state(config: &KafkaSourceConfig) -> Result<TopicState, InputError> {
     let topic = Topic::open(config)?;
-    let policy = topic.inquirer.topic_setting(topic.name, "cleanup.policy");
-    Ok(TopicState {
-        name: topic.name.to_owned(),
-        cluster_id: topic.inquirer.cluster_id(),
-        topic_id: topic.inquirer.topic_id(topic.name),
-        partitions: topic.watermarks()?,
-        compacted: policy.map(|policy| policy.split(',').any(|part| part.trim() == "compact")),
-    })
+    topic.state(topic.is_compacted())
+}
+
+/// The same, without asking whether it is compacted: a broker that does not say takes its time.
+///
+/// # Errors
+/// As [`topic_state`].
+pub fn topic_bounds(config: &KafkaSourceConfig) -> Result<TopicState, InputError> {
+    Topic::open(config)?.state(None)
+}
+
+/// Whether the topic's broker deletes all but the last record of each key; none where it does not say.
+///
+/// # Errors
+/// As [`topic_state`].
+pub fn is_compacted(config: &KafkaSourceConfig) -> Result<Option<bool>, InputError> {
+    Ok(Topic::open(config)?.is_compacted())
 }
 
 /// The offsets that the topic ends at now: what a bounded run reads up to.

@@ -2,12 +2,13 @@
 
 use super::connect::{Inquirer, START_WAIT};
 use super::context::Context;
+use super::offsets::first_since;
 use super::options::Server;
 use crate::connectors::files::dead_letters::write_dead_letter;
 use crate::connectors::input::InputError;
 use crate::connectors::outputs::Visit;
 use crate::delivery::Stop;
-use crate::market::{DeadLetter, PartitionId};
+use crate::market::{DeadLetter, PartitionId, Timestamp};
 use crate::recovery::compare::Content;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -38,7 +39,7 @@ pub fn find(brokers: &str, options: &BTreeMap<String, String>, topic: &str) -> R
     Ok(topics)
 }
 
-/// Hands on the committed records of topics.
+/// Hands on the committed records of topics: all, or those that were sent since a moment.
 ///
 /// # Errors
 /// When they cannot be read to their end.
@@ -46,6 +47,7 @@ pub fn visit(
     brokers: &str,
     options: &BTreeMap<String, String>,
     topics: &[String],
+    since: Option<Timestamp>,
     visit: Visit<'_>,
 ) -> Result<(), InputError> {
     let server = Server::of_dead_letters(brokers, options).map_err(|error| InputError::Failed(error.0))?;
@@ -53,11 +55,15 @@ pub fn visit(
     let inquirer = inquirer(&server)?;
     let (mut list, mut open, mut ends) = (TopicPartitionList::new(), BTreeSet::new(), BTreeMap::new());
     for topic in topics {
-        for partition in 0..inquirer.existing(topic).map_err(InputError::Failed)? {
+        let partitions = inquirer.existing(topic).map_err(InputError::Failed)?;
+        let first = |since: Timestamp| first_since(&inquirer, topic, partitions, since.millis());
+        let first = since.map(first).transpose().map_err(InputError::Failed)?;
+        for partition in 0..partitions {
             let (low, end) = inquirer.watermarks(topic, partition).map_err(InputError::Failed)?;
-            if low < end {
+            let from = first.as_ref().map_or(low, |first| first.get(&PartitionId(partition)).copied().unwrap_or(end));
+            if from < end {
                 let number = i32::try_from(partition).map_err(|error| InputError::Failed(error.to_string()))?;
-                list.add_partition_offset(topic, number, Offset::Offset(low)).map_err(wrong)?;
+                list.add_partition_offset(topic, number, Offset::Offset(from)).map_err(wrong)?;
                 open.insert((topic.clone(), number));
                 ends.insert((topic.clone(), number), end);
             }

@@ -182,7 +182,8 @@ impl KafkaInput {
     fn gone(&self, partition: PartitionId, next: i64) -> Refusal {
         let marks = self.consumer.as_ref().and_then(|consumer| {
             let is_another = |id: &String| self.topic_id.as_ref().is_some_and(|known| known != id);
-            let answer = Question::ask(Arc::clone(consumer), &self.topic).and_then(|asked| asked.answer(BOUNDS_WAIT));
+            let answer =
+                Question::ask(Arc::clone(consumer), &self.topic, None).and_then(|asked| asked.answer(BOUNDS_WAIT));
             if answer.and_then(|answer| answer.ok()?.id).is_some_and(|id| is_another(&id)) {
                 return Some(Err(Refusal::TopicCreatedAnew { topic: self.topic.to_string() }));
             }

@@ -38,7 +38,7 @@ impl TopicWatch {
         }
         if self.question.is_none() && self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
             self.asked = Some(Instant::now());
-            self.question = Question::ask(Arc::clone(consumer), &self.topic);
+            self.question = Question::ask(Arc::clone(consumer), &self.topic, None);
         }
         Ok(())
     }

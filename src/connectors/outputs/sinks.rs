@@ -4,6 +4,7 @@ use super::Output;
 use crate::config::Config;
 use crate::connectors::input::InputError;
 use crate::connectors::{files, kafka, mongodb};
+use crate::market::{Span, Timestamp};
 use crate::recovery::compare::{Content, Kind, Scalar};
 
 /// What one sink has of an id.
@@ -17,22 +18,33 @@ pub struct Published {
     pub scores: Vec<Content>,
 }
 
-/// Looks for a forecast in every sink that the configuration names; changes nothing.
+/// Clocks of machines are not further apart.
+const CLOCKS_APART: Span = Span::from_millis(3_600_000);
+
+/// Looks for a forecast in every sink that the configuration names; changes nothing. A topic is read from where it was when the
+/// forecast was `issued_at`: it cannot have been written before. Where it is not there, the market may be ahead of the clock, and all of
+/// the topic is read.
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub fn find(config: &Config, id: &str) -> Result<Vec<Published>, InputError> {
+pub fn find(config: &Config, id: &str, issued_at: Timestamp) -> Result<Vec<Published>, InputError> {
     let mut places = Vec::new();
     if let Some(sink) = &config.sink.kafka {
         let topics = kafka::outputs::find(&sink.brokers, &sink.options, &sink.topic)?;
         let output = Output::Topics { brokers: sink.brokers.clone(), topics };
-        places.push(look(format!("topic {}", sink.topic), &output, config, id)?);
+        let since = Some(issued_at.minus(CLOCKS_APART));
+        let place = || format!("topic {}", sink.topic);
+        let mut published = look(place(), &output, config, id, since)?;
+        if published.forecasts.is_empty() {
+            published = look(place(), &output, config, id, None)?;
+        }
+        places.push(published);
     }
     if let Some(sink) = &config.sink.files {
         let paths =
             files::sink::paths(sink).into_iter().filter(|path| path.is_file() && !path.ends_with("features.jsonl"));
         let output = Output::Files { paths: paths.collect(), kinds: [].into() };
-        places.push(look(sink.dir.display().to_string(), &output, config, id)?);
+        places.push(look(sink.dir.display().to_string(), &output, config, id, None)?);
     }
     if let Some(sink) = &config.sink.mongodb {
         let place = format!("database {}: {}", sink.database, sink.forecasts);
@@ -43,11 +55,17 @@ pub fn find(config: &Config, id: &str) -> Result<Vec<Published>, InputError> {
     Ok(places)
 }
 
-fn look(place: String, output: &Output, config: &Config, id: &str) -> Result<Published, InputError> {
+fn look(
+    place: String,
+    output: &Output,
+    config: &Config,
+    id: &str,
+    since: Option<Timestamp>,
+) -> Result<Published, InputError> {
     let mut published = Published { place, forecasts: Vec::new(), scores: Vec::new() };
     // Most records need not be understood.
     let needle = serde_json::Value::from(id).to_string();
-    output.visit(config, &mut |content| {
+    output.visit_since(config, since, &mut |content| {
         let may_be =
             matches!(&content, Content::Json(bytes) if memchr::memmem::find(bytes, needle.as_bytes()).is_some());
         if may_be && content.fields().is_some_and(|fields| fields.get("id") == Some(&Scalar::Text(id.to_owned()))) {

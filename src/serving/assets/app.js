@@ -31,6 +31,8 @@ const price = new Chart($("chart-price"), {
   ],
   draw: (u, d) => { between(u, d, 4, 7, color("band")); between(u, d, 5, 6, color("band2")); },
   over: (u) => { if (now.last) mark(u, "x", now.last.issued, "soft"); },
+  pick: (x) => { const f = now.forecasts.get(x); if (f) { now.picked = f; why(); } },
+  link: (x) => (now.job?.explains && now.forecasts.has(x) ? explanation(now.forecasts.get(x)) : null),
 });
 const error = new Chart($("chart-error"), {
   label: "Mean absolute error, rolling over " + ROLLING + " scores",
@@ -71,6 +73,7 @@ const loss = new Chart($("chart-loss"), {
 
 function keep(f) {
   const kept = {
+    id: f.id,
     issued: Date.parse(f.issued_at), target: Date.parse(f.target_at), last: f.last_price, price: f.price, interval: f.interval,
     q: [f.quantiles["0.05"], f.quantiles["0.25"], f.quantiles["0.75"], f.quantiles["0.95"]],
     up: f.probability_up, status: f.status, reasons: f.reasons, skill: f.skill, drift: f.drift, model: f.model,
@@ -82,6 +85,16 @@ function keep(f) {
 function keepBar(b) {
   now.bars.set(b.end, b.bar.close);
   if (now.bars.size > 2 * STEPS) { for (const key of now.bars.keys()) { now.bars.delete(key); if (now.bars.size <= STEPS + 100) break; } }
+}
+
+const explanation = (f) => "/explain?" + new URLSearchParams({ id: f.id });
+// Of the newest forecast, or of the one that was chosen in the chart.
+function why() {
+  const f = now.picked ?? now.last;
+  $("why").hidden = !now.job?.explains || !f;
+  if ($("why").hidden) return;
+  $("why-link").href = explanation(f);
+  $("why-link").textContent = now.picked ? `Where the forecast for ${w.time(f.target)} came from` : "Where this forecast came from";
 }
 
 function card(value, text, kind = "") {
@@ -121,6 +134,7 @@ function showForecast() {
     `${now.symbol}, each forecast at the time that it was for, ${w.ahead(now.horizon)} after it was made: ${targets.length} of them. The bands hold 50 and 90 % of what is expected; right of the dashed mark lies what has not come yet.` +
       (targets.every((t) => now.forecasts.get(t).price === now.forecasts.get(t).last) ? " Its middle was the last price each time: both lines are one, and follow the price a step later." : ""),
   );
+  why();
   const { model } = f;
   const age = model.trained_through ? f.issued - Date.parse(model.trained_through) : null;
   const drift = f.drift?.changes ? ` Its errors have changed ${w.count(f.drift.changes)} times so far, last at ${w.time(Date.parse(f.drift.changed_at))}.` : " No change of its errors was found so far.";
@@ -288,7 +302,7 @@ function showHorizons(list) {
 
 async function choose(symbol, horizon, push = true) {
   const turn = ++load;
-  Object.assign(now, { symbol, horizon, forecasts: new Map(), bars: new Map(), figures: null, last: null, shown: null, drifts: [] });
+  Object.assign(now, { symbol, horizon, forecasts: new Map(), bars: new Map(), figures: null, last: null, shown: null, picked: null, drifts: [] });
   const there = "?" + new URLSearchParams({ symbol, horizon });
   if (push) history.pushState(null, "", there + location.hash);
   else if (location.search !== there) history.replaceState(null, "", there + location.hash);

@@ -92,6 +92,7 @@ export class Chart {
     this.plot.replaceChildren();
     const u = new uPlot(opts, this.data, this.plot);
     u.over.addEventListener("dblclick", () => this.all());
+    if (options.pick) u.over.addEventListener("click", () => { if (u.cursor.idx != null) options.pick(this.data[0][u.cursor.idx]); });
     return u;
   }
 
@@ -109,6 +110,8 @@ export class Chart {
     if (step) {
       event.preventDefault();
       this.point(Math.min(n - 1, Math.max(0, u.cursor.idx == null ? at : at + step)));
+    } else if (event.key === "Enter" && this.options.pick) {
+      this.options.pick(this.data[0][at]);
     } else if (event.key === "+" || event.key === "-") {
       event.preventDefault();
       this.scale(event.key === "+" ? 0.5 : 2);
@@ -157,13 +160,16 @@ export class Chart {
     const rows = [];
     for (let idx = data[0].length - 1; idx >= 0 && rows.length < 500; idx--) {
       const x = options.xText ? options.xText(null, data[0][idx]) : new Date(data[0][idx]).toISOString().slice(0, 19).replace("T", " ");
-      rows.push([x, ...options.series.map((s, at) => { const v = data[at + 1][idx]; return v == null ? "–" : (s.text ?? String)(v); })]);
+      const href = options.link?.(data[0][idx]);
+      rows.push([href ? link(href, x) : x, ...options.series.map((s, at) => { const v = data[at + 1][idx]; return v == null ? "–" : (s.text ?? String)(v); })]);
     }
     const table = document.createElement("table");
     fill(table, [options.xLabel ?? "time (UTC)", ...options.series.map((s) => s.label)], rows);
     this.box.replaceChildren(table);
   }
 }
+
+function link(href, text) { const made = document.createElement("a"); made.href = href; made.textContent = text; return made; }
 
 // A table of texts, or of nodes.
 export function fill(table, head, rows, classes = []) {

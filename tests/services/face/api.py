@@ -55,12 +55,24 @@ for path in good:
     check(path, status, kind, body)
 print(f"{len(good)} good requests: as described")
 
+found = json.loads(ask(f"/api/forecasts?symbol={quoted}&horizon={horizons[0]}&limit=1")[2])["forecasts"][0]
+explanation = "/api/explain?" + urllib.parse.urlencode({"id": found["id"]})
+status, kind, body = ask(explanation)
+while status == 202:
+    check(explanation, status, kind, body)
+    status, kind, body = ask(explanation)
+assert status == 200, f"{explanation}: {status} {body[:300]}"
+check(explanation, status, kind, body)
+told = json.loads(body)
+assert told["same"] is True and told["forecast"] == found, f"{explanation}: {body[:300]}"
+print(f"{found['id']}: computed again to the same bits, as described")
+
 families = {family.name: family for family in text_string_to_metric_families(ask("/metrics")[2])}
 print(f"{len(families)} families of metrics, read by Prometheus' own reader")
 
 randomness = random.Random(20)
 routes = [route for route in DESCRIPTION["paths"] if route.startswith("/api/") and route not in ("/api/stream", "/api/openapi.json")]
-names = ["symbol", "horizon", "window", "from", "to", "limit", "cursor", "search", "sort", "order", "x", ""]
+names = ["symbol", "horizon", "window", "from", "to", "limit", "cursor", "search", "sort", "order", "id", "x", ""]
 values = [
     symbol, "BTC", "", "0", "-1", "1", "5m", "1h", "99999999999999999999", "1e400", "NaN", "null", "2021-01-01T00:00:00Z",
     "9999999999999", "-62135596800000", "'; DROP TABLE forecasts; --", "%00", "\u0000", "a" * 70, "🙂", "1.1", "9223372036854775807.1",

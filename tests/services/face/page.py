@@ -139,6 +139,46 @@ def works(browser):
     page.close()
 
 
+def explains(browser):
+    """From a forecast in the chart to where it came from, and back; what there is not is said."""
+    for scheme in ("light", "dark"):
+        for width, height in SIZES[:2]:
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+            page = context.new_page()
+            faults = watch(page)
+            page.goto(URL)
+            ready(page)
+            plot = page.locator("#chart-price .plot")
+            plot.focus()
+            page.keyboard.press("ArrowLeft")
+            page.keyboard.press("PageUp")
+            page.keyboard.press("Enter")
+            link = page.locator("#why-link")
+            expect(link).to_contain_text("Where the forecast for ")
+            symbol = page.locator("#h-symbol").text_content()
+            link.click()
+            expect(page.locator("#verdict")).to_have_text("Computed again from its records: the same bits as published.", timeout=60_000)
+            expect(page.locator("#h-symbol")).to_have_text(symbol)
+            expect(page.locator("#chart canvas")).to_be_visible()
+            for table in ("experts-table", "layers-table", "bars-table", "last", "replay-table"):
+                expect(page.locator(f"#{table} tbody tr").nth(2)).to_be_attached()
+            results = Axe().run(page)
+            assert results.violations_count == 0, results.generate_report()
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{wide} pixels wider than a window of {width}"
+            if PICTURES:
+                page.screenshot(path=PICTURES / f"explain-{scheme}-{width}.png", full_page=True)
+            page.locator("#back").click()
+            expect(page.locator("#h-symbol")).to_have_text(symbol)
+            assert not faults, faults
+            context.close()
+    page = browser.new_page()
+    page.goto(f"{URL}/explain?id={get('/api/job')['job']}/NO/5m/946684800000")
+    expect(page.locator("#trouble")).to_contain_text("is not published", timeout=60_000)
+    page.close()
+    print("explained: from the chart there and back, by keys, no barrier, the same bits")
+
+
 def lives(browser):
     """What is published shows without a reload; a server that says nothing shows as stale."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -164,5 +204,6 @@ with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
     looks(browser)
     works(browser)
+    explains(browser)
     lives(browser)
     browser.close()

@@ -56,18 +56,22 @@ pub const LIVE: Names = Names {
     dead_letters: "live.dead_letters",
 };
 
-/// How often state is kept, and how much of it: forecasts of two hours can be computed again.
+/// How often state is kept, and how much of it: forecasts of two hours can be computed again, of less where there are many symbols.
 const STATE_EVERY: Span = Span::from_millis(120_000);
 const STATES_KEPT: usize = 60;
+/// What all of it may take, about; of a symbol it is 0.2 MB.
+const STATE_BYTES: usize = 256 << 20;
+const SYMBOL_BYTES: usize = 220 << 10;
 
 /// A broker, and a directory for the job's state. Both are gone when this is dropped.
 pub struct Premises {
     broker: EmbeddedBroker,
     state: TempDir,
+    states_kept: usize,
 }
 
 /// Starts the broker with all topics; its admin API cannot create any.
-pub fn premises(names: Names, partitions: u32) -> anyhow::Result<Premises> {
+pub fn premises(names: Names, partitions: u32, symbols: usize) -> anyhow::Result<Premises> {
     let (scores, progress) = (format!("{}.scores", names.forecasts), format!("{}.progress", names.forecasts));
     let topics = [
         (names.ticks, partitions),
@@ -78,7 +82,8 @@ pub fn premises(names: Names, partitions: u32) -> anyhow::Result<Premises> {
         (names.dead_letters, 1),
     ];
     let state = tempfile::Builder::new().prefix("tickcast-").tempdir().context("no directory for the job's state")?;
-    Ok(Premises { broker: EmbeddedBroker::start(&topics)?, state })
+    let states_kept = (STATE_BYTES / SYMBOL_BYTES / symbols.max(1)).clamp(3, STATES_KEPT);
+    Ok(Premises { broker: EmbeddedBroker::start(&topics)?, state, states_kept })
 }
 
 /// The user's settings, but every address is this process's own: nothing leaves it, except for `out`.
@@ -91,7 +96,7 @@ pub fn config(
 ) -> Config {
     let brokers = premises.broker.bootstrap();
     let url = format!("file://{}", premises.state.path().display());
-    config.checkpoint = Some(CheckpointConfig { url, interval: STATE_EVERY, keep: STATES_KEPT });
+    config.checkpoint = Some(CheckpointConfig { url, interval: STATE_EVERY, keep: premises.states_kept });
     // What is replayed from files is read as they are.
     config.source.symbol.clone_from(&like.symbol);
     config.source.interval = like.interval;

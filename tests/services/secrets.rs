@@ -128,6 +128,19 @@ fn no_output_holds_a_secret() {
         let answer = ureq::get(format!("{address}{path}")).call().unwrap();
         seen.add(path, answer.into_body().into_with_config().limit(1 << 26).read_to_vec().unwrap());
     }
+    // What one of them was made of, and what is said where that cannot be told.
+    let found = ureq::get(format!("{address}/api/forecasts?{of}&limit=1")).call().unwrap();
+    let found: serde_json::Value = serde_json::from_str(&found.into_body().read_to_string().unwrap()).unwrap();
+    let id = found["forecasts"][0]["id"].as_str().unwrap();
+    for (id, status) in [(id, 200), ("x", 400)] {
+        let answer = eventually("an explanation", WITHIN, || {
+            let asked =
+                ureq::get(format!("{address}/api/explain?id={id}")).config().http_status_as_error(false).build();
+            Some(asked.call().unwrap()).filter(|answer| answer.status() != 202)
+        });
+        assert_eq!(answer.status(), status, "{id}");
+        seen.add(format!("/api/explain?id={id}"), answer.into_body().read_to_vec().unwrap());
+    }
     seen.end("run", job);
     for topic in
         [setup.forecasts.clone(), format!("{}.scores", setup.forecasts), format!("{}.progress", setup.forecasts)]

@@ -89,7 +89,9 @@ pub fn run(args: &DemoArgs, settings: &Settings) -> anyhow::Result<()> {
     output::tell(&format!("tickcast demo: http://{} shows it in a browser", doorway.address()));
     let partitions = if simulated { simulation::SYMBOLS as u32 } else { 1 };
     // Lives on this thread, and until the end.
-    let premises = embedded::premises(DEMO, partitions)?;
+    // Of recorded files nobody knows how many.
+    let symbols = if simulated { simulation::SYMBOLS } else { 64 };
+    let premises = embedded::premises(DEMO, partitions, symbols)?;
     let config = embedded::config(DEMO, settings.config.clone(), &premises, &like, args.out.as_deref());
     check_outputs(&config, &args.data, true)?;
     let face = doorway.serve_job(&config, simulated.then_some(LABEL), false, &stop)?;

@@ -150,7 +150,7 @@ pub fn run(args: &LiveArgs, settings: &Settings) -> anyhow::Result<()> {
     let partitions = plan.symbols().len().clamp(1, PARTITIONS_MAX) as u32;
     // Lives on this thread, and until the end.
     let like = FilesSourceConfig::default();
-    let premises = embedded::premises(LIVE, partitions)?;
+    let premises = embedded::premises(LIVE, partitions, plan.symbols().len())?;
     let config = embedded::config(LIVE, settings.config.clone(), &premises, &like, args.out.as_deref());
     check_outputs(&config, &[], true)?;
     let elsewhere: Vec<&str> = ELSEWHERE.into_iter().filter(|name| settings.table(name).is_some()).collect();

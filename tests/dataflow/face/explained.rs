@@ -104,17 +104,17 @@ fn what_is_served_is_explained_where_its_source_is_known() {
     let written = set("sink.files.dir", &out);
     for (settings, place) in [(vec![&source, &stored], &store), (vec![&source, &written], &out)] {
         let settings: Vec<String> = settings.into_iter().cloned().chain(["job.id=kept".to_owned()]).collect();
-        let sets = settings.iter().flat_map(|setting| ["--set", setting.as_str()]);
-        run_to_end(tickcast(["backfill"].into_iter().chain(sets.clone())), WITHIN).expect_code(0);
+        let sets: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting.as_str()]).collect();
+        run_to_end(tickcast([&["backfill", "--listen", "127.0.0.1:0"][..], &sets].concat()), WITHIN).expect_code(0);
         let (mut server, address) = serving(&settings);
         let found = get(&address, "/api/forecasts?symbol=ETH.SIM&horizon=1m&limit=30").json();
         let forecast = found["forecasts"][0].clone();
-        let id = forecast["id"].as_str().unwrap();
-        let answer = explained(&address, id);
+        let id = forecast["id"].as_str().unwrap().to_owned();
+        let answer = explained(&address, &id);
         assert_eq!(answer.status, 200, "{}", answer.body);
         let mut told = answer.json();
         assert!(told["same"] == true && told["forecast"] == forecast && told["outcome"]["published"] == true, "{told}");
-        let command = tickcast(["explain", id, "--json"].into_iter().chain(sets));
+        let command = tickcast([&["explain", &id, "--json"][..], &sets].concat());
         let mut said: Value = serde_json::from_str(&run_to_end(command, WITHIN).expect_code(0).stdout_text()).unwrap();
         // They differ in how it was done.
         for all in [&mut told, &mut said] {

@@ -212,9 +212,12 @@ fn a_live_jobs_forecasts_come_out_over_resumes_and_what_is_gone_is_told() {
     });
     // Those of before are computed from the beginning, those of after from a checkpoint.
     let oldest = live.cuts()[0];
-    assert!(oldest > 30.0, "{:?}", live.cuts());
-    let spans = [(0.0, 20.0), (20.0, 30.0), (30.0, oldest), (oldest + 0.05, 45.0_f64.max(oldest + 1.0)), (55.0, 60.0)];
-    let asked = spans.into_iter().flat_map(|(from, to)| {
+    assert!(oldest > 1.0, "{:?}", live.cuts());
+    let after = (oldest + 0.05, 45.0_f64.max(oldest + 1.0));
+    let spans = [(0.0, oldest.min(20.0)), (20.0, oldest.min(30.0)), (30.0, oldest), after, (55.0, 60.0)];
+    // Which checkpoints are kept is a matter of pace: from some spans on nothing is before the oldest.
+    let spans = spans.into_iter().filter(|(from, to)| from < to);
+    let asked = spans.flat_map(|(from, to)| {
         let expected = if from >= oldest { "checkpoint" } else { "beginning" };
         issued(&forecasts, from, to, 3).into_iter().map(move |id| (id, expected))
     });

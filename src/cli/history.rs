@@ -108,6 +108,12 @@ pub fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<()> {
         "nothing was had of {}: look at the names in history.symbols, and at what was said above",
         empty.join(", ")
     );
+    let faults = index.series.iter().flat_map(|series| &series.faults);
+    let unknown = faults.filter(|fault| fault.reason == history::NOT_RECHECKED).count();
+    anyhow::ensure!(
+        unknown == 0,
+        "{unknown} files could not be rechecked: what was fetched before stays; start it again"
+    );
     let holes = index.series.iter().flat_map(|series| &series.holes);
     let passing = holes.filter(|hole| PASSING.contains(&hole.reason.as_str())).count();
     anyhow::ensure!(passing == 0, "{passing} holes may be filled by another start: see above for their reasons");

@@ -39,6 +39,10 @@ pub enum Alter {
     Outside,
     /// It has a header.
     Header,
+    /// This row has another value.
+    Digit(u64),
+    /// All rows are written in another form, below a header.
+    Form,
     /// It is a page that says sorry.
     Sorry,
 }
@@ -205,7 +209,7 @@ impl Shared {
         }
         numbers.extend(more);
         let mut text = String::new();
-        if matches!(alter, Some(Alter::Header)) {
+        if matches!(alter, Some(Alter::Header | Alter::Form)) {
             text += match kind {
                 Kind::Klines => {
                     "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
@@ -217,7 +221,11 @@ impl Shared {
             };
         }
         for number in numbers {
-            text += &kind.row(number);
+            text += &match alter {
+                Some(Alter::Digit(other)) if other == number => kind.other(number),
+                Some(Alter::Form) => kind.reformed(number),
+                _ => kind.row(number),
+            };
             text.push('\n');
         }
         let mut bytes = zipped(&format!("BTCUSDT-{period}.csv"), text.as_bytes());

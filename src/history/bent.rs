@@ -10,6 +10,7 @@ use crate::config::HistoryKind;
 use crate::connectors::files::index::{
     Difference, Differs, Example, Faulty, Hole, INDEX, Index, Listed, Point, Series, VERSION,
 };
+use crate::delivery::Stop;
 use crate::feeds::streams as feeds;
 use crate::feeds::streams::venues::{Want, venue};
 use crate::formats::{Decoded, Decoder};
@@ -245,7 +246,7 @@ proptest! {
         let mut file = tempfile::Builder::new().suffix([".zip.part", ".csv.gz.part", ".csv.part"][which % 3]).tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let day = Period::Day(19_723);
-        if let Ok(content) = rows(kind).look(file.path(), (day.begin(), day.end())) {
+        if let Ok(content) = rows(kind).look(file.path(), (day.begin(), day.end()), &Stop::default()) {
             for point in [content.first, content.last].into_iter().flatten() {
                 prop_assert!(day.begin().millis() <= point.at && point.at < day.end().millis(), "{which} {content:?}");
             }

@@ -6,6 +6,7 @@ use crate::config::{FilesSourceConfig, Format, HistoryKind};
 use crate::connectors::files::index::Point;
 use crate::connectors::files::input::FilesInput;
 use crate::connectors::input::{Flow, Input, PartitionState, Payload, Record};
+use crate::delivery::Stop;
 use crate::formats::{Decoded, Decoder};
 use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -111,14 +112,14 @@ impl Rows {
     /// Looks at a file whose rows should lie in [begin, end).
     ///
     /// # Errors
-    /// What is wrong with it, for people.
-    pub fn look(self, path: &Path, (begin, end): (Timestamp, Timestamp)) -> Result<Content, String> {
+    /// What is wrong with it, for people; and when it was stopped.
+    pub fn look(self, path: &Path, (begin, end): (Timestamp, Timestamp), stop: &Stop) -> Result<Content, String> {
         let mut content = Content::default();
         let (begin, end) = (begin.minus(self.slack).millis(), end.plus(self.slack).millis());
         let (mut outside, mut example) = (0_u64, 0);
         let mut order = Order::default();
         let step = self.interval.millis().max(1);
-        self.each(path, |point, _| {
+        let mut take = |point: Point, _: &Observation, _: &[u8]| {
             content.rows += 1;
             if point.at < begin || point.at >= end {
                 outside += 1;
@@ -137,7 +138,13 @@ impl Rows {
                 Taken::Displaced => content.displaced += 1,
                 Taken::Repeated => content.repeated += 1,
             }
-        })?;
+        };
+        let mut reader = self.open(path)?;
+        while reader.next(&mut take)? {
+            if stop.requested() {
+                return Err("stopped".to_owned());
+            }
+        }
         if self.contiguous {
             (content.first, content.last) = (order.first, order.last);
             if order.displaced.len() >= DISPLACED_MAX {

@@ -144,8 +144,9 @@ impl Archive<'_> {
     /// Looks into a file; a good one gets its name, in the place of what was `known` under it.
     fn judge(&self, from: &Path, period: Period, listed: Listed, known: Option<&Entry>) -> Result<Outcome, Fault> {
         let (whole, url) = (&self.dir.join(&listed.path), &listed.url);
-        let content = match self.rows.look(from, (period.begin(), period.end())) {
+        let content = match self.rows.look(from, (period.begin(), period.end()), self.stop) {
             Ok(content) => content,
+            Err(_) if self.stop.requested() => return Err(Fault::new("stopped", "stopped")),
             Err(why) => {
                 Client::forget(whole);
                 // The message names the part, which is gone.

@@ -94,7 +94,8 @@ impl From<Fault> for HistoryError {
 }
 
 /// What all records of a request are, in a few words.
-fn holds(config: &HistoryConfig) -> String {
+#[must_use]
+pub fn holds(config: &HistoryConfig) -> String {
     let HistoryConfig { venue, market, kind, interval, .. } = config;
     let place = match venue {
         HistoryVenue::Binance | HistoryVenue::Tardis => format!("{} {market}", venue.name()),
@@ -169,6 +170,12 @@ fn archived(
     } else {
         None
     };
+    if is_binance && config.repair && api.is_none() {
+        tracing::warn!(
+            "Binance's API wants a key for trades of futures, and is not asked: this history ends where the archive does, \
+             and keeps its holes; history.kind=aggTrades has both from the API"
+        );
+    }
     markets.iter_mut().map(|market| repair::whole(market, request, &archive, api.as_ref(), stop)).collect()
 }
 

@@ -156,8 +156,9 @@ impl Work<'_> {
         etag: Option<String>,
     ) -> Result<Entry, String> {
         let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", to.display());
-        let content =
-            self.archive.rows.look(to, (times.0.minus(SLACK), times.1.plus(SLACK))).map_err(|e| failed(&e))?;
+        let around = (times.0.minus(SLACK), times.1.plus(SLACK));
+        // What is made is looked at to its end: it is no more than was asked for.
+        let content = self.archive.rows.look(to, around, &Stop::default()).map_err(|why| failed(&why))?;
         let sha256 = digest(to).map_err(|error| failed(&error))?;
         let bytes = std::fs::metadata(to).map_err(|error| failed(&error))?.len();
         let Content { rows, first, last, .. } = content;
@@ -327,7 +328,12 @@ impl Work<'_> {
         if self.market.absent.iter().any(|period| matches!(period, Period::Day(_)) && lies_in(*period)) {
             return ("not_published".to_owned(), "the archive has no file of that day".to_owned());
         }
-        ("in_the_archive".to_owned(), "the archive's files lack it".to_owned())
+        let not_asked = match self.request.config.repair {
+            _ if self.api.is_some() => "",
+            false => "; nobody else was asked, as history.repair = false says",
+            true => "; the venue's API wants a key for trades of futures, and was not asked",
+        };
+        ("in_the_archive".to_owned(), format!("the archive's files lack it{not_asked}"))
     }
 }
 

@@ -11,6 +11,7 @@ use tickcast::market::Timestamp;
 
 mod compared;
 mod told;
+mod words;
 
 const WITHIN: Duration = Duration::from_secs(240);
 
@@ -265,6 +266,15 @@ fn holes_are_told_and_filled_by_a_later_start() {
     let finished = run(&server, kind, dir.path(), &[]).expect_code(1);
     assert!(finished.stderr.contains("may be filled by another start"), "{}", finished.stderr);
     told("not_repaired");
+    // What it says is no use.
+    server.api_is_away(false);
+    server.api_is_wrong(true);
+    let finished = run(&server, kind, dir.path(), &[]).expect_code(1);
+    assert!(finished.stderr.contains("may be filled by another start"), "{}", finished.stderr);
+    told("not_repaired");
+    server.api_is_wrong(false);
+    server.api_is_away(true);
+    run(&server, kind, dir.path(), &[]).expect_code(1);
     let mut report = vec!["history".to_owned(), "report".to_owned(), "--set".to_owned()];
     report.extend([format!("history.dir={}", dir.path().display())]);
     let text = run_to_end(command(&report), WITHIN).expect_code(0).stdout_text();

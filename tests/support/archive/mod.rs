@@ -72,6 +72,7 @@ struct Shared {
     asked: Mutex<Vec<String>>,
     made: Mutex<BTreeMap<String, Option<Vec<u8>>>>,
     api_is_away: AtomicBool,
+    api_is_wrong: AtomicBool,
     count: AtomicUsize,
 }
 
@@ -92,6 +93,7 @@ impl Archive {
             asked: Mutex::default(),
             made: Mutex::default(),
             api_is_away: AtomicBool::new(false),
+            api_is_wrong: AtomicBool::new(false),
             count: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -136,6 +138,11 @@ impl Archive {
 
     pub fn api_is_away(&self, is_away: bool) {
         self.shared.api_is_away.store(is_away, Relaxed);
+    }
+
+    /// The API's prices are below zero.
+    pub fn api_is_wrong(&self, is_wrong: bool) {
+        self.shared.api_is_wrong.store(is_wrong, Relaxed);
     }
 
     /// The paths that were asked for since the last time.
@@ -315,6 +322,9 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let query = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         return match shared.page(path, &query) {
+            Some(body) if shared.api_is_wrong.load(Relaxed) => {
+                send("200 OK", "", body.replace("\"3", "\"-3").as_bytes(), most, pause)
+            }
             Some(body) => send("200 OK", "", body.as_bytes(), most, pause),
             None => send("400 Bad", "", b"", all, None),
         };

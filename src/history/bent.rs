@@ -101,7 +101,6 @@ fn lines() -> Vec<u8> {
     journal.add(&entry("m", Period::Month(648), 1, 99)).unwrap();
     journal.add(&entry("a", Period::Day(19_723), 1, 50)).unwrap();
     journal.add(&entry("b", Period::Day(19_724), 52, 98)).unwrap();
-    journal.forget("c").unwrap();
     let compared = Compared { one: "x".to_owned(), others: vec!["y".to_owned()], difference: Some(difference()) };
     journal.add_compared(compared).unwrap();
     std::fs::read(dir.path().join("fetched.jsonl")).unwrap()

@@ -161,16 +161,23 @@ impl Archive<'_> {
         let bytes = std::fs::metadata(from).map_err(|error| disk(from, &error))?.len();
         if let Some(known) = known.filter(|known| known.listed.sha256 != listed.sha256) {
             self.tell_change(known, from, &content, url)?;
-            self.journal.forget(&listed.path).map_err(|error| disk(self.dir, &error))?;
-        }
-        if from != whole.as_path() {
-            std::fs::rename(from, whole).map_err(|error| disk(whole, &error))?;
-            Client::forget(whole);
         }
         let Content { rows, first, last, .. } = content;
         let listed = Listed { bytes, rows, first, last, ..listed };
         let entry = Entry { listed, period, content };
-        self.journal.add(&entry).map_err(|error| disk(self.dir, &error))?;
+        let note = || self.journal.add(&entry).map_err(|error| disk(self.dir, &error));
+        if from == whole.as_path() {
+            note()?;
+        } else {
+            // The note comes before the name, so that a file that has its name has all that is known of it, whenever this dies; and
+            // none that is as long may have the name meanwhile.
+            match std::fs::remove_file(whole) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(disk(whole, &error)),
+                _ => note()?,
+            }
+            std::fs::rename(from, whole).map_err(|error| disk(whole, &error))?;
+            Client::forget(whole);
+        }
         Ok(Outcome::Good(Box::new(entry)))
     }
 

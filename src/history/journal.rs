@@ -41,10 +41,6 @@ pub struct Compared {
 enum Line {
     Entry(Entry),
     Compared(Compared),
-    /// What is known of this path holds no longer.
-    Forgotten {
-        forgotten: String,
-    },
 }
 
 /// All of them.
@@ -88,16 +84,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets a path before another file takes it: that one may be as long.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn forget(&self, path: &str) -> std::io::Result<()> {
-        self.write(&Line::Forgotten { forgotten: path.to_owned() })?;
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-        Ok(())
-    }
-
     fn write(&self, line: &Line) -> std::io::Result<()> {
         // A structure as JSON cannot fail.
         let mut line = serde_json::to_vec(line).unwrap_or_default();
@@ -131,7 +117,6 @@ pub fn read(text: &[u8]) -> (BTreeMap<String, Entry>, Vec<Compared>) {
         match serde_json::from_slice(line) {
             Ok(Line::Entry(entry)) => drop(known.insert(entry.listed.path.clone(), entry)),
             Ok(Line::Compared(one)) => compared.push(one),
-            Ok(Line::Forgotten { forgotten }) => drop(known.remove(&forgotten)),
             Err(_) => {}
         }
     }

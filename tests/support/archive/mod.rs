@@ -285,7 +285,10 @@ impl Shared {
 fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut headers) = (String::new(), BTreeMap::new());
-    reader.read_line(&mut line)?;
+    if reader.read_line(&mut line)? == 0 {
+        // Who asked is dead.
+        return Ok(());
+    }
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header)? <= 2 {

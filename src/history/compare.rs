@@ -233,7 +233,8 @@ mod tests {
             let lacking = |one: &BTreeMap<u64, u8>, other: &BTreeMap<u64, u8>| one.keys().filter(|id| !other.contains_key(id)).copied().collect::<Vec<_>>();
             let only = [lacking(&one, &other), lacking(&other, &one)];
             let all: Vec<u64> = changed.iter().chain(&only[0]).chain(&only[1]).copied().collect();
-            let Some(found) = found else { return Ok(prop_assert!(all.is_empty())) };
+            prop_assert_eq!(found.is_none(), all.is_empty());
+            let Some(found) = found else { return Ok(()) };
             prop_assert_eq!((found.changed, found.only), (changed.len() as u64, only.each_ref().map(|ids| ids.len() as u64)));
             let ends = (found.first.map(|point| point.id), found.last.map(|point| point.id));
             prop_assert_eq!(ends, (all.iter().min().copied(), all.iter().max().copied()));

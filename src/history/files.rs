@@ -112,10 +112,8 @@ impl Archive<'_> {
         };
         let (at, of, checked) = (path.to_owned(), url.to_owned(), expected.is_some());
         let listed = |sha256, etag| Listed { path: at, sha256, url: of, etag, checked, ..Listed::default() };
-        if let (Some(entry), Some(expected)) = (known, &expected) {
-            if entry.listed.sha256 == *expected {
-                return Ok(Outcome::Good(Box::new(entry.clone())));
-            }
+        if let Some(entry) = known.filter(|entry| expected.as_ref() == Some(&entry.listed.sha256)) {
+            return Ok(Outcome::Good(Box::new(entry.clone())));
         }
         if known.is_none() && whole.is_file() && expected.is_some() {
             // A mirror's, or of a start that died behind its last step.

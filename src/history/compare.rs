@@ -227,7 +227,15 @@ mod tests {
             let month = file("month.csv", text(&one, true));
             let days = [("a.csv", &other[..at]), ("b.csv", &other[at..])];
             let days = days.into_iter().filter(|(_, rows)| !rows.is_empty()).map(|(name, rows)| (file(name, text(rows, false)), false));
-            let found = compare(Rising::file(rows, &month, false, &stop), Rising::of(rows, days.collect(), &stop), |_| true).unwrap();
+            let month = Rising::file(rows, &month, false, &stop);
+            let found = match compare(month, Rising::of(rows, days.collect(), &stop), |_| true) {
+                Ok(found) => found,
+                // A job does not read what never leads on.
+                Err(Incomparable::Unreadable(why)) if why.contains("it runs backwards") => {
+                    return Err(TestCaseError::reject("it runs backwards"));
+                }
+                Err(error) => return Err(TestCaseError::fail(format!("{error:?}"))),
+            };
             let (one, other) = (first_of_each(&one), first_of_each(&other));
             let changed: Vec<u64> = one.iter().filter(|(id, size)| other.get(id).is_some_and(|other| other != *size)).map(|(id, _)| *id).collect();
             let lacking = |one: &BTreeMap<u64, u8>, other: &BTreeMap<u64, u8>| one.keys().filter(|id| !other.contains_key(id)).copied().collect::<Vec<_>>();

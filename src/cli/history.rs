@@ -10,6 +10,8 @@ use crate::market::Timestamp;
 use crate::operators::support::gauges::wall_clock;
 use clap::{Args, Subcommand};
 use std::collections::BTreeSet;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// Arguments of `history`.
 #[derive(Clone, Debug, Args)]
@@ -67,6 +69,9 @@ impl HistoryArgs {
     }
 }
 
+/// How often it is asked whether it is time to go.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// Holes that another start may fill.
 const PASSING: [&str; 5] = ["not_given", "not_repaired", "checksum", "content", "not_published"];
 
@@ -75,15 +80,12 @@ const PASSING: [&str; 5] = ["not_given", "not_repaired", "checksum", "content", 
 /// # Errors
 /// When it cannot be had, the directory cannot be written, or it was stopped.
 pub fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<()> {
-    let missing = || Usage("no history: give history.symbols, as in --set history.symbols=BTCUSDT".to_owned());
-    let config = settings.config.history.as_ref().ok_or_else(missing)?;
+    let config = settings.config.history.as_ref();
     if let Some(What::Report { json, .. }) = args.what {
-        let index = Index::read(&config.dir).map_err(anyhow::Error::msg)?;
-        let index = index.ok_or_else(|| {
-            anyhow::anyhow!("{} has no {INDEX}: download something with `tickcast history`", config.dir.display())
-        })?;
-        return show(&index, json);
+        return report(config.unwrap_or(&HistoryConfig::default()), json);
     }
+    let missing = || Usage("no history: give history.symbols, as in --set history.symbols=BTCUSDT".to_owned());
+    let config = config.ok_or_else(missing)?;
     let request = request(args, settings, config)?;
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
@@ -96,7 +98,7 @@ pub fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<()> {
         request.to,
         config.dir.display()
     );
-    let index = history::run(&request, &stop).map_err(|error| match error {
+    let index = within(request, &stop).map_err(|error| match error {
         HistoryError::Config(what) => Usage(what).into(),
         error => anyhow::Error::new(error),
     })?;
@@ -108,9 +110,60 @@ pub fn run(args: &HistoryArgs, settings: &Settings) -> anyhow::Result<()> {
         "nothing was had of {}: look at the names in history.symbols, and at what was said above",
         empty.join(", ")
     );
+    let faults = index.series.iter().flat_map(|series| &series.faults);
+    let unknown = faults.filter(|fault| fault.reason == history::NOT_RECHECKED).count();
+    anyhow::ensure!(
+        unknown == 0,
+        "{unknown} files could not be rechecked: what was fetched before stays; start it again"
+    );
     let holes = index.series.iter().flat_map(|series| &series.holes);
     let passing = holes.filter(|hole| PASSING.contains(&hole.reason.as_str())).count();
     anyhow::ensure!(passing == 0, "{passing} holes may be filled by another start: see above for their reasons");
+    Ok(())
+}
+
+/// Downloads; does not wait for a server that says nothing when it is to stop: what is on the disk survives any end.
+fn within(request: Request, stop: &Stop) -> Result<Index, HistoryError> {
+    let (done, ended) = mpsc::channel();
+    let own = stop.clone();
+    let work = std::thread::Builder::new().name("history".to_owned());
+    // Nobody waits for it any more where it cannot be sent.
+    let work = work.spawn(move || drop(done.send(history::run(&request, &own))));
+    work.map_err(|error| HistoryError::Failed(format!("no thread to download with: {error}")))?;
+    loop {
+        match ended.recv_timeout(LOOK_EVERY) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) if stop.is_over() => return Err(HistoryError::Stopped),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(HistoryError::Failed("it broke down: this is an error in the program".to_owned()));
+            }
+        }
+    }
+}
+
+/// Shows what a directory holds, and says where that is not what is configured.
+fn report(config: &HistoryConfig, json: bool) -> anyhow::Result<()> {
+    let dir = config.dir.display();
+    let index = Index::read(&config.dir).map_err(anyhow::Error::msg)?;
+    let index = index.ok_or_else(|| {
+        let what =
+            if config.dir.is_dir() { format!("{dir} has no {INDEX}") } else { format!("there is no directory {dir}") };
+        anyhow::anyhow!("{what}: download something with `tickcast history`, or name another place with history.dir")
+    })?;
+    show(&index, json)?;
+    if config.symbols.is_empty() {
+        return Ok(());
+    }
+    let asked = history::holds(config);
+    if index.holds != asked {
+        tracing::warn!("{dir} holds {}, and {asked} is configured", index.holds);
+    }
+    let is_missing = |market: &&String| !index.series.iter().any(|series| series.market == **market);
+    let missing: Vec<&str> = config.symbols.iter().filter(is_missing).map(String::as_str).collect();
+    if !missing.is_empty() {
+        tracing::warn!("{dir} has nothing of {}: run `tickcast history` for it", missing.join(", "));
+    }
     Ok(())
 }
 

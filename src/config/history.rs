@@ -108,6 +108,8 @@ pub enum HistoryFiles {
     /// Of whole months the month's file, and its days' where that one is faulty.
     #[default]
     Auto,
+    /// Both, row by row compared: the days' count where they differ, and are no worse.
+    Both,
     /// Those of days alone.
     Daily,
 }

@@ -390,9 +390,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "history.files",
-        Choice(&["auto", "daily"]),
+        Choice(&["auto", "both", "daily"]),
         "\"auto\"",
-        "auto: of a month that is over its own file, and its days' where that is faulty; daily: those of days alone",
+        "auto: of a month that is over its own file, and its days' where that is faulty; both: both, compared row by row; daily: \
+         those of days alone",
     ),
     key(
         "history.repair",

@@ -2,10 +2,11 @@
 //!
 //! <https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints>
 
-use super::content::Rows;
+use super::content::{NUMBER_MAX, Rows};
 use crate::config::HistoryKind;
 use crate::connectors::files::index::Point;
 use crate::market::Timestamp;
+use crate::market::time::{TIMESTAMP_END, TIMESTAMP_MIN};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -150,6 +151,14 @@ impl Api {
                     ])?;
                     found.push((Point { id: a, at: time }, format!("{row},{m}{}", flag(best)).into_bytes()));
                 }
+            }
+        }
+        for (Point { id, at }, _) in &found {
+            if *id > NUMBER_MAX {
+                return Err(format!("{id} is no id"));
+            }
+            if !(TIMESTAMP_MIN..TIMESTAMP_END).contains(&Timestamp::from_millis(*at)) {
+                return Err(format!("{at} is no time in milliseconds"));
             }
         }
         found.sort_by_key(|(point, _)| point.id);

@@ -19,7 +19,7 @@ impl Gap {
     /// How many are missing.
     #[must_use]
     pub const fn missing(&self) -> u64 {
-        self.before.id.saturating_sub(self.after.id + 1)
+        self.before.id.saturating_sub(self.after.id).saturating_sub(1)
     }
 }
 
@@ -30,7 +30,7 @@ pub fn gaps(entries: &[Entry]) -> Vec<Gap> {
     let mut last: Option<Point> = None;
     for (at, entry) in entries.iter().enumerate() {
         if let (Some(after), Some(before)) = (last, entry.content.first)
-            && before.id > after.id + 1
+            && before.id > after.id.saturating_add(1)
         {
             found.push(Gap { after, before, inside: None });
         }
@@ -41,11 +41,25 @@ pub fn gaps(entries: &[Entry]) -> Vec<Gap> {
     found
 }
 
-/// How bad a row of files is: numbers that are missing, then rows that are not in their place.
+/// How bad a row of files is that should hold these numbers: those that are missing, then rows that are not in their place.
 #[must_use]
-pub fn badness(entries: &[Entry]) -> (u64, u64) {
-    let missing = gaps(entries).iter().map(Gap::missing).sum();
-    (missing, entries.iter().map(|entry| entry.content.repeated + entry.content.displaced).sum())
+pub fn badness(entries: &[Entry], (low, high): (u64, u64)) -> (u64, u64) {
+    let ends = |point: Option<Point>| point.map(|point| point.id);
+    let first = entries.iter().find_map(|entry| ends(entry.content.first));
+    let last = entries.iter().rev().find_map(|entry| ends(entry.content.last));
+    let outside = match (first, last) {
+        (Some(first), Some(last)) => first.saturating_sub(low).saturating_add(high.saturating_sub(last)),
+        _ => high.saturating_sub(low).saturating_add(1),
+    };
+    let inside = gaps(entries).iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.missing()));
+    let moved = entries.iter().map(|entry| entry.content.repeated.saturating_add(entry.content.displaced));
+    (inside.saturating_add(outside), moved.fold(0, u64::saturating_add))
+}
+
+/// The least and the greatest number in files.
+fn range<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> (u64, u64) {
+    let ends = entries.into_iter().flat_map(|entry| [entry.content.first, entry.content.last]).flatten();
+    ends.fold((u64::MAX, 0), |(low, high), point| (low.min(point.id), high.max(point.id)))
 }
 
 /// The months whose files are not right by themselves: their days' may be better.
@@ -69,17 +83,20 @@ pub fn suspects(entries: &[Entry]) -> Vec<Period> {
     found.into_iter().filter(|at| is_month(&entries[*at])).map(|at| entries[at].period).collect()
 }
 
-/// Takes a month's days for the month where all is no worse with them.
-pub fn prefer_days(entries: &mut Vec<Entry>, month: Period, days: Vec<Entry>) {
+/// Takes a month's days for the month where all is no worse with them; whether it did.
+pub fn prefer_days(entries: &mut Vec<Entry>, month: Period, days: Vec<Entry>) -> bool {
     if days.is_empty() {
-        return;
+        return false;
     }
+    let range = range(entries.iter().chain(&days));
     let mut with_days: Vec<Entry> = entries.iter().filter(|entry| entry.period != month).cloned().collect();
     with_days.extend(days);
     with_days.sort_by_key(|entry| entry.period.begin());
-    if badness(&with_days) <= badness(entries) {
+    let is_no_worse = badness(&with_days, range) <= badness(entries, range);
+    if is_no_worse {
         *entries = with_days;
     }
+    is_no_worse
 }
 
 #[cfg(test)]
@@ -87,6 +104,11 @@ mod tests {
     use super::super::content::Content;
     use super::*;
     use crate::connectors::files::index::Listed;
+
+    /// How bad they are by themselves.
+    fn badness(entries: &[Entry]) -> (u64, u64) {
+        super::badness(entries, range(entries))
+    }
 
     fn point(id: u64) -> Point {
         Point { id, at: id as i64 * 1000 }
@@ -129,5 +151,22 @@ mod tests {
         assert_eq!(suspects(&twice), [january]);
         prefer_days(&mut twice, january, days(&[(1, 60), (61, 99)]));
         assert_eq!(badness(&twice), (0, 0));
+    }
+
+    #[test]
+    fn days_that_begin_later_or_end_earlier_are_worse_though_no_file_is_beside_them() {
+        let january = Period::Month(0);
+        let days = |ids: &[(u64, u64)]| -> Vec<Entry> {
+            january.days().zip(ids).map(|(day, ids)| entry(day, &[*ids])).collect()
+        };
+        let mut month = vec![entry(january, &[(1, 99)])];
+        month[0].content.repeated = 1;
+        assert!(!prefer_days(&mut month, january, days(&[(2, 60), (61, 99)])));
+        assert!(!prefer_days(&mut month, january, days(&[(1, 60), (61, 98)])));
+        assert!(prefer_days(&mut month, january, days(&[(1, 60), (61, 99)])));
+        // Where there is no month, days with a hole are better than nothing.
+        let mut nothing = Vec::new();
+        assert!(prefer_days(&mut nothing, january, days(&[(1, 60), (70, 99)])));
+        assert_eq!(nothing.len(), 2);
     }
 }

@@ -6,7 +6,8 @@ use crate::config::{FilesSourceConfig, Format, HistoryKind};
 use crate::connectors::files::index::Point;
 use crate::connectors::files::input::FilesInput;
 use crate::connectors::input::{Flow, Input, PartitionState, Payload, Record};
-use crate::formats::Decoded;
+use crate::delivery::Stop;
+use crate::formats::{Decoded, Decoder};
 use crate::market::{Observation, PartitionId, Quote, Span, SymbolTable, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -16,8 +17,13 @@ use std::path::Path;
 const BREAKS_MAX: usize = 50_000;
 /// Rows that are read at once.
 const ROWS: usize = 4096;
+/// A file is the only one that its reader has.
+const ONE: PartitionId = PartitionId(0);
 /// Rows out of their place that are kept in memory, at most: a file with more is no good.
 pub const DISPLACED_MAX: usize = 1_000_000;
+
+/// The greatest id: a job takes greater ones for words, not for numbers.
+pub const NUMBER_MAX: u64 = (1 << 59) - 1;
 
 /// What the rows of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +71,16 @@ impl Rows {
     /// # Errors
     /// When the file is damaged, or a row cannot be used.
     pub fn each(self, path: &Path, mut visit: impl FnMut(Point, &[u8])) -> Result<(), String> {
-        // What a reader says of a file is not news here.
-        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || self.read(path, &mut visit))
+        let mut reader = self.open(path)?;
+        while reader.next(&mut |point, _, row| visit(point, row))? {}
+        Ok(())
     }
 
-    fn read(self, path: &Path, visit: &mut dyn FnMut(Point, &[u8])) -> Result<(), String> {
+    /// Opens a file, to read it some rows at a time.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(self, path: &Path) -> Result<Reader, String> {
         let interval = (self.kind == HistoryKind::Klines).then_some(self.interval);
         let config = FilesSourceConfig {
             paths: vec![path.to_owned()],
@@ -78,40 +89,11 @@ impl Rows {
             ..FilesSourceConfig::default()
         };
         let format = if interval.is_some() { Format::Candle } else { Format::Trade };
-        let one = PartitionId(0);
-        let mut input = FilesInput::open(&config, format, 0, 1).map_err(|error| error.to_string())?;
-        let mut decoder = input.decoder(one).map_err(|error| error.to_string())?;
-        let (mut symbols, mut seen, mut wrong) = (SymbolTable::default(), Vec::new(), None);
-        loop {
-            let mut take = |record: Record<'_>, symbols: &mut SymbolTable| {
-                let row = match record.value {
-                    Payload::Bytes(row) => row,
-                    Payload::Decoder(new) => {
-                        decoder = new;
-                        return Flow::Continue;
-                    }
-                    _ => return Flow::Continue,
-                };
-                seen.clear();
-                match decoder.decode(None, row, symbols, &mut seen) {
-                    Ok(Decoded::Ignored(_)) => {}
-                    Ok(Decoded::Used) if seen.len() == 1 => match self.point(&seen[0]) {
-                        Some(point) => visit(point, row),
-                        None => wrong = Some(format!("row {} has no id, or another interval", record.offset + 1)),
-                    },
-                    Ok(_) => wrong = Some(format!("row {} holds several", record.offset + 1)),
-                    Err(error) => wrong = Some(format!("row {}: {error}", record.offset + 1)),
-                }
-                if wrong.is_some() { Flow::Pause } else { Flow::Continue }
-            };
-            let state = input.read(one, ROWS, &mut symbols, &mut take).map_err(|error| error.to_string())?;
-            if let Some(wrong) = wrong {
-                return Err(wrong);
-            }
-            if state == PartitionState::Ended {
-                return Ok(());
-            }
-        }
+        quietly(|| {
+            let input = FilesInput::open(&config, format, 0, 1).map_err(|error| error.to_string())?;
+            let decoder = input.decoder(ONE).map_err(|error| error.to_string())?;
+            Ok(Reader { rows: self, input, decoder, symbols: SymbolTable::default(), seen: Vec::new() })
+        })
     }
 
     fn point(self, seen: &Observation) -> Option<Point> {
@@ -130,14 +112,14 @@ impl Rows {
     /// Looks at a file whose rows should lie in [begin, end).
     ///
     /// # Errors
-    /// What is wrong with it, for people.
-    pub fn look(self, path: &Path, (begin, end): (Timestamp, Timestamp)) -> Result<Content, String> {
+    /// What is wrong with it, for people; and when it was stopped.
+    pub fn look(self, path: &Path, (begin, end): (Timestamp, Timestamp), stop: &Stop) -> Result<Content, String> {
         let mut content = Content::default();
         let (begin, end) = (begin.minus(self.slack).millis(), end.plus(self.slack).millis());
         let (mut outside, mut example) = (0_u64, 0);
         let mut order = Order::default();
         let step = self.interval.millis().max(1);
-        self.each(path, |point, _| {
+        let mut take = |point: Point, _: &Observation, _: &[u8]| {
             content.rows += 1;
             if point.at < begin || point.at >= end {
                 outside += 1;
@@ -156,7 +138,13 @@ impl Rows {
                 Taken::Displaced => content.displaced += 1,
                 Taken::Repeated => content.repeated += 1,
             }
-        })?;
+        };
+        let mut reader = self.open(path)?;
+        while reader.next(&mut take)? {
+            if stop.requested() {
+                return Err("stopped".to_owned());
+            }
+        }
         if self.contiguous {
             (content.first, content.last) = (order.first, order.last);
             if order.displaced.len() >= DISPLACED_MAX {
@@ -172,6 +160,54 @@ impl Rows {
             ));
         }
         Ok(content)
+    }
+}
+
+/// What a reader says of a file is not news here.
+fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), work)
+}
+
+/// A file that is read some rows at a time.
+pub struct Reader {
+    rows: Rows,
+    input: FilesInput,
+    decoder: Decoder,
+    symbols: SymbolTable,
+    seen: Vec<Observation>,
+}
+
+impl Reader {
+    /// Hands the next rows to `visit`: each with its place, and what the job reads in it; false at the end.
+    ///
+    /// # Errors
+    /// When the file is damaged, or a row cannot be used.
+    pub fn next(&mut self, visit: &mut dyn FnMut(Point, &Observation, &[u8])) -> Result<bool, String> {
+        let Self { rows, input, decoder, symbols, seen } = self;
+        let mut wrong = None;
+        let mut take = |record: Record<'_>, symbols: &mut SymbolTable| {
+            let row = match record.value {
+                Payload::Bytes(row) => row,
+                Payload::Decoder(new) => {
+                    *decoder = new;
+                    return Flow::Continue;
+                }
+                _ => return Flow::Continue,
+            };
+            seen.clear();
+            match decoder.decode(None, row, symbols, seen) {
+                Ok(Decoded::Ignored(_)) => {}
+                Ok(Decoded::Used) if seen.len() == 1 => match rows.point(&seen[0]) {
+                    Some(point) => visit(point, &seen[0], row),
+                    None => wrong = Some(format!("row {} has no id, or another interval", record.offset + 1)),
+                },
+                Ok(_) => wrong = Some(format!("row {} holds several", record.offset + 1)),
+                Err(error) => wrong = Some(format!("row {}: {error}", record.offset + 1)),
+            }
+            if wrong.is_some() { Flow::Pause } else { Flow::Continue }
+        };
+        let state = quietly(|| input.read(ONE, ROWS, symbols, &mut take)).map_err(|error| error.to_string())?;
+        wrong.map_or(Ok(state != PartitionState::Ended), Err)
     }
 }
 
@@ -207,7 +243,7 @@ impl Order {
             return Taken::Next;
         };
         if point.id > last.id {
-            if point.id > last.id + 1 && self.breaks.len() < BREAKS_MAX {
+            if point.id - last.id > 1 && self.breaks.len() < BREAKS_MAX {
                 self.breaks.push((last, point));
             }
             self.last = Some(point);

@@ -9,7 +9,7 @@ use crate::feeds::streams::{Backoff, Fault};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
@@ -24,6 +24,8 @@ const STEP_BYTES: u64 = 64 << 10;
 /// Who asks to be left alone for longer is not asked again in this run.
 const PATIENCE: Duration = Duration::from_secs(120);
 const BUFFER_BYTES: usize = 64 << 10;
+/// How often it is said how far a file is.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// A client that is not hasty.
 pub struct Client {
@@ -220,7 +222,7 @@ impl Client {
         };
         let mut reader = response.body_mut().with_config().limit(FILE_BYTES_MAX).reader();
         let mut buffer = vec![0; BUFFER_BYTES];
-        let mut have = begin;
+        let (mut have, mut said) = (begin, Instant::now());
         loop {
             if self.stop.requested() {
                 return Err(Refused(Fault::new("stopped", "stopped"), true));
@@ -230,6 +232,11 @@ impl Client {
                 Ok(read) => {
                     file.write_all(&buffer[..read]).map_err(wrong)?;
                     have += read as u64;
+                    if said.elapsed() >= SAY_EVERY {
+                        said = Instant::now();
+                        let of = total.map_or_else(String::new, |total| format!(" of {:.0}", total as f64 / 1e6));
+                        tracing::info!("{url}: {:.0}{of} MB", have as f64 / 1e6);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(passing(Fault::new("cut", format!("it broke off: {error}")))),

@@ -1,11 +1,13 @@
 //! One file of an archive: fetched, compared with the venue's checksum, looked into, and only then given its name.
 
 use super::address::Template;
+use super::compare::{Incomparable, Rising, compare};
 use super::content::{Content, Rows};
 use super::fetch::{Client, Got, part_of};
 use super::journal::{Entry, Journal};
 use super::period::Period;
 use crate::connectors::files::index::Listed;
+use crate::delivery::Stop;
 use crate::feeds::streams::Fault;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -17,11 +19,23 @@ const CHECKSUM: &str = ".CHECKSUM";
 /// A file that does not agree with its checksum is fetched so often.
 const FETCHES: usize = 2;
 
+/// The reason of a file that the venue was to be asked about, and did not give.
+pub const NOT_RECHECKED: &str = "not_rechecked";
+
 /// What there is to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A good file.
     Good(Box<Entry>),
+    /// The one that was fetched before: the venue's version of now is no good, or it does not say what it has.
+    Kept {
+        /// The file.
+        entry: Box<Entry>,
+        /// One word.
+        reason: &'static str,
+        /// For people.
+        why: String,
+    },
     /// The venue has none.
     Absent,
     /// The venue has one that is no good, or does not give it.
@@ -49,6 +63,8 @@ pub struct Archive<'a> {
     pub journal: &'a Journal,
     /// Whether the venue is asked about files that are there, too.
     pub recheck: bool,
+    /// Whether to stop.
+    pub stop: &'a Stop,
 }
 
 impl Archive<'_> {
@@ -63,13 +79,25 @@ impl Archive<'_> {
             return Ok(Outcome::Good(Box::new(entry.clone())));
         }
         let url = self.template.url(market, period);
-        let outcome = self.ask(&url, &path, period, known.as_ref());
-        match outcome {
-            Ok(outcome) => Ok(outcome),
+        let outcome = match self.ask(&url, &path, period, known.as_ref()) {
             // One file's trouble.
-            Err(fault) if matches!(fault.kind, "stopped" | "disk" | "blocked") => Err(fault),
-            Err(fault) => Ok(Outcome::Faulty { reason: "not_given", why: format!("{url}: {fault}") }),
-        }
+            Err(fault) if !matches!(fault.kind, "stopped" | "disk" | "blocked") => {
+                Outcome::Faulty { reason: "not_given", why: format!("{url}: {fault}") }
+            }
+            outcome => outcome?,
+        };
+        let Some(entry) = known.map(Box::new) else { return Ok(outcome) };
+        let kept = |why: String| format!("{why}; the file that was fetched before stays");
+        Ok(match outcome {
+            Outcome::Faulty { reason: "not_given", why } => {
+                Outcome::Kept { entry, reason: NOT_RECHECKED, why: kept(why) }
+            }
+            Outcome::Faulty { reason, why } => Outcome::Kept { entry, reason, why: kept(why) },
+            Outcome::Absent => {
+                Outcome::Kept { entry, reason: "absent", why: kept(format!("{url}: it is there no longer")) }
+            }
+            outcome => outcome,
+        })
     }
 
     fn ask(&self, url: &str, path: &str, period: Period, known: Option<&Entry>) -> Result<Outcome, Fault> {
@@ -84,17 +112,14 @@ impl Archive<'_> {
         };
         let (at, of, checked) = (path.to_owned(), url.to_owned(), expected.is_some());
         let listed = |sha256, etag| Listed { path: at, sha256, url: of, etag, checked, ..Listed::default() };
-        if let (Some(entry), Some(expected)) = (known, &expected) {
-            if entry.listed.sha256 == *expected {
-                return Ok(Outcome::Good(Box::new(entry.clone())));
-            }
-            tracing::warn!("{url}: the venue has replaced it since it was fetched");
+        if let Some(entry) = known.filter(|entry| expected.as_ref() == Some(&entry.listed.sha256)) {
+            return Ok(Outcome::Good(Box::new(entry.clone())));
         }
         if known.is_none() && whole.is_file() && expected.is_some() {
             // A mirror's, or of a start that died behind its last step.
             let sha256 = digest(&whole).map_err(|error| disk(&whole, &error))?;
             if expected.as_ref() == Some(&sha256) {
-                return self.judge(&whole, period, listed(sha256, None));
+                return self.judge(&whole, period, listed(sha256, None), None);
             }
         }
         for _ in 0..FETCHES {
@@ -106,7 +131,7 @@ impl Archive<'_> {
             let sha256 = digest(&part).map_err(|error| disk(&part, &error))?;
             let is_it = expected.as_ref().is_none_or(|expected| *expected == sha256);
             if is_it {
-                return self.judge(&part, period, listed(sha256, etag));
+                return self.judge(&part, period, listed(sha256, etag), known);
             }
             Client::forget(&whole);
         }
@@ -114,11 +139,12 @@ impl Archive<'_> {
         Ok(Outcome::Faulty { reason: "checksum", why })
     }
 
-    /// Looks into a file; a good one gets its name.
-    fn judge(&self, from: &Path, period: Period, listed: Listed) -> Result<Outcome, Fault> {
+    /// Looks into a file; a good one gets its name, in the place of what was `known` under it.
+    fn judge(&self, from: &Path, period: Period, listed: Listed, known: Option<&Entry>) -> Result<Outcome, Fault> {
         let (whole, url) = (&self.dir.join(&listed.path), &listed.url);
-        let content = match self.rows.look(from, (period.begin(), period.end())) {
+        let content = match self.rows.look(from, (period.begin(), period.end()), self.stop) {
             Ok(content) => content,
+            Err(_) if self.stop.requested() => return Err(Fault::new("stopped", "stopped")),
             Err(why) => {
                 Client::forget(whole);
                 // The message names the part, which is gone.
@@ -131,15 +157,40 @@ impl Archive<'_> {
             return Ok(Outcome::Faulty { reason: "empty", why: format!("{url}: it holds no row") });
         }
         let bytes = std::fs::metadata(from).map_err(|error| disk(from, &error))?.len();
-        if from != whole.as_path() {
-            std::fs::rename(from, whole).map_err(|error| disk(whole, &error))?;
-            Client::forget(whole);
+        if let Some(known) = known.filter(|known| known.listed.sha256 != listed.sha256) {
+            self.tell_change(known, from, &content, url)?;
         }
         let Content { rows, first, last, .. } = content;
         let listed = Listed { bytes, rows, first, last, ..listed };
         let entry = Entry { listed, period, content };
-        self.journal.add(&entry).map_err(|error| disk(self.dir, &error))?;
+        let note = || self.journal.add(&entry).map_err(|error| disk(self.dir, &error));
+        if from == whole.as_path() {
+            note()?;
+        } else {
+            // The note comes before the name, so that a file that has its name has all that is known of it, whenever this dies; and
+            // none that is as long may have the name meanwhile.
+            match std::fs::remove_file(whole) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(disk(whole, &error)),
+                _ => note()?,
+            }
+            std::fs::rename(from, whole).map_err(|error| disk(whole, &error))?;
+            Client::forget(whole);
+        }
         Ok(Outcome::Good(Box::new(entry)))
+    }
+
+    /// Says which rows of a file that the venue has replaced are others now.
+    fn tell_change(&self, known: &Entry, from: &Path, content: &Content, url: &str) -> Result<(), Fault> {
+        let before = self.dir.join(&known.listed.path);
+        let rows = |path, content: &Content| Rising::file(self.rows, path, content.displaced == 0, self.stop);
+        let text = match compare(rows(&before, &known.content), rows(from, content), |_| true) {
+            Ok(Some(difference)) => difference.text("the file of before", "that of now"),
+            Ok(None) => "its rows are the same".to_owned(),
+            Err(Incomparable::Stopped) => return Err(Fault::new("stopped", "stopped")),
+            Err(Incomparable::Unreadable(why)) => format!("which rows are others is not known: {why}"),
+        };
+        tracing::warn!("{url}: the venue has replaced it since it was fetched: {text}");
+        Ok(())
     }
 }
 
@@ -163,7 +214,10 @@ pub fn digest(path: &Path) -> std::io::Result<String> {
 }
 
 /// The sum that `sha256sum` wrote for the last part of an address.
-fn checksum_of(text: &str, url: &str) -> Result<String, String> {
+///
+/// # Errors
+/// When it is another's, or none.
+pub fn checksum_of(text: &str, url: &str) -> Result<String, String> {
     let name = url.rsplit('/').next().unwrap_or_default();
     let line = text.lines().find(|line| !line.trim().is_empty()).ok_or("it is empty")?;
     let (sum, named) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), name));

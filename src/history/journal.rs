@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::period::Period;
-use crate::connectors::files::index::Listed;
+use crate::connectors::files::index::{Difference, Listed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -24,9 +24,29 @@ pub struct Entry {
     pub content: Content,
 }
 
+/// Files that were compared, by what was in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// The digest of the one.
+    pub one: String,
+    /// The digests of the others, in their order.
+    pub others: Vec<String>,
+    /// Where their rows differ.
+    pub difference: Option<Difference>,
+}
+
+/// A line of the journal.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Entry(Entry),
+    Compared(Compared),
+}
+
 /// All of them.
 pub struct Journal {
     known: Mutex<BTreeMap<String, Entry>>,
+    compared: Mutex<Vec<Compared>>,
     file: Mutex<File>,
 }
 
@@ -43,15 +63,32 @@ impl Journal {
         if whole < text.len() {
             file.set_len(whole as u64)?;
         }
-        let mut known = BTreeMap::new();
-        for line in text[..whole].split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            // What another version wrote is fetched again.
-            if let Ok(entry) = serde_json::from_slice::<Entry>(line) {
-                known.insert(entry.listed.path.clone(), entry);
-            }
-        }
+        let (known, compared) = read(&text[..whole]);
         file.flush()?;
-        Ok(Self { known: Mutex::new(known), file: Mutex::new(file) })
+        Ok(Self { known: Mutex::new(known), compared: Mutex::new(compared), file: Mutex::new(file) })
+    }
+
+    /// What came of comparing files of these digests.
+    pub fn compared(&self, one: &str, others: &[String]) -> Option<Compared> {
+        let compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        compared.iter().find(|known| known.one == one && known.others == others).cloned()
+    }
+
+    /// Notes what came of comparing files.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add_compared(&self, compared: Compared) -> std::io::Result<()> {
+        self.write(&Line::Compared(compared.clone()))?;
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner).push(compared);
+        Ok(())
+    }
+
+    fn write(&self, line: &Line) -> std::io::Result<()> {
+        // A structure as JSON cannot fail.
+        let mut line = serde_json::to_vec(line).unwrap_or_default();
+        line.push(b'\n');
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
     }
 
     /// What is known of a path, where the file is there and as long.
@@ -67,15 +104,23 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&self, entry: &Entry) -> std::io::Result<()> {
-        // A text as JSON cannot fail.
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line)?;
-        drop(file);
+        self.write(&Line::Entry(entry.clone()))?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.listed.path.clone(), entry.clone());
         Ok(())
     }
+}
+
+/// What a journal's lines say; what another version wrote is fetched again.
+pub fn read(text: &[u8]) -> (BTreeMap<String, Entry>, Vec<Compared>) {
+    let (mut known, mut compared) = (BTreeMap::new(), Vec::new());
+    for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line) {
+            Ok(Line::Entry(entry)) => drop(known.insert(entry.listed.path.clone(), entry)),
+            Ok(Line::Compared(one)) => compared.push(one),
+            Err(_) => {}
+        }
+    }
+    (known, compared)
 }
 
 #[cfg(test)]

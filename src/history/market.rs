@@ -1,12 +1,13 @@
 //! The files of each market: months where they are good, days where they are not.
 
 use super::choose::{prefer_days, suspects};
-use super::files::{Archive, Outcome};
-use super::journal::Entry;
+use super::compare::{Incomparable, Rising, compare};
+use super::files::{Archive, NOT_RECHECKED, Outcome};
+use super::journal::{Compared, Entry};
 use super::period::{Period, periods};
 use super::{HistoryError, Request, pool};
-use crate::config::{HistoryFiles, HistoryVenue};
-use crate::connectors::files::index::Faulty;
+use crate::config::{HistoryConfig, HistoryFiles, HistoryVenue};
+use crate::connectors::files::index::{Differs, Faulty};
 use crate::feeds::streams::Fault;
 use crate::market::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,8 @@ pub struct Market {
     pub faults: Vec<Faulty>,
     /// Days and months that the venue has no file of.
     pub absent: Vec<Period>,
+    /// Months whose file is not as their days have it.
+    pub differs: Vec<Differs>,
 }
 
 /// A file to be had: whose, and when.
@@ -73,25 +76,34 @@ pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Vec<Market>, Hi
     };
     // Of a day that is not over there is no file.
     let end = request.to.min(Period::day_of(request.now).begin());
-    let with_months = request.config.venue == HistoryVenue::Binance && request.config.files == HistoryFiles::Auto;
+    let HistoryConfig { venue, files, url, .. } = &request.config;
+    let with_months = *venue == HistoryVenue::Binance && *files != HistoryFiles::Daily;
     let mut wanted = periods(request.from, end, with_months);
-    if request.config.venue == HistoryVenue::Tardis && request.config.url.is_none() {
+    if *venue == HistoryVenue::Tardis && url.is_none() {
         tracing::info!("of tardis the first day of each month is free, and asked for");
         wanted.retain(|period| Period::month_of(period.begin()).begin() == period.begin());
     }
     let jobs: Vec<Job> = (0..markets.len()).flat_map(|at| wanted.iter().map(move |period| (at, *period))).collect();
     had(request, archive, &mut markets, &jobs, &progress)?;
-    // Days of months that are not right, once each: what is asked for last may show another.
+    // Days of months that are not right, once each: what is asked for last may show another. Then those of all others, where they
+    // are to be compared.
     let mut tried: BTreeSet<(usize, i64)> = BTreeSet::new();
+    let compares = with_months && *files == HistoryFiles::Both;
     loop {
-        let mut jobs: BTreeMap<usize, Vec<Period>> = BTreeMap::new();
-        for (at, market) in markets.iter().enumerate() {
-            let mut months = suspects(&market.entries);
-            months.extend(market.without_file(request.now));
-            months.retain(|month| tried.insert((at, month.begin().millis())));
-            if !months.is_empty() {
-                jobs.insert(at, months);
+        let mut due = |months: &dyn Fn(&Market) -> Vec<Period>| {
+            let mut jobs: BTreeMap<usize, Vec<Period>> = BTreeMap::new();
+            for (at, market) in markets.iter().enumerate() {
+                let mut months = months(market);
+                months.retain(|month| tried.insert((at, month.begin().millis())));
+                if !months.is_empty() {
+                    jobs.insert(at, months);
+                }
             }
+            jobs
+        };
+        let mut jobs = due(&|market| [suspects(&market.entries), market.without_file(request.now)].concat());
+        if jobs.is_empty() && compares {
+            jobs = due(&Market::months);
         }
         if jobs.is_empty() {
             break;
@@ -107,7 +119,7 @@ pub fn fetch(request: &Request, archive: &Archive<'_>) -> Result<Vec<Market>, Hi
                 let market = &mut markets[at];
                 market.faults.extend(beside.faults);
                 market.absent.extend(beside.absent);
-                prefer_days(&mut market.entries, month, beside.entries);
+                market.choose(month, beside.entries, archive, compares)?;
             }
         }
     }
@@ -133,7 +145,7 @@ fn had(
             outcome => outcome?,
         };
         match &outcome {
-            Outcome::Faulty { reason: "not_given", why } => {
+            Outcome::Faulty { reason: "not_given", why } | Outcome::Kept { reason: NOT_RECHECKED, why, .. } => {
                 let not_given = progress.not_given.fetch_add(1, Relaxed) + 1;
                 if not_given >= NOT_GIVEN_MAX && progress.answered.load(Relaxed) == 0 {
                     return Err(Fault::new("no_connection", format!("no file is given: {why}")));
@@ -149,9 +161,10 @@ fn had(
         match outcome {
             Outcome::Good(entry) => market.entries.push(*entry),
             Outcome::Absent => market.absent.push(*period),
-            Outcome::Faulty { reason, why } => {
-                tracing::warn!("{} {period}: {why}", market.name);
-                market.faults.push(Faulty { period: period.to_string(), reason: reason.to_owned(), why });
+            Outcome::Faulty { reason, why } => market.fault(*period, reason, why),
+            Outcome::Kept { entry, reason, why } => {
+                market.entries.push(*entry);
+                market.fault(*period, reason, why);
             }
         }
     }
@@ -164,7 +177,43 @@ fn had(
 impl Market {
     fn new(symbol: &str, name: &str) -> Self {
         let (symbol, name) = (symbol.to_owned(), name.to_owned());
-        Self { symbol, name, entries: vec![], faults: vec![], absent: vec![] }
+        Self { symbol, name, entries: vec![], faults: vec![], absent: vec![], differs: vec![] }
+    }
+
+    fn fault(&mut self, period: Period, reason: &str, why: String) {
+        tracing::warn!("{} {period}: {why}", self.name);
+        self.faults.push(Faulty { period: period.to_string(), reason: reason.to_owned(), why });
+    }
+
+    /// The months of which there is a good file.
+    fn months(&self) -> Vec<Period> {
+        let months = self.entries.iter().map(|entry| entry.period);
+        months.filter(|period| matches!(period, Period::Month(_))).collect()
+    }
+
+    /// Takes a month's days, or its own file, and notes where these say different things.
+    fn choose(
+        &mut self,
+        month: Period,
+        days: Vec<Entry>,
+        archive: &Archive<'_>,
+        compares: bool,
+    ) -> Result<(), HistoryError> {
+        let own = self.entries.iter().find(|entry| entry.period == month).filter(|_| compares && !days.is_empty());
+        let compared = own.map(|own| compared(own, &days, archive)).transpose()?;
+        let is_right = !suspects(&self.entries).contains(&month);
+        match compared {
+            // The one is as good as the other.
+            Some(Compared { difference: None, .. }) if is_right => {}
+            Some(Compared { difference: Some(difference), .. }) => {
+                let taken = if prefer_days(&mut self.entries, month, days) { "days" } else { "month" };
+                let text = difference.text("the month's file", "its days'");
+                tracing::warn!("{} {month}: its file is not as its days' have it: {text}; taken: {taken}", self.name);
+                self.differs.push(Differs { period: month.to_string(), taken: taken.to_owned(), difference });
+            }
+            _ => drop(prefer_days(&mut self.entries, month, days)),
+        }
+        Ok(())
     }
 
     /// Months of which there is no file, or no good one, and whose days may be there: none of before the first file that there is,
@@ -179,9 +228,32 @@ impl Market {
                 first.is_some_and(|first| month.begin() > first) && last.is_some_and(|last| month.begin() <= last);
             is_between || is_recent(month)
         });
-        let faulty = self.faults.iter().filter_map(|fault| month(&fault.period));
+        let has_file = |month: &Period| self.entries.iter().any(|entry| entry.period == *month);
+        let faulty = self.faults.iter().filter_map(|fault| month(&fault.period)).filter(|month| !has_file(month));
         absent.copied().chain(faulty).collect()
     }
+}
+
+/// Where a month's file is not as its days' have it; what is known of these very files is not looked at again.
+fn compared(month: &Entry, days: &[Entry], archive: &Archive<'_>) -> Result<Compared, HistoryError> {
+    let (one, others) = (&month.listed.sha256, days.iter().map(|day| day.listed.sha256.clone()).collect::<Vec<_>>());
+    if let Some(known) = archive.journal.compared(one, &others) {
+        return Ok(known);
+    }
+    let rising = |entries| Rising::new(archive.rows, archive.dir, entries, archive.stop);
+    // A day without a file is told as such.
+    let has_file = |at: i64| days.iter().any(|day| day.period.begin().millis() <= at && at < day.period.end().millis());
+    let difference =
+        compare(rising(std::slice::from_ref(month)), rising(days), has_file).map_err(|error| match error {
+            Incomparable::Stopped => HistoryError::Stopped,
+            Incomparable::Unreadable(why) => {
+                HistoryError::Failed(format!("{why}: remove it, and run `tickcast history` again"))
+            }
+        })?;
+    let compared = Compared { one: one.clone(), others, difference };
+    let wrong = |error| HistoryError::Failed(format!("cannot write into {}: {error}", archive.dir.display()));
+    archive.journal.add_compared(compared.clone()).map_err(wrong)?;
+    Ok(compared)
 }
 
 /// The month that is written so; none of a day.

@@ -6,15 +6,19 @@
 //! ```
 //!
 //! A file gets its name when it is known to be good, so whatever has a name is whole. Of a month that is over its own file is asked
-//! for; where that is faulty, lacks numbers or has some twice, its days' are, and count where they are no worse. What is missing
-//! then is asked for at the venue's API. What cannot be had is a hole in the list, with its reason.
+//! for; where that is faulty, lacks numbers or has some twice, its days' are, and count where they are no worse; on wish they are
+//! of every month, and count where they are another's rows, too. What is missing then is asked for at the venue's API. What cannot be had is a hole in the list, with its reason.
 //!
 //! The room lies above `feeds`, whose manners with servers it shares, and above `connectors`, which read what is in a file: as a
 //! job would.
 
 mod address;
+mod ask;
+#[cfg(test)]
+mod bent;
 mod binance;
 mod choose;
+mod compare;
 mod content;
 mod fetch;
 mod files;
@@ -27,6 +31,7 @@ mod repair;
 mod report;
 mod told;
 
+pub use files::NOT_RECHECKED;
 pub use report::text;
 
 use crate::config::{HistoryConfig, HistoryKind, HistoryVenue};
@@ -89,7 +94,8 @@ impl From<Fault> for HistoryError {
 }
 
 /// What all records of a request are, in a few words.
-fn holds(config: &HistoryConfig) -> String {
+#[must_use]
+pub fn holds(config: &HistoryConfig) -> String {
     let HistoryConfig { venue, market, kind, interval, .. } = config;
     let place = match venue {
         HistoryVenue::Binance | HistoryVenue::Tardis => format!("{} {market}", venue.name()),
@@ -157,13 +163,19 @@ fn archived(
     let slack = Span::from_millis(if is_binance { 0 } else { SLACK_MS });
     let rows = Rows { kind: config.kind, interval: config.interval, contiguous: is_binance, slack };
     let (dir, recheck) = (config.dir.as_path(), *recheck);
-    let archive = Archive { client, template, dir, rows, has_checksums: is_binance, journal, recheck };
+    let archive = Archive { client, template, dir, rows, has_checksums: is_binance, journal, recheck, stop };
     let mut markets = market::fetch(request, &archive)?;
     let api = if is_binance && config.repair {
         binance::Api::new(&config.market, config.api_url.as_deref(), rows)
     } else {
         None
     };
+    if is_binance && config.repair && api.is_none() {
+        tracing::warn!(
+            "Binance's API wants a key for trades of futures, and is not asked: this history ends where the archive does, \
+             and keeps its holes; history.kind=aggTrades has both from the API"
+        );
+    }
     markets.iter_mut().map(|market| repair::whole(market, request, &archive, api.as_ref(), stop)).collect()
 }
 

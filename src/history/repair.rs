@@ -1,10 +1,10 @@
 //! What a market's files lack, asked for at the venue's API, and put in its place; the rest is told, with its reason.
 
 use super::address;
-use super::binance::{Api, PAGE};
+use super::ask::{Asked, ask};
+use super::binance::Api;
 use super::choose::{Gap, gaps};
 use super::content::{Content, Rows};
-use super::fetch::Client;
 use super::files::{Archive, digest};
 use super::journal::Entry;
 use super::market::Market;
@@ -14,8 +14,7 @@ use super::{HistoryError, Request};
 use crate::config::HistoryKind;
 use crate::connectors::files::index::{Hole, Listed, Point, Series};
 use crate::delivery::Stop;
-use crate::feeds::streams::Fault;
-use crate::market::Timestamp;
+use crate::market::{Span, Timestamp};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,67 +24,8 @@ pub const MENDED: &str = ".mended.csv.gz";
 pub const FROM_API: &str = ".api.csv.gz";
 /// How the names of files end whose rows a venue without archives has told.
 pub const TOLD: &str = ".told.jsonl.gz";
-/// Rows that are asked for of one hole, or of what is newer than the archives: 2,000 pages, 10 minutes.
-const ROWS_MAX: usize = 2_000_000;
-
-/// What an API was asked for, and what became of it.
-struct Asked {
-    rows: Inserts,
-    first: Option<Point>,
-    last: Option<Point>,
-    /// Why not all of it was had.
-    failed: Option<String>,
-}
-
-/// Asks for the rows from number `first` on that are before both number `end` and time `to`.
-fn ask(
-    api: &Api,
-    client: &Client,
-    market: &str,
-    (first, end): (u64, u64),
-    to: Timestamp,
-    stop: &Stop,
-) -> Result<Asked, Fault> {
-    let mut asked = Asked { rows: Inserts::new(), first: None, last: None, failed: None };
-    let mut next = first;
-    while next < end {
-        let url = api.url(market, next, to);
-        let page = client.text(&url).and_then(|body| {
-            let body = body.ok_or_else(|| Fault::new("refused", "HTTP 404: look at history.api_url"))?;
-            api.read(&body).map_err(|what| Fault::new("protocol", what))
-        });
-        let page = match page {
-            Ok(page) => page,
-            Err(fault) if fault.kind == "stopped" => return Err(fault),
-            Err(fault) => {
-                asked.failed = Some(format!("{url}: {fault}"));
-                break;
-            }
-        };
-        let count = page.len() as u64;
-        let Some((last, _)) = page.last().map(|(point, row)| (*point, row)) else { break };
-        for (point, row) in page {
-            if point.id >= first && point.id < end && point.at < to.millis() {
-                asked.first = asked.first.or(Some(point));
-                asked.last = Some(point);
-                asked.rows.insert(point.id, row);
-            }
-        }
-        if last.id < next || last.at >= to.millis() || count < PAGE {
-            break;
-        }
-        next = last.id + 1;
-        if asked.rows.len() >= ROWS_MAX {
-            asked.failed =
-                Some(format!("more than {ROWS_MAX} rows are missing: run `tickcast history` again for more"));
-            break;
-        }
-        if !stop.sleep(api.page_every()) {
-            return Err(Fault::new("stopped", "stopped"));
-        }
-    }
-    Ok(asked)
-}
+/// Trades of one id behind another may be of a time before it, by so much.
+const SLACK: Span = Span::from_millis(60_000);
 
 /// What is known of why something is missing.
 type Why = (String, String);
@@ -127,9 +67,10 @@ pub fn whole(
     let between = gaps(&entries).into_iter().map(|gap| work.hole(&gap));
     let mut holes: Vec<Hole> = begin.into_iter().chain(between).chain(work.days_without(&entries)).collect();
     holes.sort_by_key(|hole| hole.after.at);
-    let Market { symbol, name, faults, .. } = market;
+    let Market { symbol, name, faults, differs, .. } = market;
     let files = entries.into_iter().map(|entry| entry.listed).collect();
-    Ok(Series { symbol: symbol.clone(), market: name.clone(), files, holes, faults: std::mem::take(faults) })
+    let (symbol, market) = (symbol.clone(), name.clone());
+    Ok(Series { symbol, market, files, holes, faults: std::mem::take(faults), differs: std::mem::take(differs) })
 }
 
 impl Work<'_> {
@@ -164,8 +105,7 @@ impl Work<'_> {
         };
         let mut is_final = true;
         for (after, before) in &entry.content.breaks {
-            let end = Timestamp::from_millis(before.at + 1);
-            let Some(asked) = self.asked((after.id + 1, before.id), end)? else { continue };
+            let Some(asked) = self.asked((after.id + 1, before.id), self.around(after, before))? else { continue };
             is_final &= asked.failed.is_none();
             inserts.extend(asked.rows);
         }
@@ -176,13 +116,34 @@ impl Work<'_> {
         let to = archive.dir.join(&path);
         mend::write(Some((archive.rows, &from)), inserts, &to).map_err(failed)?;
         let times = (entry.period.begin(), entry.period.end());
-        let made = self.entry(&to, path, times, entry.listed.url.clone(), Some(of))?;
+        let made = match self.entry(&to, path, times, entry.listed.url.clone(), Some(of)) {
+            Ok(made) => made,
+            Err(why) if entry.content.is_tidy() => {
+                self.unusable(&to, entry.content.breaks.iter().map(|(after, _)| after.id + 1), &why);
+                return Ok(entry);
+            }
+            Err(why) => return Err(failed(why)),
+        };
         let repeated = entry.content.repeated + entry.content.displaced;
         tracing::info!("{}: of its rows {repeated} were out of place, {added} are added", from.display());
         if is_final {
             archive.journal.add(&made).map_err(|error| failed(format!("{}: {error}", archive.dir.display())))?;
         }
         Ok(made)
+    }
+
+    /// When rows between two may be.
+    fn around(&self, after: &Point, before: &Point) -> (Timestamp, Timestamp) {
+        let slack = if self.archive.rows.kind == HistoryKind::Klines { Span::from_millis(0) } else { SLACK };
+        (Timestamp::from_millis(after.at).minus(slack), Timestamp::from_millis(before.at + 1).plus(slack))
+    }
+
+    /// What the API says is nothing that a job could read.
+    fn unusable(&mut self, made: &Path, firsts: impl IntoIterator<Item = u64>, why: &str) {
+        tracing::warn!("{}: {why}", self.market.name);
+        // It is in nobody's list.
+        let _ = std::fs::remove_file(made);
+        self.whys.extend(firsts.into_iter().map(|first| (first, ("not_repaired".to_owned(), why.to_owned()))));
     }
 
     /// Looks at a file that was put together here.
@@ -193,20 +154,26 @@ impl Work<'_> {
         times: (Timestamp, Timestamp),
         url: String,
         etag: Option<String>,
-    ) -> Result<Entry, HistoryError> {
-        let failed = |why: String| HistoryError::Failed(format!("{}: {why}", to.display()));
-        let content = self.archive.rows.look(to, times).map_err(failed)?;
-        let sha256 = digest(to).map_err(|error| failed(error.to_string()))?;
-        let bytes = std::fs::metadata(to).map_err(|error| failed(error.to_string()))?.len();
+    ) -> Result<Entry, String> {
+        let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", to.display());
+        let around = (times.0.minus(SLACK), times.1.plus(SLACK));
+        // What is made is looked at to its end: it is no more than was asked for.
+        let content = self.archive.rows.look(to, around, &Stop::default()).map_err(|why| failed(&why))?;
+        let sha256 = digest(to).map_err(|error| failed(&error))?;
+        let bytes = std::fs::metadata(to).map_err(|error| failed(&error))?.len();
         let Content { rows, first, last, .. } = content;
         let listed = Listed { path, bytes, sha256, rows, first, last, url, etag, checked: false };
         Ok(Entry { listed, period: Period::day_of(times.0), content })
     }
 
     /// Asks the API, and notes what it says; nothing where there is none to ask.
-    fn asked(&mut self, (first, end): (u64, u64), to: Timestamp) -> Result<Option<Asked>, HistoryError> {
+    fn asked(
+        &mut self,
+        (first, end): (u64, u64),
+        times: (Timestamp, Timestamp),
+    ) -> Result<Option<Asked>, HistoryError> {
         let Some(api) = self.api else { return Ok(None) };
-        let asked = ask(api, self.archive.client, &self.market.name, (first, end), to, self.stop)?;
+        let asked = ask(api, self.archive.client, &self.market.name, (first, end), times, self.stop)?;
         // Of what is left a gap begins behind some row that was had, or here.
         let why: Why = match &asked.failed {
             Some(why) => ("not_repaired".to_owned(), why.clone()),
@@ -228,15 +195,15 @@ impl Work<'_> {
         let begin = self.begin(&entries);
         for gap in begin.into_iter().chain(gaps(&entries)).filter(|gap| gap.inside.is_none()) {
             let (first, end) = (gap.after.id + 1, gap.before.id);
-            let times = (Timestamp::from_millis(gap.after.at), Timestamp::from_millis(gap.before.at + 1));
+            let times = self.around(&gap.after, &gap.before);
             let path = self.path(&format!("{first}-{}", end - 1));
             if let Some(known) = self.archive.journal.known(self.archive.dir, &path) {
                 insert(&mut entries, known);
                 continue;
             }
-            let Some(asked) = self.asked((first, end), times.1)? else { continue };
+            let Some(asked) = self.asked((first, end), times)? else { continue };
             let is_final = asked.failed.is_none();
-            if let Some(made) = self.made(asked, path, times)? {
+            if let Some(made) = self.made(asked, first, path, times)? {
                 if is_final {
                     let wrong = |error: std::io::Error| HistoryError::Failed(error.to_string());
                     self.archive.journal.add(&made).map_err(wrong)?;
@@ -270,11 +237,11 @@ impl Work<'_> {
             return Ok(entries);
         }
         // Of trades, only what the files of days will not have.
-        let Some(asked) = self.asked((first, u64::MAX), end)? else { return Ok(entries) };
+        let begin = last.map_or(*from, |last| Timestamp::from_millis(last.at).minus(SLACK));
+        let Some(asked) = self.asked((first, u64::MAX), (begin, end))? else { return Ok(entries) };
         let failed = asked.failed.clone();
-        let begin = last.map_or(*from, |last| Timestamp::from_millis(last.at));
         let path = self.path(&format!("from-{first}"));
-        if let Some(made) = self.made(asked, path, (begin, end))? {
+        if let Some(made) = self.made(asked, first, path, (begin, end))? {
             tracing::info!("{}: {} rows behind its archives are the API's", self.market.name, made.listed.rows);
             insert(&mut entries, made);
         }
@@ -284,7 +251,13 @@ impl Work<'_> {
         Ok(entries)
     }
 
-    fn made(&self, asked: Asked, path: String, times: (Timestamp, Timestamp)) -> Result<Option<Entry>, HistoryError> {
+    fn made(
+        &mut self,
+        asked: Asked,
+        first: u64,
+        path: String,
+        times: (Timestamp, Timestamp),
+    ) -> Result<Option<Entry>, HistoryError> {
         if asked.rows.is_empty() {
             return Ok(None);
         }
@@ -297,7 +270,8 @@ impl Work<'_> {
             api.url(&self.market.name, asked.first.map_or(0, |first| first.id), times.1)
         });
         mend::whole(asked.rows, &to).map_err(HistoryError::Failed)?;
-        self.entry(&to, path, times, url, None).map(Some)
+        let made = self.entry(&to, path, times, url, None);
+        Ok(made.map_err(|why| self.unusable(&to, [first], &why)).ok())
     }
 
     fn what(&self) -> &str {
@@ -354,7 +328,12 @@ impl Work<'_> {
         if self.market.absent.iter().any(|period| matches!(period, Period::Day(_)) && lies_in(*period)) {
             return ("not_published".to_owned(), "the archive has no file of that day".to_owned());
         }
-        ("in_the_archive".to_owned(), "the archive's files lack it".to_owned())
+        let not_asked = match self.request.config.repair {
+            _ if self.api.is_some() => "",
+            false => "; nobody else was asked, as history.repair = false says",
+            true => "; the venue's API wants a key for trades of futures, and was not asked",
+        };
+        ("in_the_archive".to_owned(), format!("the archive's files lack it{not_asked}"))
     }
 }
 

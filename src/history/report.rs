@@ -1,6 +1,6 @@
 //! What a directory holds, for people.
 
-use crate::connectors::files::index::{Faulty, Hole, Index, Listed, Series};
+use crate::connectors::files::index::{Differs, Faulty, Hole, Index, Listed, Series};
 use crate::market::Timestamp;
 use std::fmt::Write as _;
 
@@ -11,9 +11,10 @@ const TOLD_MAX: usize = 20;
 #[must_use]
 pub fn text(index: &Index) -> String {
     let mut text = format!("{}\n", index.holds);
-    for Series { symbol, market, files, holes, faults } in &index.series {
+    for Series { symbol, market, files, holes, faults, differs } in &index.series {
         let name = if symbol == market { symbol.clone() } else { format!("{symbol} ({market})") };
-        let (rows, bytes) = files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
+        let rows = files.iter().map(|file| file.rows).fold(0, u64::saturating_add);
+        let bytes = files.iter().map(|file| file.bytes).fold(0, u64::saturating_add);
         let span = |file: Option<&Listed>, point: fn(&Listed) -> Option<i64>| {
             file.and_then(point).map_or_else(|| "nothing".to_owned(), |at| Timestamp::from_millis(at).to_string())
         };
@@ -31,11 +32,16 @@ pub fn text(index: &Index) -> String {
         for Faulty { period, reason, why } in faults.iter().take(TOLD_MAX) {
             let _ = writeln!(text, "  no good: {period}, {reason}: {why}");
         }
+        for Differs { period, taken, difference } in differs.iter().take(TOLD_MAX) {
+            let (taken, where_) = (taken.as_str(), difference.text("the month's file", "its days'"));
+            let _ = writeln!(text, "  differs: {period}, the {taken} counts: {where_}");
+        }
         for hole in holes.iter().take(TOLD_MAX) {
             let (after, before) = hole.times();
             let Hole { missing, reason, why, .. } = hole;
             let ids = if *missing > 0 {
-                format!("{missing} rows ({} to {}), ", hole.after.id + 1, hole.before.id - 1)
+                let (first, last) = (hole.after.id.saturating_add(1), hole.before.id.saturating_sub(1));
+                format!("{missing} rows ({first} to {last}), ")
             } else {
                 String::new()
             };

@@ -3,7 +3,7 @@
 //! A day that is over is asked for once. Trades are walked by their ids (of Kraken by its cursor), from the first one behind the
 //! beginning, which is looked for by halves.
 
-use super::content::Content;
+use super::content::{Content, NUMBER_MAX};
 use super::fetch::Client;
 use super::files::digest;
 use super::journal::{Entry, Journal};
@@ -26,6 +26,9 @@ const SETTLED: Span = Span::from_millis(5_000);
 const IDS: u64 = 2_000;
 /// No id is looked for beyond.
 const ID_MAX: u64 = 1 << 40;
+
+/// Trades of a day that are kept in memory, at most: the busiest markets have a tenth.
+const DAY_ROWS_MAX: usize = 20_000_000;
 
 /// Who is asked, and where to.
 pub struct Telling<'a> {
@@ -57,6 +60,7 @@ impl Telling<'_> {
             files: vec![],
             holes: vec![],
             faults: vec![],
+            differs: vec![],
         };
         let entries = match self.request.config.kind {
             HistoryKind::Klines => self.candles(&names, &mut series.holes)?,
@@ -158,6 +162,9 @@ impl Telling<'_> {
                 if trades.is_empty() {
                     break;
                 }
+                if rows.len() > DAY_ROWS_MAX {
+                    return Err(self.wrong(&format!("{day} has more than {DAY_ROWS_MAX} trades")));
+                }
                 for (id, at, trade) in trades {
                     if at >= begin.millis() {
                         let mut row = Vec::new();
@@ -187,12 +194,7 @@ impl Telling<'_> {
         loop {
             let body = self.ask(&self.venue.page(want))?;
             let page = self.venue.read_page(want, &body).map_err(|what| self.wrong(&what))?;
-            let mut found = Vec::new();
-            for trade in page.trades.into_iter().filter(|trade| trade.id >= first) {
-                let at = Timestamp::parse(trade.at.trim_matches('"').as_bytes());
-                let at = at.map_err(|error| self.wrong(&format!("a trade's time: {error}")))?;
-                found.push((trade.id, at.millis(), trade));
-            }
+            let found = taken(page.trades, first).map_err(|what| self.wrong(&what))?;
             // Whose pages begin at a time may have told of others first.
             let goes_on = found.is_empty() && page.cursor.is_some() && page.cursor != want.cursor;
             want.cursor = page.cursor;
@@ -286,4 +288,20 @@ impl Telling<'_> {
         }
         Ok(Some(entry))
     }
+}
+
+/// The trades of a page from an id on, with ids and times.
+///
+/// # Errors
+/// When one has none that the job could read.
+pub fn taken(trades: Vec<Trade>, first: u64) -> Result<Vec<(u64, i64, Trade)>, String> {
+    let wanted = trades.into_iter().filter(|trade| trade.id >= first);
+    let timed = wanted.map(|trade| {
+        if trade.id > NUMBER_MAX {
+            return Err(format!("{} is no id of a trade", trade.id));
+        }
+        let at = Timestamp::parse(trade.at.trim_matches('"').as_bytes());
+        Ok((trade.id, at.map_err(|error| format!("a trade's time: {error}"))?.millis(), trade))
+    });
+    timed.collect()
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use tickcast::connectors::files::index::Index;
 use tickcast::market::Timestamp;
 
+mod compared;
 mod told;
+mod words;
 
 const WITHIN: Duration = Duration::from_secs(240);
 
@@ -264,6 +266,15 @@ fn holes_are_told_and_filled_by_a_later_start() {
     let finished = run(&server, kind, dir.path(), &[]).expect_code(1);
     assert!(finished.stderr.contains("may be filled by another start"), "{}", finished.stderr);
     told("not_repaired");
+    // What it says is no use.
+    server.api_is_away(false);
+    server.api_is_wrong(true);
+    let finished = run(&server, kind, dir.path(), &[]).expect_code(1);
+    assert!(finished.stderr.contains("may be filled by another start"), "{}", finished.stderr);
+    told("not_repaired");
+    server.api_is_wrong(false);
+    server.api_is_away(true);
+    run(&server, kind, dir.path(), &[]).expect_code(1);
     let mut report = vec!["history".to_owned(), "report".to_owned(), "--set".to_owned()];
     report.extend([format!("history.dir={}", dir.path().display())]);
     let text = run_to_end(command(&report), WITHIN).expect_code(0).stdout_text();
@@ -284,12 +295,33 @@ fn a_file_that_is_replaced_later_is_noticed() {
     server.alter("2024-02", Alter::Header);
     run(&server, kind, dir.path(), &[]).expect_code(0);
     assert_eq!(index(dir.path()), before, "nobody asked");
-    server.asked();
-    let finished = run(&server, kind, dir.path(), &["--recheck"]).expect_code(0);
-    assert!(finished.stderr.contains("2024-02.zip: the venue has replaced it"), "{}", finished.stderr);
-    let fetched: Vec<String> = server.asked().into_iter().filter(|path| path.ends_with(".zip")).collect();
-    assert_eq!(fetched, ["/data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-02.zip"]);
-    assert_ne!(index(dir.path()), before);
+    let path = "/data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-02.zip";
+    let recheck = |code, said: &str| {
+        server.asked();
+        let finished = run(&server, kind, dir.path(), &["--recheck"]).expect_code(code);
+        assert!(finished.stderr.contains(said), "{said}: {}", finished.stderr);
+        let mut fetched: Vec<String> = server.asked().into_iter().filter(|path| path.ends_with(".zip")).collect();
+        fetched.dedup();
+        (fetched, index(dir.path()))
+    };
+    let (fetched, after) =
+        recheck(0, "2024-02.zip: the venue has replaced it since it was fetched: its rows are the same");
+    assert_eq!(fetched, [path]);
+    assert_ne!(after, before);
+    server.alter("2024-02", Alter::Digit(kind.first() + 50_000));
+    let (fetched, before) = recheck(0, "has replaced it since it was fetched: 1 rows, id 50001 of 2024-02-02T");
+    assert_eq!(fetched, [path]);
+    // What is no good does not take its place, nor does it go when nothing can be asked.
+    server.alter("2024-02", Alter::Broken);
+    let (_, mut after) = recheck(0, "the file that was fetched before stays");
+    assert_eq!(after.series[0].faults.remove(0).reason, "content");
+    assert_eq!(after, before);
+    server.alter("2024-02", Alter::Digit(kind.first() + 50_000)).act([Act::Status(400, "")]);
+    let (_, mut after) = recheck(1, "1 files could not be rechecked");
+    assert_eq!(after.series[0].faults.remove(0).reason, "not_rechecked");
+    assert_eq!(after, before);
+    server.alter("2024-02", Alter::Header);
+    recheck(0, "");
     // A file that somebody changed here is an error, not another history.
     let path = dir.path().join(&before.series[0].files[0].path);
     std::fs::write(&path, b"x").unwrap();
@@ -299,6 +331,19 @@ fn a_file_that_is_replaced_later_is_noticed() {
     assert!(finished.stderr.contains("run `tickcast history` again"), "{}", finished.stderr);
     run(&server, kind, dir.path(), &[]).expect_code(0);
     equals_plain(kind, dir.path(), |_| false);
+}
+
+#[test]
+fn a_rest_that_is_not_the_one_that_was_asked_for_is_not_taken() {
+    let (kind, dir) = (Kind::Klines, temp_dir());
+    let server = Archive::start(kind);
+    let broken = [Act::Cut(5000), Act::WrongRange];
+    // The checksum comes as it is; then the file breaks off twice, and what goes on does so elsewhere.
+    server.act([Act::Whole]).act(broken.clone()).act(broken);
+    run(&server, kind, dir.path(), &["--set", "history.repair=false", "--to", "2023-12-31T00:00:00Z"]).expect_code(0);
+    let series = index(dir.path()).series.remove(0);
+    assert_eq!((series.faults.len(), series.files.len()), (0, 1), "{series:?}");
+    assert_eq!(server.asked().iter().filter(|path| path.ends_with(".zip")).count(), 5, "all acts were played");
 }
 
 #[test]

@@ -38,6 +38,76 @@ pub struct Series {
     /// The venue's files that were no good, or not given.
     #[serde(default)]
     pub faults: Vec<Faulty>,
+    /// Months whose file is not as their days' files have it, where both were compared.
+    #[serde(default)]
+    pub differs: Vec<Differs>,
+}
+
+/// A month's file that is not as its days' files have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differs {
+    /// The month.
+    pub period: String,
+    /// Whose rows are in the list: `days` or `month`.
+    pub taken: String,
+    /// Where they differ; the month's file is the one, its days' are the other.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// Where the rows of one file are not those of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Rows that both have, and that say different things.
+    pub changed: u64,
+    /// Rows that only the one has, and rows that only the other has.
+    pub only: [u64; 2],
+    /// The first row that differs.
+    pub first: Option<Point>,
+    /// The last one.
+    pub last: Option<Point>,
+    /// The first row of each sort.
+    pub examples: Vec<Example>,
+}
+
+/// A row as the one and the other have it, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// Its id.
+    pub id: u64,
+    /// None where one lacks it.
+    pub rows: [Option<String>; 2],
+}
+
+impl Difference {
+    /// How many rows differ.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.changed.saturating_add(self.only[0]).saturating_add(self.only[1])
+    }
+
+    /// The same for people, by what the one and the other are called.
+    #[must_use]
+    pub fn text(&self, one: &str, other: &str) -> String {
+        let Self { changed, only, first, last, examples } = self;
+        let place = |point: &Option<Point>| {
+            point.map_or_else(String::new, |Point { id, at }| format!("id {id} of {}", Timestamp::from_millis(at)))
+        };
+        let mut text = format!(
+            "{} rows, {} to {}: {changed} have other values, {} are in {one} only, {} in {other} only",
+            self.rows(),
+            place(first),
+            place(last),
+            only[0],
+            only[1]
+        );
+        for Example { id, rows: [of_one, of_other] } in examples {
+            let shown =
+                |row: &Option<String>| row.as_ref().map_or_else(|| "nothing".to_owned(), |row| format!("`{row}`"));
+            text += &format!("; of {id} {one} has {}, {other} {}", shown(of_one), shown(of_other));
+        }
+        text
+    }
 }
 
 /// A file of the venue's that is not in the list.
@@ -118,7 +188,15 @@ impl Index {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
-        let index: Self = serde_json::from_slice(&text)
+        Self::parse(&text, &path).map(Some)
+    }
+
+    /// Reads a list; `path` is for messages.
+    ///
+    /// # Errors
+    /// When it is none, or another version wrote it.
+    pub fn parse(text: &[u8], path: &Path) -> Result<Self, String> {
+        let index: Self = serde_json::from_slice(text)
             .map_err(|error| format!("{}: {error}; remove it, and run `tickcast history` again", path.display()))?;
         if index.version != VERSION {
             return Err(format!(
@@ -127,7 +205,7 @@ impl Index {
                 index.version
             ));
         }
-        Ok(Some(index))
+        Ok(index)
     }
 }
 

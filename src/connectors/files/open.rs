@@ -29,6 +29,11 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// The most that is written to a temporary file: 64 GiB. A bomb ends there, where the disk has not ended before.
 const SPOOLED_BYTES_MAX: u64 = 64 << 30;
 
+/// What a compressed file may unpack to without a question: 1 GiB. Beyond it, so many times what it is. Records of a market are
+/// seldom packed to less than a thirtieth; a bomb of zeros is to a thousandth, of zstd to any part.
+const UNPACKED_BYTES_FREE: u64 = 1 << 30;
+const UNPACKED_RATIO_MAX: u64 = 256;
+
 /// An opened file.
 pub(super) enum Opened {
     /// Text, decompressed.
@@ -77,6 +82,8 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
     if begins.is_empty() && ending.is_some() {
         return Err(unreadable(path, &"it is empty, not even a compressed nothing; was it cut?"));
     }
+    // Of a pipe nobody knows how much it will be.
+    let length = plain.as_ref().and_then(|file| file.metadata().ok()).map(|found| found.len());
     let whole = Cursor::new(begins.clone()).chain(raw);
     if is_zip || (ending == Some("zip") && !is_gzip && !is_zstd) {
         let file = match plain {
@@ -85,14 +92,14 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
         };
         let members = Members::open(path, file)?;
         let name = members.first_name().map_or(name, str::to_lowercase);
-        return Ok(Opened::Text(Text { reader: Box::new(members), name }));
+        return Ok(Opened::Text(Text { reader: Limited::of(members, length), name }));
     }
     let mut reader: Box<dyn Read + Send> = if is_gzip {
-        Box::new(Gzip::new(BufReader::with_capacity(BUFFER_BYTES, whole)))
+        Limited::of(Gzip::new(BufReader::with_capacity(BUFFER_BYTES, whole)), length)
     } else if is_zstd {
         let mut decoder = zstd::stream::read::Decoder::new(whole).map_err(|error| unreadable(path, &error))?;
         decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|error| unreadable(path, &error))?;
-        Box::new(decoder)
+        Limited::of(decoder, length)
     } else if begins.starts_with(PARQUET_MAGIC)
         && let Some(file) = plain
     {
@@ -118,6 +125,35 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
         )));
     }
     Ok(Opened::Text(Text { reader, name }))
+}
+
+/// What a file unpacks to, up to a limit.
+struct Limited<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read + Send + 'static> Limited<R> {
+    /// What a file of this length unpacks to.
+    fn of(reader: R, length: Option<u64>) -> Box<dyn Read + Send> {
+        let Some(length) = length else { return Box::new(reader) };
+        let left = length.saturating_mul(UNPACKED_RATIO_MAX).saturating_add(UNPACKED_BYTES_FREE);
+        Box::new(Self { reader, left })
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let free = UNPACKED_BYTES_FREE >> 30;
+            let what = format!(
+                "it unpacks to more than {free} GiB and {UNPACKED_RATIO_MAX} times what it is, as no records do"
+            );
+            std::io::Error::new(ErrorKind::InvalidData, format!("{what}: unpack it first, if it is no bomb"))
+        })?;
+        Ok(read)
+    }
 }
 
 /// A file's name in lower case, without what compression adds to it, and that.
@@ -187,4 +223,32 @@ pub(super) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> InputErr
         ));
     }
     InputError::Failed(format!("cannot read {path} to its end: {error}; if it is compressed, it may be cut or damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unpacks_without_end_ends() {
+        let all = |left| {
+            let mut bytes = Vec::new();
+            Limited { reader: std::io::repeat(0).take(1 << 20), left }
+                .read_to_end(&mut bytes)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(all(1 << 20), Ok(1 << 20));
+        assert!(all((1 << 20) - 1).unwrap_err().contains("unpack it first"));
+        // One of 100 kB that claims 2^60 bytes.
+        let mut endless = Limited::of(std::io::repeat(b'\n').take(1 << 60), Some(100_000));
+        let mut buffer = vec![0; 1 << 20];
+        let mut read = 0;
+        let error = loop {
+            match endless.read(&mut buffer) {
+                Ok(bytes) => read += bytes as u64,
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(read <= 25_600_000 + (1 << 30) && error.contains("256 times"), "{read}: {error}");
+    }
 }

@@ -39,6 +39,10 @@ pub enum Alter {
     Outside,
     /// It has a header.
     Header,
+    /// This row has another value.
+    Digit(u64),
+    /// All rows are written in another form, below a header.
+    Form,
     /// It is a page that says sorry.
     Sorry,
 }
@@ -68,6 +72,7 @@ struct Shared {
     asked: Mutex<Vec<String>>,
     made: Mutex<BTreeMap<String, Option<Vec<u8>>>>,
     api_is_away: AtomicBool,
+    api_is_wrong: AtomicBool,
     count: AtomicUsize,
 }
 
@@ -88,6 +93,7 @@ impl Archive {
             asked: Mutex::default(),
             made: Mutex::default(),
             api_is_away: AtomicBool::new(false),
+            api_is_wrong: AtomicBool::new(false),
             count: AtomicUsize::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -132,6 +138,11 @@ impl Archive {
 
     pub fn api_is_away(&self, is_away: bool) {
         self.shared.api_is_away.store(is_away, Relaxed);
+    }
+
+    /// The API's prices are below zero.
+    pub fn api_is_wrong(&self, is_wrong: bool) {
+        self.shared.api_is_wrong.store(is_wrong, Relaxed);
     }
 
     /// The paths that were asked for since the last time.
@@ -205,7 +216,7 @@ impl Shared {
         }
         numbers.extend(more);
         let mut text = String::new();
-        if matches!(alter, Some(Alter::Header)) {
+        if matches!(alter, Some(Alter::Header | Alter::Form)) {
             text += match kind {
                 Kind::Klines => {
                     "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
@@ -217,7 +228,11 @@ impl Shared {
             };
         }
         for number in numbers {
-            text += &kind.row(number);
+            text += &match alter {
+                Some(Alter::Digit(other)) if other == number => kind.other(number),
+                Some(Alter::Form) => kind.reformed(number),
+                _ => kind.row(number),
+            };
             text.push('\n');
         }
         let mut bytes = zipped(&format!("BTCUSDT-{period}.csv"), text.as_bytes());
@@ -270,7 +285,10 @@ impl Shared {
 fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut headers) = (String::new(), BTreeMap::new());
-    reader.read_line(&mut line)?;
+    if reader.read_line(&mut line)? == 0 {
+        // Who asked is dead.
+        return Ok(());
+    }
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header)? <= 2 {
@@ -307,6 +325,9 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let query = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
         return match shared.page(path, &query) {
+            Some(body) if shared.api_is_wrong.load(Relaxed) => {
+                send("200 OK", "", body.replace("\"3", "\"-3").as_bytes(), most, pause)
+            }
             Some(body) => send("200 OK", "", body.as_bytes(), most, pause),
             None => send("400 Bad", "", b"", all, None),
         };

@@ -39,11 +39,26 @@ impl Kind {
 
     /// The row with this number, as the archive has it.
     pub fn row(self, number: u64) -> String {
-        let at = self.at(number);
-        let price = format!("{}.{:02}", 30_000 + number * 7919 % 500, number % 100);
         let size = format!("0.{:05}", 1 + number * 104_729 % 99_999);
         // In microseconds, as since 2025, from the middle of February on.
-        let unit = |ms: i64| if at >= BEGIN + 45 * DAY { ms * 1000 } else { ms };
+        self.written(number, "", &size, self.at(number) >= BEGIN + 45 * DAY)
+    }
+
+    /// The same row of another size.
+    pub fn other(self, number: u64) -> String {
+        self.written(number, "", "0.5", self.at(number) >= BEGIN + 45 * DAY)
+    }
+
+    /// The same row in another form: more zeros, other units.
+    pub fn reformed(self, number: u64) -> String {
+        let size = format!("0.{:05}000", 1 + number * 104_729 % 99_999);
+        self.written(number, "0000", &size, self.at(number) < BEGIN + 45 * DAY)
+    }
+
+    fn written(self, number: u64, zeros: &str, size: &str, in_micros: bool) -> String {
+        let at = self.at(number);
+        let price = format!("{}.{:02}{zeros}", 30_000 + number * 7919 % 500, number % 100);
+        let unit = |ms: i64| if in_micros { ms * 1000 } else { ms };
         let stamp = unit(at);
         match self {
             Self::Klines => {

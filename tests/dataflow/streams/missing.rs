@@ -163,8 +163,8 @@ fn several_venues_make_one_symbol() {
     assert_eq!(
         symbols,
         [
-            "BTC", "BTC-USDT", "CB", "ETH-USD", "ETH-USDC", "ETH-USDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "btcusd",
-            "ethusd"
+            "BNBUSDT", "BTC", "BTC-USDT", "CB", "ETH-USD", "ETH-USDC", "ETH-USDT", "ETHUSDT", "LTCUSDT", "SOLUSDT",
+            "XRPUSDT", "btcusd", "ethusd"
         ]
         .map(str::to_owned)
         .into()

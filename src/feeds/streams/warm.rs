@@ -303,7 +303,7 @@ impl Series {
         self.through.min(last.max(self.through.minus(LATE)))
     }
 
-    /// So many trades may lie between the last candle and the first trade that comes.
+    /// So many trades may lie between the last candle and the first trade that comes; of aggregates there are no more than of trades.
     fn ids(&self, is_own: bool) -> u64 {
         let minutes = (wall_clock().millis() - self.end().millis()).max(0) as u64 / MINUTE.millis() as u64 + 2;
         // The busiest of the last ones, twice.

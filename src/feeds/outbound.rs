@@ -1,6 +1,6 @@
 //! How what is outside is reached: by which proxy, and whose certificates are trusted on the way. The same for streams and HTTP APIs.
 //!
-//! The proxy is the one that the HTTP client finds: the first of the environment's [`VARIABLES`] that names one, but for hosts that
+//! The proxy is the one that the HTTP client finds: the first of the environment's `VARIABLES` that names one, but for hosts that
 //! `NO_PROXY` names. What it holds is never shown but for host and port.
 
 use rustls::pki_types::CertificateDer;

@@ -22,12 +22,26 @@ pub struct CollectConfig {
     pub key: Option<String>,
     /// File that holds the key instead.
     pub key_file: Option<PathBuf>,
+    /// File of roots that are trusted besides those that are built in.
+    pub ca_file: Option<PathBuf>,
     /// Exchanges whose public trades are collected instead, by their streams.
     pub venues: Vec<VenueConfig>,
     /// Names of symbols, and the markets that each is made of.
     pub markets: BTreeMap<String, Vec<String>>,
     /// How long trades wait for those before them that are missing.
     pub repair_wait: Span,
+}
+
+/// Which stream of a venue tells of its trades.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum TradeStream {
+    /// Each trade by itself.
+    #[default]
+    #[serde(rename = "trade")]
+    Trade,
+    /// What one order took at one price is one: Binance alone has it.
+    #[serde(rename = "aggTrade")]
+    AggTrade,
 }
 
 /// One exchange of `collect.venues`.
@@ -38,6 +52,9 @@ pub struct VenueConfig {
     pub venue: String,
     /// Its markets, as it spells them.
     pub symbols: Vec<String>,
+    /// Which of its streams.
+    #[serde(default)]
+    pub stream: TradeStream,
     /// Where its stream is, instead of its own address.
     pub stream_url: Option<String>,
     /// Where its HTTP API is, instead of its own address.
@@ -63,6 +80,7 @@ impl Default for CollectConfig {
             timeout: Span::from_millis(10_000),
             key: None,
             key_file: None,
+            ca_file: None,
             venues: Vec::new(),
             markets: BTreeMap::new(),
             repair_wait: Span::from_millis(60_000),
@@ -72,10 +90,11 @@ impl Default for CollectConfig {
 
 impl std::fmt::Debug for CollectConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, assets, every, timeout, key, key_file, venues, markets, repair_wait } = self;
+        let Self { url, assets, every, timeout, key, key_file, ca_file, venues, markets, repair_wait } = self;
         let mut shown = f.debug_struct("CollectConfig");
         shown.field("url", url).field("assets", assets).field("every", every).field("timeout", timeout);
         shown.field("key", &key.as_ref().map(|_| secrets::MASK)).field("key_file", key_file);
+        shown.field("ca_file", ca_file);
         shown.field("venues", venues).field("markets", markets).field("repair_wait", repair_wait).finish()
     }
 }

@@ -348,6 +348,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("collect.repair_wait", Span, "\"1m\"", "how long trades of venues wait for those before them that are missing"),
     optional("collect.key_file", Path, "\"/run/secrets/messari\"", "file that holds the key instead"),
+    optional(
+        "collect.ca_file",
+        Path,
+        "\"/etc/ssl/certs/company.pem\"",
+        "PEM file of roots that are trusted besides those that are built in, as of a proxy or a relay of your own",
+    ),
     key("history.dir", Path, "\"history\"", "directory for the files, and for the list of them that `backfill` reads"),
     key(
         "history.venue",

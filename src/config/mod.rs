@@ -25,7 +25,7 @@ pub mod venues;
 pub use check::Purpose;
 pub use checkpoint::{CheckpointConfig, CheckpointPlace};
 pub use cluster::ClusterConfig;
-pub use collect::{CollectConfig, VenueConfig};
+pub use collect::{CollectConfig, TradeStream, VenueConfig};
 pub use format::Format;
 pub use history::{HistoryConfig, HistoryFiles, HistoryKind, HistoryVenue};
 pub use http::HttpConfig;

@@ -6,6 +6,10 @@ use toml::{Table, Value};
 
 /// The exchanges whose trades are collected.
 pub const VENUES: &[&str] = &["binance", "bitstamp", "bybit", "coinbase", "coinbase_advanced", "kraken", "okx"];
+/// Names of [`TradeStream`](super::TradeStream).
+const STREAMS: [&str; 2] = ["trade", "aggTrade"];
+/// The venue that has the second of them, too.
+const AGGREGATES: &str = "binance";
 /// The most markets, over all of them.
 pub const MARKETS_MAX: usize = 2000;
 /// The longest name of a market in bytes.
@@ -15,7 +19,7 @@ const MARKET_BYTES_MAX: usize = 32;
 pub(super) fn allowed_venues() -> String {
     format!(
         "a list of tables, as in [{{ venue = \"binance\", symbols = [\"BTCUSDT\"] }}], or binance:BTCUSDT,kraken:BTC/USD; venues \
-         are {}; stream_url and api_url may name other addresses",
+         are {}; stream_url and api_url may name other addresses, and stream = \"aggTrade\" asks {AGGREGATES} for aggregate trades",
         VENUES.join(", ")
     )
 }
@@ -71,7 +75,7 @@ pub(super) fn check_venues(value: &Value) -> Result<(), String> {
     for item in list {
         let table = item.as_table().ok_or_else(|| format!("{item} is no table"))?;
         if let Some(key) =
-            table.keys().find(|key| !["venue", "symbols", "stream_url", "api_url"].contains(&key.as_str()))
+            table.keys().find(|key| !["venue", "symbols", "stream", "stream_url", "api_url"].contains(&key.as_str()))
         {
             return Err(format!("`{key}` is no key of a venue"));
         }
@@ -89,6 +93,7 @@ pub(super) fn check_venues(value: &Value) -> Result<(), String> {
             }
             count += 1;
         }
+        check_stream(name, table.get("stream"))?;
         check_url(table, "stream_url", &["ws", "wss"])?;
         check_url(table, "api_url", &["http", "https"])?;
     }
@@ -96,6 +101,17 @@ pub(super) fn check_venues(value: &Value) -> Result<(), String> {
         return Err(format!("{count} markets are too many, at most {MARKETS_MAX} are allowed"));
     }
     Ok(())
+}
+
+fn check_stream(venue: &str, stream: Option<&Value>) -> Result<(), String> {
+    let Some(stream) = stream else { return Ok(()) };
+    match stream.as_str() {
+        Some(name) if name == STREAMS[0] || (name == STREAMS[1] && venue == AGGREGATES) => Ok(()),
+        Some(name) if name == STREAMS[1] => {
+            Err(format!("stream = \"{name}\": of {venue} there are single trades alone; leave it out"))
+        }
+        _ => Err(format!("stream = {stream} is none: there are {}", STREAMS.join(" and "))),
+    }
 }
 
 fn check_url(table: &Table, key: &str, schemes: &[&str]) -> Result<(), String> {
@@ -157,6 +173,22 @@ mod tests {
             (r#"[{venue="kraken"}]"#, Err("kraken has no symbols")),
             (r#"[{venue="kraken", symbols=["BTC USD"]}]"#, Err("\"BTC USD\" is no market of kraken")),
             (r#"[{venue="kraken", symbols=["A"]}, {venue="kraken", symbols=["A"]}]"#, Err("kraken:A is there twice")),
+            (
+                r#"[{venue="binance", symbols=["A"], stream="aggTrade"}, {venue="okx", symbols=["A"], stream="trade"}]"#,
+                Ok(()),
+            ),
+            (
+                r#"[{venue="okx", symbols=["A"], stream="aggTrade"}]"#,
+                Err("stream = \"aggTrade\": of okx there are single trades alone; leave it out"),
+            ),
+            (
+                r#"[{venue="binance", symbols=["A"], stream="aggtrade"}]"#,
+                Err("stream = \"aggtrade\" is none: there are trade and aggTrade"),
+            ),
+            (
+                r#"[{venue="binance", symbols=["A"]}, {venue="binance", symbols=["A"], stream="aggTrade"}]"#,
+                Err("binance:A is there twice"),
+            ),
             (r#"[{venue="kraken", symbols=["A"], url="x"}]"#, Err("`url` is no key of a venue")),
             (
                 r#"[{venue="kraken", symbols=["A"], stream_url="http://a"}]"#,

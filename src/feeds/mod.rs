@@ -1,6 +1,7 @@
 //! Producers: what `collect` asks or listens to, and publishes to the source's topic. One room per kind of API.
 
 pub mod messari;
+pub mod outbound;
 pub mod retry_after;
 pub mod streams;
 mod tail;

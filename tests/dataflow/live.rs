@@ -21,7 +21,7 @@ fn exchange(kind: Kind) -> (Exchange, Pace, &'static str) {
     let every_ms = if kind == Kind::Bybit { 2000 } else { 100 };
     let pace = Pace { begin_ms: now - 3 * 3_600_000, every_ms };
     let market = match kind {
-        Kind::Binance | Kind::Bybit => "BTCUSDT",
+        Kind::Binance | Kind::BinanceAggregates | Kind::Bybit => "BTCUSDT",
         Kind::Bitstamp => "btcusd",
         Kind::Coinbase | Kind::CoinbaseAdvanced => "BTC-USD",
         Kind::Kraken => "BTC/USD",
@@ -89,7 +89,7 @@ fn records(exchange: &Exchange, pace: Pace, market: &str, from: u64, to: u64) ->
     for open in (from..to).step_by(MINUTE_MS as usize) {
         let c = candle(pace, exchange.made(), market, open).unwrap();
         let more = match exchange.kind() {
-            Kind::Binance => format!(
+            Kind::Binance | Kind::BinanceAggregates => format!(
                 r#","quote_volume":{},"count":{},"taker_buy_volume":{}"#,
                 c.quote_volume, c.count, c.taker_buy_volume
             ),
@@ -171,6 +171,7 @@ fn trades_go_on_behind_a_venues_candles_as_in_a_backfill() {
     std::thread::scope(|scope| {
         for kind in [
             Kind::Binance,
+            Kind::BinanceAggregates,
             Kind::Bitstamp,
             Kind::Bybit,
             Kind::Coinbase,

@@ -11,15 +11,26 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tickcast::connectors::kafka::EmbeddedBroker;
 
+mod aggregates;
+mod ends;
 mod load;
 mod missing;
+mod outbound;
 mod unnumbered;
 
 const WITHIN: Duration = Duration::from_secs(120);
 /// Venues whose ids do not tell what is missing.
 const UNNUMBERED: [Kind; 2] = [Kind::Bitstamp, Kind::Bybit];
-const KINDS: [Kind; 7] =
-    [Kind::Binance, Kind::Bitstamp, Kind::Bybit, Kind::Coinbase, Kind::CoinbaseAdvanced, Kind::Kraken, Kind::Okx];
+const KINDS: [Kind; 8] = [
+    Kind::Binance,
+    Kind::BinanceAggregates,
+    Kind::Bitstamp,
+    Kind::Bybit,
+    Kind::Coinbase,
+    Kind::CoinbaseAdvanced,
+    Kind::Kraken,
+    Kind::Okx,
+];
 
 /// For each venue, at the same time: most of it is waiting.
 fn each(run: impl Fn(Kind) + Sync) {
@@ -31,6 +42,7 @@ fn each(run: impl Fn(Kind) + Sync) {
 fn markets(kind: Kind) -> [&'static str; 2] {
     match kind {
         Kind::Binance => ["BTCUSDT", "ETHUSDT"],
+        Kind::BinanceAggregates => ["BNBUSDT", "LTCUSDT"],
         Kind::Bitstamp => ["btcusd", "ethusd"],
         Kind::Bybit => ["SOLUSDT", "XRPUSDT"],
         Kind::Coinbase => ["BTC-USD", "ETH-USD"],
@@ -49,14 +61,18 @@ struct Setup {
 impl Setup {
     fn new(settings: &[String], more: &str) -> Self {
         let broker = EmbeddedBroker::start(&[("ticks", 3), ("ticks.gaps", 1)]).unwrap();
-        let dir = temp_dir();
+        let setup = Self { broker, dir: temp_dir() };
+        setup.configure(settings, more);
+        setup
+    }
+
+    fn configure(&self, settings: &[String], more: &str) {
         let text = format!(
             "[source.kafka]\nbrokers = \"{}\"\ntopic = \"ticks\"\n[collect]\nvenues = [{}]\n{more}\n",
-            broker.bootstrap(),
+            self.broker.bootstrap(),
             settings.join(", ")
         );
-        std::fs::write(dir.path().join("c.toml"), text).unwrap();
-        Self { broker, dir }
+        std::fs::write(self.dir.path().join("c.toml"), text).unwrap();
     }
 
     fn of(exchange: &Exchange) -> Self {
@@ -74,6 +90,7 @@ impl Setup {
     fn published(&self, market: &str) -> Vec<(u64, String, String)> {
         #[derive(Deserialize)]
         struct Record<'a> {
+            #[serde(alias = "agg_trade_id")]
             trade_id: u64,
             market: String,
             exchange: String,
@@ -104,7 +121,10 @@ impl Setup {
             let gap: serde_json::Value = serde_json::from_slice(&message.value).unwrap();
             if gap["market"] == market {
                 let exchange = gap["exchange"].as_str().unwrap();
-                let id = |name: &str| gap[name].as_u64().map(|id| unwire(exchange, id));
+                let id = |name: &str| {
+                    let of_aggregates = name.replace("trade_id", "agg_trade_id");
+                    gap[name].as_u64().or(gap[of_aggregates].as_u64()).map(|id| unwire(exchange, id))
+                };
                 let first = id("first_trade_id").unwrap_or_else(|| id("after_trade_id").unwrap() + 1);
                 let last = id("last_trade_id").unwrap_or_else(|| id("before_trade_id").unwrap() - 1);
                 found.push((first, last, gap["reason"].as_str().unwrap().to_owned()));
@@ -313,6 +333,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
         (Kind::Coinbase, "NO-USD", "Failed to subscribe: NO-USD is not a valid product"),
         (Kind::Okx, "NO-USDT", "Wrong URL or channel:trades-all,instId:NO-USDT doesn't exist."),
         (Kind::Binance, "NOUSDT", "it was not acknowledged"),
+        (Kind::BinanceAggregates, "NOUSDT", "it was not acknowledged"),
         (Kind::Bybit, "NOUSDT", "error:handler not found,topic:publicTrade.NOUSDT"),
         (Kind::Bitstamp, "nousd", "Bad subscription string."),
         (Kind::CoinbaseAdvanced, "NO-USD", "it was not acknowledged"),
@@ -335,7 +356,7 @@ fn a_market_that_is_refused_or_not_answered_for_is_named() {
 fn a_check_tells_of_each_market() {
     let exchanges = KINDS.map(|kind| Exchange::start(kind, &markets(kind), []));
     exchanges.iter().for_each(|exchange| exchange.make_slowly(u64::MAX, Duration::from_millis(20)));
-    let more = [&[][..], &[], &[], &["NO-USD"], &[], &["XBT/EUR"], &[]];
+    let more = [&[][..], &[], &[], &[], &["NO-USD"], &[], &["XBT/EUR"], &[]];
     let settings: Vec<String> = exchanges.iter().zip(more).map(|(exchange, more)| exchange.setting(more)).collect();
     let setup = Setup::new(&settings, "");
     let check = |arguments: &[&str]| {
@@ -350,8 +371,8 @@ fn a_check_tells_of_each_market() {
     let of_old = "this machine's clock is wrong, or the venue's";
     assert!(lines[0].starts_with("binance BTCUSDT: a trade at 1") && lines[0].contains(" ms after it was made"));
     assert!(lines[0].ends_with(of_old), "{}", lines[0]);
-    assert_eq!(lines[8], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
-    assert_eq!(lines[13], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
+    assert_eq!(lines[10], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
+    assert_eq!(lines[15], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
     let json = check(&["--json", "--set", &format!("collect.venues=[{}]", exchanges[0].setting(&[]))]).expect_code(0);
     let seen: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&seen["markets"][1]["market"], &seen["markets"][1]["acknowledged"]), (&"ETHUSDT".into(), &true.into()));
@@ -373,23 +394,4 @@ fn lost_messages_of_a_quiet_market_are_noticed_by_their_numbers() {
         setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
     }
     assert_eq!((exchange.made(), &said["faults"]["lost"], exchange.opened().len()), (14, &1.into(), 2), "{said}");
-}
-
-/// Before a venue ends a connection another one is open; the overlap is published once.
-#[test]
-fn an_announced_end_is_overlapped() {
-    let exchange = Exchange::start(Kind::Binance, &markets(Kind::Binance), [Act::Play(vec![(50, Then::Announce)])]);
-    let setup = Setup::of(&exchange);
-    let process = begin(&exchange, &setup);
-    exchange.make_slowly(400, Duration::from_millis(5));
-    eventually("the second one has taken over", WITHIN, || process.stderr().contains("has taken over").then_some(()));
-    eventually("all are made", WITHIN, || (exchange.made() == 401 && exchange.open() == 1).then_some(()));
-    exchange.make(10);
-    await_all(&exchange, &setup);
-    let said = summary(&stop(process));
-    for market in markets(Kind::Binance) {
-        setup.assert_complete(&exchange, market, 1, &BTreeSet::new());
-    }
-    assert_eq!((&said["faults"]["renewed"], exchange.opened().len()), (&1.into(), 2), "{said}");
-    assert!(exchange.asked().is_empty() && said["repeats"].as_u64().unwrap() > 0, "{said}");
 }

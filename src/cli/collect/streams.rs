@@ -31,7 +31,7 @@ pub(super) fn run(
     stop: &Stop,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let plan = Plan::new(config)?;
+    let plan = Plan::new(config).map_err(|error| Usage(error.to_string()))?;
     let counters = Arc::new(Counters::new(&plan));
     let server = doorway.map(|doorway| doorway.serve(Arc::new(Watched(Arc::clone(&counters))), None)).transpose()?;
     if let Some(server) = &server {
@@ -78,7 +78,7 @@ pub(super) fn check(args: &CollectArgs, config: &CollectConfig) -> anyhow::Resul
     }
     let stop = Stop::default();
     signals::stop_on_signals(&stop)?;
-    let plan = Plan::new(config)?;
+    let plan = Plan::new(config).map_err(|error| Usage(error.to_string()))?;
     tracing::info!("looks at {} for up to {} s", plan.names().join(", "), CHECK_WITHIN.as_secs());
     let seen = feeds::check(&plan, CHECK_WITHIN, &stop)?;
     let text = if args.json { serde_json::to_string(&seen)? + "\n" } else { table(&seen) };

@@ -2,6 +2,7 @@
 
 use super::pace::Verdict;
 use crate::config::CollectConfig;
+use crate::feeds::outbound::Outbound;
 use crate::feeds::retry_after::retry_after;
 use std::time::Duration;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
@@ -103,7 +104,7 @@ impl Client {
     /// A client of the API at `config.url`. Reads the key's file.
     ///
     /// # Errors
-    /// When that file cannot be read, or holds no key.
+    /// When that file cannot be read, or holds no key, or the roots or the proxy are none.
     pub fn new(config: &CollectConfig) -> Result<Self, ClientError> {
         let key = match &config.key_file {
             Some(path) => Some(read_key(path)?),
@@ -113,16 +114,16 @@ impl Client {
             tracing::warn!("collect.url is not https: the key is sent for all to read");
         }
         let timeout = Duration::from_millis(u64::try_from(config.timeout.millis()).unwrap_or(1));
-        let agent = Agent::config_builder()
+        let outbound = Outbound::new(config.ca_file.as_deref()).map_err(|error| ClientError(error.to_string()))?;
+        let builder = Agent::config_builder()
             .http_status_as_error(false)
             // The key would go wherever a redirect leads.
             .max_redirects(0)
             .timeout_global(Some(timeout))
             .timeout_connect(Some(timeout.min(CONNECT_WAIT)))
             .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json")
-            .build()
-            .new_agent();
+            .accept("application/json");
+        let agent = outbound.apply(builder).build().new_agent();
         Ok(Self { agent, url: config.url.trim_end_matches('/').to_owned(), key })
     }
 

@@ -156,10 +156,33 @@ impl Counters {
             connected: u64::try_from(counters.connected.load(Relaxed)).unwrap_or(0),
             delay_ms: counters.delay_ms.load(Relaxed),
         };
-        Tally {
-            venues: self.venues.iter().map(|(name, counters)| (*name, of(counters))).collect(),
-            unacknowledged: read(&self.unacknowledged),
+        let mut venues: BTreeMap<&'static str, VenueTally> = BTreeMap::new();
+        for (name, counters) in &self.venues {
+            // A venue may be there several times: at other addresses, with another stream.
+            venues.entry(name).or_default().add(of(counters));
         }
+        Tally { venues, unacknowledged: read(&self.unacknowledged) }
+    }
+}
+
+impl VenueTally {
+    fn add(&mut self, other: Self) {
+        self.published += other.published;
+        self.repeats += other.repeats;
+        self.repaired += other.repaired;
+        self.missing += other.missing;
+        self.gaps += other.gaps;
+        self.unreadable += other.unreadable;
+        self.other += other.other;
+        self.attempts += other.attempts;
+        self.opened += other.opened;
+        self.refused += other.refused;
+        for (kind, count) in other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        self.held += other.held;
+        self.connected += other.connected;
+        self.delay_ms = self.delay_ms.max(other.delay_ms);
     }
 }
 

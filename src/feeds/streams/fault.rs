@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// The kinds, as metrics and summaries name them.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "no_connection",
+    "proxy",
     "tls",
     "rate_limited",
     "banned",

@@ -115,8 +115,9 @@ impl Hub {
         for (venue, _, api) in &plan.venues {
             let (order, taken) = unbounded();
             orders.push(order);
-            let (venue, api, events) = (Arc::clone(venue), api.clone(), sender.clone());
-            let repairer = Repairer { venue, api, orders: taken, events, stop: stop.clone() };
+            let (venue, api, outbound) = (Arc::clone(venue), api.clone(), Arc::clone(&plan.outbound));
+            let events = sender.clone();
+            let repairer = Repairer { venue, api, outbound, orders: taken, events, stop: stop.clone() };
             std::thread::Builder::new()
                 .name(format!("repair:{}", repairer.venue.name()))
                 .spawn(move || repairer.run())?;

@@ -97,7 +97,16 @@ mod tests {
     fn trade(id: u64, at: i64) -> Trade {
         let text = |text: &str| text.into();
         let received = Timestamp::from_millis(at);
-        Trade { market: 0, id, at: at.to_string().into(), price: text("1"), size: text("1"), side: None, received }
+        Trade {
+            market: 0,
+            id,
+            at: at.to_string().into(),
+            price: text("1"),
+            size: text("1"),
+            side: None,
+            parts: None,
+            received,
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::venues::{Markets, Said, Venue};
 use super::watch::{Due, Watch};
 use crate::delivery::Stop;
 use crate::feeds::chance;
+use crate::feeds::outbound::Outbound;
 use crate::operators::support::gauges::wall_clock;
 use crossbeam_channel::Sender;
 use serde_json::value::RawValue;
@@ -31,6 +32,7 @@ pub struct Link {
     pub place: usize,
     /// Where the stream is.
     pub base: String,
+    pub outbound: Arc<Outbound>,
     pub markets: Arc<Markets>,
     /// Of each market its place among all.
     pub books: Arc<[usize]>,
@@ -143,7 +145,8 @@ impl<'a> Session<'a> {
         let link = self.link;
         link.count(|counters| _ = counters.attempts.fetch_add(1, Relaxed));
         let all: Vec<&str> = link.markets.names().iter().map(String::as_str).collect();
-        let mut socket = Socket::open(&link.venue.address(&link.base, &all), || link.stop.requested())?;
+        let address = link.venue.address(&link.base, &all);
+        let mut socket = Socket::open(&address, &link.outbound, || link.stop.requested())?;
         link.count(|counters| _ = counters.opened.fetch_add(1, Relaxed));
         self.opened = Instant::now();
         self.outbox.extend(link.venue.subscribe(&all));

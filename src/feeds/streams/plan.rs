@@ -5,9 +5,10 @@ use super::error::HubError;
 use super::hub::Event;
 use super::link::Link;
 use super::record::Names;
-use super::venues::{Markets, Venue, venue};
+use super::venues::{Markets, Venue, venue_by};
 use crate::config::CollectConfig;
 use crate::delivery::Stop;
+use crate::feeds::outbound::Outbound;
 use crossbeam_channel::Sender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,18 +19,20 @@ pub struct Plan {
     pub(super) venues: Vec<(Arc<dyn Venue>, String, String)>,
     /// Of each venue in turn.
     pub(super) books: Vec<(usize, Names)>,
+    pub(super) outbound: Arc<Outbound>,
 }
 
 impl Plan {
     /// What the configuration asks for.
     ///
     /// # Errors
-    /// When it names a venue that is not known.
+    /// When it names a venue that is not known, or roots that are none, or the environment a proxy that is none.
     pub fn new(config: &CollectConfig) -> Result<Self, HubError> {
         let (mut venues, mut asked) = (Vec::new(), Vec::new());
         for wanted in &config.venues {
+            let protocol = venue_by(&wanted.venue, wanted.stream);
             let protocol =
-                venue(&wanted.venue).ok_or_else(|| HubError::Config(format!("no venue `{}`", wanted.venue)))?;
+                protocol.ok_or_else(|| HubError::Config(format!("no venue `{}` with that stream", wanted.venue)))?;
             for market in &wanted.symbols {
                 asked.push((venues.len(), config.name_of(&wanted.venue, market), market.clone()));
             }
@@ -48,10 +51,12 @@ impl Plan {
             let venue = venues[*place].0.name();
             let is_shared = shares.get(&(symbol.clone(), venue)).is_some_and(|share| *share > 1);
             let exchange = if is_shared { format!("{venue}:{market}") } else { venue.to_owned() };
-            (*place, Names::new(symbol.clone(), exchange, market.clone()))
+            let names = Names::new(symbol.clone(), exchange, market.clone());
+            (*place, names.numbered(venues[*place].0.ids()))
         };
         let books = asked.iter().map(book).collect();
-        Ok(Self { venues, books })
+        let outbound = Outbound::new(config.ca_file.as_deref()).map_err(|error| HubError::Config(error.to_string()))?;
+        Ok(Self { venues, books, outbound: Arc::new(outbound) })
     }
 
     /// Opens the connections of all venues, each in a thread of its own.
@@ -64,6 +69,7 @@ impl Plan {
                     venue: Arc::clone(venue),
                     place,
                     base: stream.clone(),
+                    outbound: Arc::clone(&self.outbound),
                     markets: Arc::new(Markets::new(markets)),
                     books: some.into(),
                     events: events.clone(),

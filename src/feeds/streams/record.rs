@@ -7,7 +7,8 @@
 //!  "after":1723161255342,"reason":"not_at_the_venue","noticed_at":"2024-08-09T00:01:07.108Z"}
 //! ```
 //!
-//! Where a venue's ids do not tell what is missing, the second has `after_trade_id`, `before_trade_id`, `after` and `before`: two
+//! Aggregate trades have `agg_trade_id` instead, and `first_trade_id` and `last_trade_id`: those that they are made of; a hole among them
+//! has `first_agg_trade_id` and `last_agg_trade_id`. Where a venue's ids do not tell what is missing, the second has `after_trade_id`, `before_trade_id`, `after` and `before`: two
 //! trades, between which nothing is known. The first is a `tick`: see the formats. Numbers stand as the venue wrote them.
 
 use super::sequence::Hole;
@@ -18,6 +19,26 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write as _;
 
+/// What an id is of. Trades and aggregates of one market number by themselves what they both tell: one is never the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ids {
+    /// Single trades: `trade_id`.
+    #[default]
+    Trades,
+    /// Aggregates of them: `agg_trade_id`.
+    Aggregates,
+}
+
+impl Ids {
+    /// Their key in records.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Trades => "trade_id",
+            Self::Aggregates => "agg_trade_id",
+        }
+    }
+}
+
 /// Who a market is in records.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -27,6 +48,8 @@ pub struct Names {
     pub exchange: String,
     /// `market`: the venue's spelling.
     pub market: String,
+    /// What its ids are of.
+    pub ids: Ids,
     /// The beginning of each value.
     head: String,
 }
@@ -43,7 +66,13 @@ impl Names {
             quoted(&exchange),
             quoted(&market)
         );
-        Self { symbol, exchange, market, head }
+        Self { symbol, exchange, market, ids: Ids::default(), head }
+    }
+
+    /// The same with ids of these.
+    #[must_use]
+    pub fn numbered(self, ids: Ids) -> Self {
+        Self { ids, ..self }
     }
 
     /// The beginning of each value, up to what is its own.
@@ -74,25 +103,28 @@ pub fn write_told(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
 
 fn write_fields(names: &Names, trade: &Trade, out: &mut Vec<u8>) {
     out.clear();
-    let Trade { id, at, price, size, side, .. } = trade;
+    let Trade { id, at, price, size, side, parts, .. } = trade;
     let side = match side {
         Some(Side::Buy) => ",\"side\":\"buy\"",
         Some(Side::Sell) => ",\"side\":\"sell\"",
         None => "",
     };
-    let head = &names.head;
+    let (head, key) = (&names.head, names.ids.key());
     // A vector takes everything.
-    let _ = write!(out, "{head}\"trade_id\":{id},\"timestamp\":{at},\"price\":{price},\"size\":{size}{side}");
+    let _ = write!(out, "{head}\"{key}\":{id},\"timestamp\":{at},\"price\":{price},\"size\":{size}{side}");
+    if let Some((first, last)) = parts {
+        let _ = write!(out, ",\"first_trade_id\":{first},\"last_trade_id\":{last}");
+    }
 }
 
 /// Writes the value that tells of a hole.
 pub fn write_gap(names: &Names, hole: Hole, after: Option<&str>, reason: &str, now: Timestamp, out: &mut Vec<u8>) {
     out.clear();
-    let (Hole { first, last }, head) = (hole, &names.head);
+    let (Hole { first, last }, head, key) = (hole, &names.head, names.ids.key());
     let after = after.unwrap_or("null");
     let _ = write!(
         out,
-        "{head}\"first_trade_id\":{first},\"last_trade_id\":{last},\"after\":{after},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
+        "{head}\"first_{key}\":{first},\"last_{key}\":{last},\"after\":{after},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
     );
 }
 
@@ -107,11 +139,11 @@ pub fn write_time_gap(
     out: &mut Vec<u8>,
 ) {
     out.clear();
-    let ((after_id, after), (before_id, before), head) = (after, before, &names.head);
+    let ((after_id, after), (before_id, before), head, key) = (after, before, &names.head, names.ids.key());
     let after = after.unwrap_or("null");
     let _ = write!(
         out,
-        "{head}\"after_trade_id\":{after_id},\"before_trade_id\":{before_id},\"after\":{after},\"before\":{before},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
+        "{head}\"after_{key}\":{after_id},\"before_{key}\":{before_id},\"after\":{after},\"before\":{before},\"reason\":\"{reason}\",\"noticed_at\":\"{now}\"}}"
     );
 }
 
@@ -124,14 +156,29 @@ pub struct Written<'a> {
     pub exchange: Cow<'a, str>,
     #[serde(borrow)]
     pub market: Cow<'a, str>,
-    pub trade_id: u64,
+    trade_id: Option<u64>,
+    agg_trade_id: Option<u64>,
+    last_trade_id: Option<u64>,
     #[serde(borrow)]
     pub timestamp: &'a RawValue,
 }
 
+impl Written<'_> {
+    /// Its id, and what that is of.
+    pub fn id(&self) -> Option<(Ids, u64)> {
+        let of = |ids: Ids, id: Option<u64>| id.map(|id| (ids, id));
+        of(Ids::Trades, self.trade_id).or(of(Ids::Aggregates, self.agg_trade_id))
+    }
+
+    /// The last trade that it tells of, where it says.
+    pub fn last_trade(&self) -> Option<u64> {
+        self.trade_id.or(self.last_trade_id)
+    }
+}
+
 /// Reads back what [`write`] wrote; none of what others did.
 pub fn read(value: &[u8]) -> Option<Written<'_>> {
-    serde_json::from_slice(value).ok()
+    serde_json::from_slice(value).ok().filter(|written: &Written<'_>| written.id().is_some())
 }
 
 #[cfg(test)]
@@ -151,6 +198,7 @@ mod tests {
             price: "65083.70000001".into(),
             size: "1e-8".into(),
             side: Some(Side::Sell),
+            parts: None,
             received: Timestamp::from_millis(1_695_628_117_000),
         };
         let mut out = Vec::new();
@@ -167,8 +215,31 @@ mod tests {
         );
         assert_eq!(tick.identity, TradeId::parse(IdSpace::Kraken, b"4665846"), "as in the venue's own message");
         let written = read(&out).unwrap();
-        assert_eq!((written.trade_id, &*written.market, written.timestamp.get()), (4_665_846, "BTC/USD", &*trade.at));
+        assert_eq!(
+            (written.id(), &*written.market, written.timestamp.get()),
+            (Some((Ids::Trades, 4_665_846)), "BTC/USD", &*trade.at)
+        );
         assert!(read(br#"{"symbol":"BTC","price":1}"#).is_none());
+    }
+
+    #[test]
+    fn an_aggregate_is_known_by_its_own_number_as_in_the_stream_and_in_archives() {
+        let names = Names::new("BTCUSDT".to_owned(), "binance".to_owned(), "BTCUSDT".to_owned());
+        let names = names.numbered(Ids::Aggregates);
+        let (at, price, size) = ("1498793709153".into(), "0.01633102".into(), "4.70443515".into());
+        let (side, received) = (Some(Side::Sell), Timestamp::from_millis(1_498_793_709_200));
+        let trade = Trade { market: 0, id: 26_129, at, price, size, side, parts: Some((27_781, 27_785)), received };
+        let (mut out, mut symbols, mut ticks) = (Vec::new(), SymbolTable::default(), Vec::new());
+        write(&names, &trade, &mut out);
+        let decoded = Decoder::json(Format::Auto, None, None).decode(None, &out, &mut symbols, &mut ticks);
+        assert_eq!(decoded, Ok(Decoded::Used), "{}", String::from_utf8_lossy(&out));
+        assert_eq!(ticks[0].identity, TradeId::parse(IdSpace::BinanceSpotAggregate, b"26129"));
+        let written = read(&out).unwrap();
+        assert_eq!((written.id(), written.last_trade()), (Some((Ids::Aggregates, 26_129)), Some(27_785)));
+        write_gap(&names, Hole { first: 5, last: 9 }, None, "too_large", Timestamp::from_millis(0), &mut out);
+        let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let ids = ["first_agg_trade_id", "last_agg_trade_id", "first_trade_id"].map(|name| told[name].as_u64());
+        assert_eq!(ids, [Some(5), Some(9), None]);
     }
 
     #[test]
@@ -189,10 +260,11 @@ mod tests {
         let names = Names::new("BTC".to_owned(), "bybit".to_owned(), "BTCUSDT".to_owned());
         let identity = |id: u64| {
             let (at, price, size) = ("1735689653898".into(), "93611.04".into(), "0.000725".into());
-            let trade = Trade { market: 0, id, at, price, size, side: None, received: Timestamp::from_millis(0) };
+            let trade =
+                Trade { market: 0, id, at, price, size, side: None, parts: None, received: Timestamp::from_millis(0) };
             let (mut out, mut symbols, mut ticks) = (Vec::new(), SymbolTable::default(), Vec::new());
             write(&names, &trade, &mut out);
-            assert_eq!(read(&out).unwrap().trade_id, id);
+            assert_eq!(read(&out).unwrap().id(), Some((Ids::Trades, id)));
             let decoded = Decoder::json(Format::Auto, None, None).decode(None, &out, &mut symbols, &mut ticks);
             assert_eq!(decoded, Ok(Decoded::Used), "{}", String::from_utf8_lossy(&out));
             ticks[0].identity.unwrap()

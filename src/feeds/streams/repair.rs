@@ -7,6 +7,7 @@ use super::rest::{self, Refusal};
 use super::sequence::{Hole, Numbering};
 use super::venues::{Page, Venue, Want};
 use crate::delivery::Stop;
+use crate::feeds::outbound::Outbound;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ struct Job {
 pub struct Repairer {
     pub venue: Arc<dyn Venue>,
     pub api: String,
+    pub outbound: Arc<Outbound>,
     pub orders: Receiver<Order>,
     pub events: Sender<Event>,
     pub stop: Stop,
@@ -46,7 +48,7 @@ pub struct Repairer {
 impl Repairer {
     /// Until it is stopped, or nobody is there.
     pub fn run(self) {
-        let agent = rest::agent();
+        let agent = rest::agent(&self.outbound);
         let is_of_time = self.venue.numbering() == Numbering::Ascending;
         let mut jobs: BTreeMap<usize, Job> = BTreeMap::new();
         // Whose turn it is next, and when the venue may be asked.

@@ -1,10 +1,11 @@
 //! One call of a venue's HTTP API.
 
 use super::fault::Fault;
+use crate::feeds::outbound::Outbound;
 use crate::feeds::retry_after::retry_after;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http::header;
+use ureq::http::{Uri, header};
 
 /// The longest answer: a thousand trades have 200 kB, a busy day of Bitstamp's 15 MB.
 const BYTES_MAX: u64 = 32 << 20;
@@ -20,23 +21,32 @@ pub struct Refusal {
 }
 
 /// A client.
-pub fn agent() -> Agent {
-    Agent::config_builder()
+pub fn agent(outbound: &Outbound) -> Agent {
+    let builder = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(3)
         .timeout_global(Some(WITHIN))
         .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
-        .accept("application/json")
-        .build()
-        .new_agent()
+        .accept("application/json");
+    outbound.apply(builder).build().new_agent()
+}
+
+/// By which proxy an address is asked, for people.
+fn way(agent: &Agent, url: &str) -> String {
+    let proxy = agent.config().proxy().zip(url.parse::<Uri>().ok()).filter(|(proxy, uri)| !proxy.is_no_proxy(uri));
+    proxy.map_or_else(String::new, |(proxy, _)| format!(" (by the proxy {}:{})", proxy.host(), proxy.port()))
 }
 
 /// The body at an address.
 pub fn get(agent: &Agent, url: &str) -> Result<String, Refusal> {
     let passing = |fault: Fault| Refusal { fault, is_final: false };
     let mut response = agent.get(url).call().map_err(|error| {
-        let kind = if matches!(error, ureq::Error::Timeout(_)) { "silent" } else { "no_connection" };
-        passing(Fault::new(kind, error.to_string()))
+        let way = way(agent, url);
+        passing(match error {
+            ureq::Error::ConnectProxyFailed(what) => Fault::new("proxy", format!("{what}{way}")),
+            ureq::Error::Timeout(_) => Fault::new("silent", format!("{error}{way}")),
+            error => Fault::new("no_connection", format!("{error}{way}")),
+        })
     })?;
     let status = response.status().as_u16();
     if status != 200 {

@@ -17,6 +17,8 @@ pub struct Trade {
     pub size: Box<str>,
     /// Who took the liquidity.
     pub side: Option<Side>,
+    /// Of an aggregate, the first and the last of the trades that it is made of.
+    pub parts: Option<(u64, u64)>,
     /// When it came, by our clock.
     pub received: Timestamp,
 }

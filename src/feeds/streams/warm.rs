@@ -9,6 +9,7 @@ use super::record::Names;
 use super::rest::{self, Refusal};
 use super::venues::Venue;
 use crate::delivery::Stop;
+use crate::feeds::outbound::Outbound;
 use crate::market::{Span, Timestamp};
 use crate::operators::support::gauges::wall_clock;
 use serde::{Serialize, Serializer};
@@ -64,6 +65,7 @@ fn stamp<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error
 pub struct Warm {
     /// Of each venue.
     of_venue: Vec<Vec<Series>>,
+    outbound: Option<Arc<Outbound>>,
 }
 
 struct Series {
@@ -114,18 +116,21 @@ impl Warm {
             };
             of_venue.entry(*place).or_default().push(series);
         }
-        let mut warm = Self { of_venue: of_venue.into_values().collect() };
+        let outbound = Some(Arc::clone(&plan.outbound));
+        let mut warm = Self { of_venue: of_venue.into_values().collect(), outbound };
         warm.go_on(asked, stop);
         warm
     }
 
     /// Asks for the candles of the minutes that have ended meanwhile. False where there are none.
     pub fn go_on(&mut self, asked: &AtomicUsize, stop: &Stop) -> bool {
-        std::thread::scope(|scope| {
-            for some in &mut self.of_venue {
-                scope.spawn(|| fetch_all(some, asked, stop));
-            }
-        });
+        if let Some(outbound) = &self.outbound {
+            std::thread::scope(|scope| {
+                for some in &mut self.of_venue {
+                    scope.spawn(|| fetch_all(some, outbound, asked, stop));
+                }
+            });
+        }
         self.series().any(|series| !series.candles.is_empty())
     }
 
@@ -208,8 +213,8 @@ fn begin(back: Span, venue: &dyn Venue) -> Timestamp {
 }
 
 /// Of one venue.
-fn fetch_all(all: &mut [Series], asked: &AtomicUsize, stop: &Stop) {
-    let agent = rest::agent();
+fn fetch_all(all: &mut [Series], outbound: &Outbound, asked: &AtomicUsize, stop: &Stop) {
+    let agent = rest::agent(outbound);
     let mut away = None;
     for round in 0..ROUNDS {
         let end = minute_before(wall_clock());
@@ -298,7 +303,7 @@ impl Series {
         self.through.min(last.max(self.through.minus(LATE)))
     }
 
-    /// So many trades may lie between the last candle and the first trade that comes.
+    /// So many trades may lie between the last candle and the first trade that comes; of aggregates there are no more than of trades.
     fn ids(&self, is_own: bool) -> u64 {
         let minutes = (wall_clock().millis() - self.end().millis()).max(0) as u64 / MINUTE.millis() as u64 + 2;
         // The busiest of the last ones, twice.

@@ -246,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn a_day_of_binance_has_one_renewal_and_no_fault() {
+        use super::super::venues::{Binance, Venue as _};
+        let mut watch = Watch::new(Binance.rules(), 1);
+        watch.acknowledged(0);
+        let mut due = Vec::new();
+        for now in (0..24 * 3600).step_by(20).map(s) {
+            watch.ping(now);
+            due.extend(Some((now, watch.due(now))).filter(|(_, due)| *due != Due::Nothing));
+        }
+        assert_eq!(due, [(s(23 * 3600), Due::Renew)]);
+    }
+
+    #[test]
     fn pings_and_one_renewal() {
         let mut watch = Watch::new(RULES, 1);
         watch.acknowledged(0);

@@ -9,22 +9,31 @@ use std::path::Path;
 use std::time::Duration;
 use tickcast::connectors::kafka::EmbeddedBroker;
 
-/// The archive to yesterday, the API to now, and a collector's topic from a little before: one market, without a seam.
+/// The archive to yesterday, the API to now, and a collector's topic from a little before: one market, without a seam. Of aggregate
+/// trades as of single ones.
 #[test]
 fn a_history_and_the_topic_behind_it_are_one_market() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| one_market(Kind::Trades, Venue::Binance));
+        scope.spawn(|| one_market(Kind::AggTrades, Venue::BinanceAggregates));
+    });
+}
+
+fn one_market(kind: Kind, venue: Venue) {
     const SYMBOL: &str = "BTCUSDT";
     const DAY: u64 = 86_400_000;
     let dir = temp_dir();
     let today = jiff::Timestamp::now().as_millisecond() as u64 / DAY * DAY;
     let pace = Pace { begin_ms: today - 2 * DAY, every_ms: 5000 };
-    let exchange = Exchange::start_at(Venue::Binance, &[SYMBOL], [], pace);
+    let exchange = Exchange::start_at(venue, &[SYMBOL], [], pace);
     exchange.make_by_clock();
-    let archive = Archive::start(Kind::Trades);
+    let archive = Archive::start(kind);
     for day in [today - 2 * DAY, today - DAY] {
         let ids = pace.id_at(day).max(1)..pace.id_at(day + DAY);
         let row = |id: u64| {
             let ((price, size), flag) = (trade(SYMBOL, id), if is_sell(id) { "True" } else { "False" });
-            format!("{id},{price},{size},1.5,{},{flag},True\n", pace.at_ms(id))
+            let more = if kind == Kind::Trades { "1.5".to_owned() } else { format!("{},{}", id * 3 - 2, id * 3) };
+            format!("{id},{price},{size},{more},{},{flag},True\n", pace.at_ms(id))
         };
         archive.serve(&time(day as i64)[..10], &ids.map(row).collect::<String>());
     }
@@ -33,11 +42,12 @@ fn a_history_and_the_topic_behind_it_are_one_market() {
     let (history, live, whole) = (dir.path().join("history"), dir.path().join("live"), dir.path().join("whole"));
     let text = format!(
         "[job]\nid = \"one\"\n[source.kafka]\nbrokers = \"{}\"\ntopic = \"ticks\"\n[sink.files]\ndir = \"{}\"\n[collect]\nvenues = [{}]\n\
-         [history]\ndir = \"{}\"\nkind = \"trades\"\nsymbols = [\"{SYMBOL}\"]\nfrom = \"{}\"\nurl = \"http://{}\"\napi_url = \"{}\"\n",
+         [history]\ndir = \"{}\"\nkind = \"{}\"\nsymbols = [\"{SYMBOL}\"]\nfrom = \"{}\"\nurl = \"http://{}\"\napi_url = \"{}\"\n",
         broker.bootstrap(),
         live.display(),
         exchange.setting(&[]),
         history.display(),
+        kind.name(),
         time((today - 2 * DAY) as i64),
         archive.address,
         exchange.api_url(),

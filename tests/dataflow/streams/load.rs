@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_millis(25);
 
 fn names(kind: Kind) -> Vec<&'static str> {
     let name = |number: usize| match kind {
-        Kind::Binance | Kind::Bybit => format!("C{number}USDT"),
+        Kind::Binance | Kind::BinanceAggregates | Kind::Bybit => format!("C{number}USDT"),
         Kind::Bitstamp => format!("c{number}usd"),
         Kind::Coinbase | Kind::CoinbaseAdvanced => format!("C{number}-USD"),
         Kind::Kraken => format!("C{number}/USD"),

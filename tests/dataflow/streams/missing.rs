@@ -61,7 +61,7 @@ fn a_large_hole_waits_for_an_api_that_is_away() {
     let (ids, away) = if is_long { (100_000, 600) } else { (10_000, 2) };
     let exchange = Exchange::start(Kind::Binance, &["BTCUSDT"], [Act::Play(vec![(5, Then::Skip(ids))])]);
     let other = Exchange::start(Kind::Coinbase, &["BTC-USD"], []);
-    exchange.api_is_away(Duration::from_secs(away));
+    exchange.api_is_away(Duration::from_secs(3600));
     let setup = Setup::new(&[exchange.setting(&[]), other.setting(&[])], "repair_wait = \"20m\"");
     let mut process = setup.start();
     subscribed(&exchange, &mut process);
@@ -70,6 +70,7 @@ fn a_large_hole_waits_for_an_api_that_is_away() {
     other.make(1000);
     eventually("the other one goes on", WITHIN, || (setup.last("BTC-USD") == 1000).then_some(()));
     assert_eq!(setup.last("BTCUSDT"), 5);
+    exchange.api_is_away(Duration::from_secs(away));
     let within = WITHIN + Duration::from_secs(2 * away);
     eventually("all is there", within, || (setup.last("BTCUSDT") == exchange.made()).then_some(()));
     let said: serde_json::Value = serde_json::from_slice(&stop(process).stdout).unwrap();
@@ -163,8 +164,8 @@ fn several_venues_make_one_symbol() {
     assert_eq!(
         symbols,
         [
-            "BTC", "BTC-USDT", "CB", "ETH-USD", "ETH-USDC", "ETH-USDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "btcusd",
-            "ethusd"
+            "BNBUSDT", "BTC", "BTC-USDT", "CB", "ETH-USD", "ETH-USDC", "ETH-USDT", "ETHUSDT", "LTCUSDT", "SOLUSDT",
+            "XRPUSDT", "btcusd", "ethusd"
         ]
         .map(str::to_owned)
         .into()

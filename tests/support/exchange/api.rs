@@ -1,6 +1,6 @@
 //! What an exchange says over HTTP.
 
-use super::words::{shown, stamp, wire};
+use super::words::{parts, shown, stamp, wire};
 use super::{Call, Kind, Shared, candles, head, is_sell, trade};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -59,6 +59,19 @@ pub fn answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 let (price, size) = trade(market, id);
                 let (at, is_sell) = (at_ms(id), is_sell(id));
                 format!(r#"{{"id":{id},"price":"{price}","qty":"{size}","quoteQty":"1","time":{at},"isBuyerMaker":{is_sell},"isBestMatch":true}}"#)
+            });
+            format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        }
+        Kind::BinanceAggregates => {
+            assert_eq!(path, "/api/v3/aggTrades");
+            let market = query["symbol"];
+            let ids = (number("fromId").max(1)..=made).filter(has).take(1000);
+            let rows = ids.map(|id| {
+                let ((price, size), (first, last)) = (trade(market, id), parts(id));
+                let (at, is_sell) = (at_ms(id), is_sell(id));
+                format!(
+                    r#"{{"a":{id},"p":"{price}","q":"{size}","f":{first},"l":{last},"T":{at},"m":{is_sell},"M":true}}"#
+                )
             });
             format!("[{}]", rows.collect::<Vec<_>>().join(","))
         }

@@ -67,7 +67,7 @@ pub(super) fn answer(shared: &Shared, path: &str, query: &BTreeMap<&str, &str>) 
         opens.filter_map(|open| candle(shared.pace, made, market, open)).collect()
     };
     Some(match shared.kind {
-        Kind::Binance if path == "/api/v3/klines" => {
+        Kind::Binance | Kind::BinanceAggregates if path == "/api/v3/klines" => {
             let rows = all(query["symbol"], number("startTime"), number("endTime") + 1, 1000).into_iter().map(|c| {
                 let close_ms = c.open_ms + MINUTE_MS - 1;
                 format!(

@@ -29,9 +29,10 @@ pub fn confirm(player: &mut Player<'_>, asked: &str) -> Result<(), Box<dyn std::
     let known = |name: &String| shared.markets.iter().find(|market| *market == name).copied();
     player.next = shared.made.load(Relaxed) + 1;
     match shared.kind {
-        Kind::Binance => {
+        Kind::Binance | Kind::BinanceAggregates => {
+            let stream = if shared.kind == Kind::Binance { "trade" } else { "aggTrade" };
             let streams: Vec<String> =
-                shared.markets.iter().map(|name| format!("{}@trade", name.to_lowercase())).collect();
+                shared.markets.iter().map(|name| format!("{}@{stream}", name.to_lowercase())).collect();
             player.send(json!({"result": streams, "id": 1}))?;
             player.markets.clone_from(&shared.markets);
         }

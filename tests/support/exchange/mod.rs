@@ -4,8 +4,10 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod api;
+pub mod authority;
 pub mod candles;
 mod confirm;
+pub mod connect;
 mod pace;
 mod player;
 pub mod words;
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Binance,
+    /// The same by its stream of aggregate trades, of which each is made of three.
+    BinanceAggregates,
     Bitstamp,
     Bybit,
     Coinbase,
@@ -156,7 +160,7 @@ impl Exchange {
     /// As an entry of `collect.venues`.
     pub fn setting(&self, more: &[&str]) -> String {
         let venue = match self.shared.kind {
-            Kind::Binance => "binance",
+            Kind::Binance | Kind::BinanceAggregates => "binance",
             Kind::Bitstamp => "bitstamp",
             Kind::Bybit => "bybit",
             Kind::Coinbase => "coinbase",
@@ -165,8 +169,9 @@ impl Exchange {
             Kind::Okx => "okx",
         };
         let symbols: Vec<&str> = self.shared.markets.iter().chain(more).copied().collect();
+        let stream = if self.shared.kind == Kind::BinanceAggregates { "stream = \"aggTrade\", " } else { "" };
         format!(
-            "{{ venue = \"{venue}\", symbols = {symbols:?}, stream_url = \"ws://{}\", api_url = \"http://{}\" }}",
+            "{{ venue = \"{venue}\", {stream}symbols = {symbols:?}, stream_url = \"ws://{}\", api_url = \"http://{}\" }}",
             self.stream, self.api
         )
     }
@@ -174,6 +179,14 @@ impl Exchange {
     /// Where its API is.
     pub fn api_url(&self) -> String {
         format!("http://{}", self.api)
+    }
+
+    pub fn stream_address(&self) -> SocketAddr {
+        self.stream
+    }
+
+    pub fn api_address(&self) -> SocketAddr {
+        self.api
     }
 
     pub fn kind(&self) -> Kind {

@@ -62,8 +62,12 @@ impl<'a> Player<'a> {
             if beaten.elapsed() >= Duration::from_secs(1) {
                 beaten = Instant::now();
                 match self.shared.kind {
-                    Kind::Binance if pinged.is_some_and(|at| at.elapsed() > Duration::from_secs(10)) => return Ok(()),
-                    Kind::Binance => {
+                    Kind::Binance | Kind::BinanceAggregates
+                        if pinged.is_some_and(|at| at.elapsed() > Duration::from_secs(10)) =>
+                    {
+                        return Ok(());
+                    }
+                    Kind::Binance | Kind::BinanceAggregates => {
                         pinged.get_or_insert_with(Instant::now);
                         self.socket.send(Message::Ping("1".into()))?;
                     }
@@ -188,6 +192,9 @@ impl<'a> Player<'a> {
             Then::Announce => {
                 let text = match self.shared.kind {
                     Kind::Bitstamp => r#"{"event":"bts:request_reconnect","channel":"","data":""}"#,
+                    Kind::Okx => {
+                        r#"{"event":"notice","code":"64008","msg":"The connection will soon be closed.","connId":"a"}"#
+                    }
                     _ => r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}"#,
                 };
                 self.socket.send(Message::text(text))?;

@@ -24,6 +24,11 @@ pub fn unwire(exchange: &str, wire: u64) -> u64 {
     }
 }
 
+/// The first and the last of the trades that an aggregate is made of.
+pub const fn parts(id: u64) -> (u64, u64) {
+    (id * 3 - 2, id * 3)
+}
+
 /// A trade as the stream has it; of venues that have several in a message, an element of its list.
 pub(super) fn line(shared: &Shared, market: &str, id: u64) -> String {
     let ((price, size), at) = (trade(market, id), shared.pace.at_ms(id));
@@ -31,6 +36,13 @@ pub(super) fn line(shared: &Shared, market: &str, id: u64) -> String {
         Kind::Binance => format!(
             r#"{{"stream":"{}@trade","data":{{"e":"trade","E":{at},"s":"{market}","t":{id},"p":"{price}","q":"{size}","T":{at},"m":{},"M":true}}}}"#,
             market.to_lowercase(),
+            is_sell(id)
+        ),
+        Kind::BinanceAggregates => format!(
+            r#"{{"stream":"{}@aggTrade","data":{{"e":"aggTrade","E":{at},"s":"{market}","a":{id},"p":"{price}","q":"{size}","f":{},"l":{},"T":{at},"m":{},"M":true}}}}"#,
+            market.to_lowercase(),
+            parts(id).0,
+            parts(id).1,
             is_sell(id)
         ),
         Kind::Bitstamp => format!(

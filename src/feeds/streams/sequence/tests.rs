@@ -12,6 +12,7 @@ fn trade(id: u64) -> Trade {
         price: "1".into(),
         size: "1".into(),
         side: None,
+        parts: None,
         received: Timestamp::default(),
     }
 }

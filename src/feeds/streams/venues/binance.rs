@@ -67,8 +67,40 @@ struct Row<'a> {
     buyer_is_maker: bool,
 }
 
-const fn taker(buyer_is_maker: bool) -> Side {
+pub(super) const fn taker(buyer_is_maker: bool) -> Side {
     if buyer_is_maker { Side::Sell } else { Side::Buy }
+}
+
+/// The address of these markets' streams, of which `kind` is the name behind the `@`.
+pub(super) fn address(base: &str, markets: &[&str], kind: &str) -> String {
+    let streams: Vec<String> = markets.iter().map(|market| format!("{}@{kind}", market.to_lowercase())).collect();
+    format!("{base}/stream?streams={}", streams.join("/"))
+}
+
+/// What a message says, of streams of that kind: `event` reads one of theirs.
+pub(super) fn read(
+    markets: &Markets,
+    text: &str,
+    kind: &str,
+    event: fn(&Markets, &str) -> Result<Said, String>,
+    said: &mut Vec<Said>,
+) -> Result<(), String> {
+    let message: Message<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if let Some(data) = message.data {
+        let is_end = message.stream.as_deref() == Some("!serverShutdown");
+        said.push(if is_end { Said::Ending } else { event(markets, data.get())? });
+    } else if message.kind.is_some() {
+        said.push(event(markets, text)?);
+    } else if let Some(error) = message.error {
+        said.push(Said::Refused(None, error.get().to_owned()));
+    } else if let Some(result) = message.result {
+        let streams: Vec<Cow<'_, str>> = serde_json::from_str(result.get()).unwrap_or_default();
+        let named = streams.iter().filter_map(|stream| stream.strip_suffix(kind)?.strip_suffix('@'));
+        said.extend(named.filter_map(|name| markets.place(&name.to_uppercase())).map(Said::Acknowledged));
+    } else {
+        said.push(Said::Other);
+    }
+    Ok(())
 }
 
 fn event(markets: &Markets, text: &str) -> Result<Said, String> {
@@ -119,8 +151,7 @@ impl Venue for Binance {
     }
 
     fn address(&self, base: &str, markets: &[&str]) -> String {
-        let streams: Vec<String> = markets.iter().map(|market| format!("{}@trade", market.to_lowercase())).collect();
-        format!("{base}/stream?streams={}", streams.join("/"))
+        address(base, markets, "trade")
     }
 
     fn subscribe(&self, _: &[&str]) -> Vec<String> {
@@ -128,22 +159,7 @@ impl Venue for Binance {
     }
 
     fn read(&self, markets: &Markets, text: &str, said: &mut Vec<Said>) -> Result<(), String> {
-        let message: Message<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if let Some(data) = message.data {
-            let is_end = message.stream.as_deref() == Some("!serverShutdown");
-            said.push(if is_end { Said::Ending } else { event(markets, data.get())? });
-        } else if message.kind.is_some() {
-            said.push(event(markets, text)?);
-        } else if let Some(error) = message.error {
-            said.push(Said::Refused(None, error.get().to_owned()));
-        } else if let Some(result) = message.result {
-            let streams: Vec<Cow<'_, str>> = serde_json::from_str(result.get()).unwrap_or_default();
-            let named = streams.iter().filter_map(|stream| stream.strip_suffix("@trade"));
-            said.extend(named.filter_map(|name| markets.place(&name.to_uppercase())).map(Said::Acknowledged));
-        } else {
-            said.push(Said::Other);
-        }
-        Ok(())
+        read(markets, text, "trade", event, said)
     }
 
     fn page_every(&self) -> Duration {

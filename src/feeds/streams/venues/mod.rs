@@ -1,6 +1,7 @@
 //! What is a venue's own: one file each.
 
 mod binance;
+mod binance_aggregates;
 mod bitstamp;
 mod bybit;
 mod coinbase;
@@ -9,6 +10,7 @@ mod kraken;
 mod okx;
 
 pub use binance::Binance;
+pub use binance_aggregates::BinanceAggregates;
 pub use bitstamp::Bitstamp;
 pub use bybit::Bybit;
 pub use coinbase::Coinbase;
@@ -17,9 +19,11 @@ pub use kraken::Kraken;
 pub use okx::Okx;
 
 use super::candle::Candle;
+use super::record::Ids;
 use super::sequence::{Hole, Numbering};
 use super::trade::{Trade, is_number};
 use super::watch::Rules;
+use crate::config::TradeStream;
 use crate::market::{Side, Span, Timestamp};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -37,6 +41,10 @@ pub trait Venue: Send + Sync {
     /// How it numbers trades.
     fn numbering(&self) -> Numbering {
         Numbering::Contiguous
+    }
+    /// Which of its two numberings that is.
+    fn ids(&self) -> Ids {
+        Ids::Trades
     }
     /// What its connections are held to.
     fn rules(&self) -> Rules;
@@ -102,6 +110,16 @@ pub fn venue(name: &str) -> Option<Arc<dyn Venue>> {
         "kraken" => Some(Arc::new(Kraken)),
         "okx" => Some(Arc::new(Okx)),
         _ => None,
+    }
+}
+
+/// The same by this stream of its; none where it does not have that.
+#[must_use]
+pub fn venue_by(name: &str, stream: TradeStream) -> Option<Arc<dyn Venue>> {
+    match (name, stream) {
+        (_, TradeStream::Trade) => venue(name),
+        ("binance", TradeStream::AggTrade) => Some(Arc::new(BinanceAggregates)),
+        (_, TradeStream::AggTrade) => None,
     }
 }
 
@@ -201,7 +219,8 @@ impl Told<'_> {
             return Err(format!("its time: {at} is none"));
         }
         let (price, size) = (number("price", self.price)?, number("size", self.size)?);
-        Ok(Trade { market, id: self.id, at: at.into(), price, size, side: self.side, received: Timestamp::default() })
+        let (id, side, received) = (self.id, self.side, Timestamp::default());
+        Ok(Trade { market, id, at: at.into(), price, size, side, parts: None, received })
     }
 }
 

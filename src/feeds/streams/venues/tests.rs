@@ -13,7 +13,7 @@ fn said(venue: &dyn Venue, markets: &[&str], text: &str) -> Result<Vec<Said>, St
 
 fn trade(market: usize, id: u64, at: &str, price: &str, size: &str, side: Side) -> Trade {
     let received = Timestamp::default();
-    Trade { market, id, at: at.into(), price: price.into(), size: size.into(), side: Some(side), received }
+    Trade { market, id, at: at.into(), price: price.into(), size: size.into(), side: Some(side), parts: None, received }
 }
 
 fn want(market: &str, first: u64, last: u64, after_at: &str) -> Want {
@@ -50,6 +50,41 @@ fn binance() {
     let trades = vec![trade(0, 28457, "1499865549590", "4.00000100", "12.00000000", Side::Sell)];
     assert_eq!(Binance.read_page(&wanted, page), Ok(Page { trades, through: Some(28457), cursor: None, lacks: false }));
     assert!(Binance.read_page(&wanted, r#"{"code":-1121,"msg":"Invalid symbol."}"#).is_err());
+}
+
+#[test]
+fn aggregates_of_binance() {
+    let markets = ["BNBBTC", "ETHUSDT"];
+    let read = |text: &str| said(&BinanceAggregates, &markets, text);
+    let of = |id, at, price, size, parts| Trade { parts, ..trade(0, id, at, price, size, Side::Sell) };
+    let expected = of(12345, "1672515782136", "0.00100000", "100.00000000", Some((100, 105)));
+    let bare = r#"{"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.00100000","q":"100.00000000","f":100,"l":105,"T":1672515782136,"m":true,"M":true}"#;
+    assert_eq!(read(bare), Ok(vec![Said::Trade(expected.clone())]));
+    assert_eq!(
+        read(&format!(r#"{{"stream":"bnbbtc@aggTrade","data":{bare}}}"#)),
+        Ok(vec![Said::Trade(expected.clone())])
+    );
+    assert_eq!(said(&BinanceAggregates, &["X"], bare), Ok(vec![Said::Foreign]));
+    let without = bare.replace("100,\"l\":105", "-1,\"l\":-1");
+    assert_eq!(read(&without), Ok(vec![Said::Trade(Trade { parts: None, ..expected })]));
+    // Neither takes the other's ids for its own.
+    let single = bare.replace("aggTrade", "trade").replace("\"a\"", "\"t\"");
+    assert_eq!((read(&single), said(&Binance, &markets, bare)), (Ok(vec![Said::Other]), Ok(vec![Said::Other])));
+    assert!(read(&bare.replace("\"a\"", "\"t\"")).is_err());
+    let listed = r#"{"result":["ethusdt@aggTrade","bnbbtc@trade"],"id":1}"#;
+    assert_eq!(read(listed), Ok(vec![Said::Acknowledged(1)]));
+    let end = r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#;
+    assert_eq!(read(end), Ok(vec![Said::Ending]));
+    let address = BinanceAggregates.address("wss://a", &markets);
+    assert_eq!(address, "wss://a/stream?streams=bnbbtc@aggTrade/ethusdt@aggTrade");
+    let wanted = want("BNBBTC", 26129, 26140, "1");
+    assert_eq!(BinanceAggregates.page(&wanted), "/api/v3/aggTrades?symbol=BNBBTC&fromId=26129&limit=1000");
+    let page =
+        r#"[{"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27781,"T":1498793709153,"m":true,"M":true}]"#;
+    let trades = vec![of(26129, "1498793709153", "0.01633102", "4.70443515", Some((27781, 27781)))];
+    let read = BinanceAggregates.read_page(&wanted, page);
+    assert_eq!(read, Ok(Page { trades, through: Some(26129), cursor: None, lacks: false }));
+    assert!(BinanceAggregates.read_page(&wanted, r#"{"code":-1121,"msg":"Invalid symbol."}"#).is_err());
 }
 
 #[test]

@@ -24,6 +24,8 @@ fn bent() -> impl Strategy<Value = (usize, String)> {
         r#"{"code":"0","msg":"","data":[["1597026383085","3.7","3.8","3.6","3.7","22.1","12.1","84.5","1"]]}"#,
         r#"{"error":[],"result":{"XXBTZUSD":[[1688671200,"30306.1","30306.2","30305.7","30305.7","30306.1","3.3",23]],"last":1}}"#,
         r#"[{"id":28457,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]"#,
+        r#"{"e":"aggTrade","E":1,"s":"BTC","a":12345,"p":"0.001","q":"100.0","f":100,"l":105,"T":1672515782136,"m":true}"#,
+        r#"[{"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27785,"T":1498793709153,"m":true,"M":true}]"#,
         r#"[{"trade_id":74,"price":"10.0","size":"0.01","side":"buy","time":"2014-11-07T22:19:28.578544Z"}]"#,
     ];
     let bend = (0..texts.len(), proptest::collection::vec((any::<u16>(), 0_u8..6, any::<u8>()), 0..6));
@@ -58,7 +60,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn bent_messages_do_no_harm((which, text) in bent()) {
-        let venues: [&dyn Venue; 7] = [&Binance, &Bitstamp, &Bybit, &Coinbase, &CoinbaseAdvanced, &Kraken, &Okx];
+        let venues: [&dyn Venue; 8] = [&Binance, &BinanceAggregates, &Bitstamp, &Bybit, &Coinbase, &CoinbaseAdvanced, &Kraken, &Okx];
         let markets = Markets::new(vec!["BTC".to_owned()]);
         let wanted = want("BTC", 10, 20, "1");
         let names = crate::feeds::streams::record::Names::new("BTC".to_owned(), "x".to_owned(), "BTC".to_owned());

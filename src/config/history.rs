@@ -41,6 +41,8 @@ pub struct HistoryConfig {
     pub parallel: usize,
     /// How long one answer may take.
     pub timeout: Span,
+    /// File of roots that are trusted besides those that are built in.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `history.venue`
@@ -146,6 +148,7 @@ impl Default for HistoryConfig {
             repair: true,
             parallel: 4,
             timeout: Span::from_millis(60_000),
+            ca_file: None,
         }
     }
 }

@@ -414,6 +414,12 @@ pub const KEYS: &[Key] = &[
         "\"1m\"",
         "how long one answer may take; what has come by then is not asked for again",
     ),
+    optional(
+        "history.ca_file",
+        Path,
+        "\"/etc/ssl/certs/company.pem\"",
+        "PEM file of roots that are trusted besides those that are built in, as of a proxy or a mirror of your own",
+    ),
 ];
 
 /// What a dotted name stands for.

@@ -33,20 +33,25 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// By the proxy of the environment, trusting the roots that are built in and those of this file.
+    /// By the proxy of the environment, trusting the roots that are built in and those of the file that a setting names, as in
+    /// `collect.ca_file`.
     ///
     /// # Errors
     /// When the environment names a proxy that is none, or the file has no certificates.
-    pub fn new(ca_file: Option<&Path>) -> Result<Self, OutboundError> {
+    pub fn new(setting: &str, ca_file: Option<&Path>) -> Result<Self, OutboundError> {
         let proxy = proxy()?;
         if let Some(proxy) = &proxy {
             tracing::info!("goes by the proxy {}:{}, but for what NO_PROXY names", proxy.host(), proxy.port());
         }
-        let own = ca_file.map(read_certificates).transpose()?.unwrap_or_default();
+        let told = |what: &str| {
+            let path = ca_file.unwrap_or_else(|| Path::new("")).display();
+            OutboundError(format!("{setting} = {path}: {what}"))
+        };
+        let own = ca_file.map(read_certificates).transpose().map_err(|what| told(&what))?.unwrap_or_default();
         let mut store = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for certificate in &own {
             let added = store.add(certificate.clone());
-            added.map_err(|error| told(ca_file, &format!("a certificate in it is no root: {error}")))?;
+            added.map_err(|error| told(&format!("a certificate in it is no root: {error}")))?;
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -104,21 +109,17 @@ fn proxy() -> Result<Option<Proxy>, OutboundError> {
     }
 }
 
-fn told(path: Option<&Path>, what: &str) -> OutboundError {
-    OutboundError(format!("collect.ca_file = {}: {what}", path.unwrap_or_else(|| Path::new("")).display()))
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
-    let wrong = |what: &str| told(Some(path), what);
-    let unread = |error: std::io::Error| wrong(&format!("cannot be read: {error}"));
+/// What a file of roots holds.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let unread = |error: std::io::Error| format!("cannot be read: {error}");
     if std::fs::metadata(path).map_err(unread)?.len() > CA_BYTES_MAX {
-        return Err(wrong(&format!("has more than {CA_BYTES_MAX} bytes: name a file of certificates")));
+        return Err(format!("has more than {CA_BYTES_MAX} bytes: name a file of certificates"));
     }
     let text = std::fs::read(path).map_err(unread)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| wrong(&format!("is no PEM: {error}")))?;
+    let found = found.map_err(|error| format!("is no PEM: {error}"))?;
     if found.is_empty() {
-        return Err(wrong("holds no certificate: it is a PEM file, with -----BEGIN CERTIFICATE----- in it"));
+        return Err("holds no certificate: it is a PEM file, with -----BEGIN CERTIFICATE----- in it".to_owned());
     }
     Ok(found)
 }
@@ -131,7 +132,7 @@ mod tests {
     fn files_without_a_root_are_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
-        let read = || Outbound::new(Some(&path)).unwrap_err().to_string();
+        let read = || Outbound::new("collect.ca_file", Some(&path)).unwrap_err().to_string();
         let name = format!("collect.ca_file = {}: ", path.display());
         assert!(read().starts_with(&format!("{name}cannot be read: No such file")), "{}", read());
         let of = |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
@@ -146,6 +147,6 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             assert!(read().starts_with(&format!("{name}{why}")), "{text:?}: {}", read());
         }
-        assert!(Outbound::new(Some(dir.path())).unwrap_err().to_string().contains("cannot be read"));
+        assert!(Outbound::new("history.ca_file", Some(dir.path())).unwrap_err().to_string().contains("cannot be read"));
     }
 }

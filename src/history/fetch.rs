@@ -4,6 +4,7 @@
 //! the rest of that very version, and begins anew where there is another.
 
 use crate::delivery::Stop;
+use crate::feeds::outbound::Outbound;
 use crate::feeds::retry_after::retry_after;
 use crate::feeds::streams::{Backoff, Fault};
 use std::fs::{File, OpenOptions};
@@ -75,15 +76,14 @@ fn disk(path: &Path, error: &std::io::Error) -> Refused {
 
 impl Client {
     /// One whose answers may take `timeout`.
-    pub fn new(timeout: Duration, stop: &Stop) -> Self {
-        let agent = Agent::config_builder()
+    pub fn new(timeout: Duration, outbound: &Outbound, stop: &Stop) -> Self {
+        let builder = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(5)
             .timeout_connect(Some(timeout.min(Duration::from_secs(10))))
             .timeout_recv_response(Some(timeout))
-            .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .user_agent(concat!("tickcast/", env!("CARGO_PKG_VERSION")));
+        let agent = outbound.apply(builder).build().new_agent();
         Self { agent, timeout, stop: stop.clone() }
     }
 

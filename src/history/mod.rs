@@ -37,6 +37,7 @@ pub use report::text;
 use crate::config::{HistoryConfig, HistoryKind, HistoryVenue};
 use crate::connectors::files::index::{INDEX, Index, Series, VERSION};
 use crate::delivery::Stop;
+use crate::feeds::outbound::Outbound;
 use crate::feeds::streams::Fault;
 use crate::feeds::streams::venues::venue;
 use crate::market::{Span, Timestamp};
@@ -126,6 +127,8 @@ pub fn run(request: &Request, stop: &Stop) -> Result<Index, HistoryError> {
             before.holds
         )));
     }
+    let outbound = Outbound::new("history.ca_file", config.ca_file.as_deref());
+    let outbound = outbound.map_err(|error| HistoryError::Config(error.to_string()))?;
     let wrong = |error: std::io::Error| HistoryError::Failed(format!("cannot write into {}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(wrong)?;
     let lock = File::create(dir.join(LOCK)).map_err(wrong)?;
@@ -133,7 +136,7 @@ pub fn run(request: &Request, stop: &Stop) -> Result<Index, HistoryError> {
         HistoryError::Failed(format!("{}: another `tickcast history` writes into it ({error})", dir.display()))
     })?;
     let journal = Journal::open(dir).map_err(wrong)?;
-    let client = Client::new(config.timeout.to_std(), stop);
+    let client = Client::new(config.timeout.to_std(), &outbound, stop);
     let series = match address::Template::new(config) {
         Some(template) => archived(request, &client, &template, &journal, stop)?,
         None => {

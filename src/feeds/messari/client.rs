@@ -114,7 +114,8 @@ impl Client {
             tracing::warn!("collect.url is not https: the key is sent for all to read");
         }
         let timeout = Duration::from_millis(u64::try_from(config.timeout.millis()).unwrap_or(1));
-        let outbound = Outbound::new(config.ca_file.as_deref()).map_err(|error| ClientError(error.to_string()))?;
+        let outbound = Outbound::new("collect.ca_file", config.ca_file.as_deref())
+            .map_err(|error| ClientError(error.to_string()))?;
         let builder = Agent::config_builder()
             .http_status_as_error(false)
             // The key would go wherever a redirect leads.

@@ -55,7 +55,8 @@ impl Plan {
             (*place, names.numbered(venues[*place].0.ids()))
         };
         let books = asked.iter().map(book).collect();
-        let outbound = Outbound::new(config.ca_file.as_deref()).map_err(|error| HubError::Config(error.to_string()))?;
+        let outbound = Outbound::new("collect.ca_file", config.ca_file.as_deref())
+            .map_err(|error| HubError::Config(error.to_string()))?;
         Ok(Self { venues, books, outbound: Arc::new(outbound) })
     }
 

@@ -2,6 +2,7 @@
 
 use super::{WITHIN, command, download, index, run};
 use crate::archive::{Act, Alter, Archive, Kind};
+use crate::exchange::authority::Authority;
 use crate::support::{Finished, Process, Signal, eventually, run_to_end, temp_dir};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -63,4 +64,27 @@ fn it_is_said_that_trades_of_futures_are_not_repaired() {
     let hole = index(dir.path()).series.remove(0).holes.remove(0);
     assert_eq!((hole.missing, hole.reason.as_str()), (5, "in_the_archive"));
     assert!(hole.why.contains("wants a key for trades of futures"), "{}", hole.why);
+}
+
+#[test]
+fn a_mirror_may_have_a_root_of_its_own() {
+    let (kind, server, dir) = (Kind::Klines, Archive::start(Kind::Klines), temp_dir());
+    let authority = Authority::new("ours");
+    let port = authority.serve(server.address).port();
+    let (root, out) = (dir.path().join("root.pem"), dir.path().join("history"));
+    std::fs::write(&root, authority.pem()).unwrap();
+    let asked = |root: &Path| {
+        let of = download(&server, kind, &out, &["--set", &format!("history.ca_file={}", root.display())]);
+        let plain = format!("http://{}", server.address);
+        let of: Vec<String> =
+            of.iter().map(|part| part.replace(&plain, &format!("https://localhost:{port}"))).collect();
+        let mut command = command(&of);
+        command.env("NO_PROXY", "localhost");
+        run_to_end(command, WITHIN)
+    };
+    let said = asked(&dir.path().join("none.pem")).expect_code(2).stderr;
+    assert!(said.contains("history.ca_file = ") && said.contains("none.pem: cannot be read: No such file"), "{said}");
+    assert!(!out.exists(), "nothing is made before all is known to be good");
+    asked(&root).expect_code(0);
+    assert!(!index(&out).series[0].files.is_empty() && !server.asked().is_empty());
 }

@@ -2,6 +2,7 @@
 
 use super::Findings;
 use crate::config::{Config, Delivery, KafkaSinkConfig, KafkaSourceConfig};
+use crate::connectors::files::look_for;
 use crate::connectors::kafka::examine::{ClusterFacts, Examination, TopicFacts};
 use crate::market::Timestamp;
 use crate::operators::support::gauges::wall_clock;
@@ -109,13 +110,9 @@ fn files(config: &Config, found: &mut Findings) {
     let Some(files) = &config.source.files else { return };
     let mut missing = 0;
     for path in &files.paths {
-        if let Err(error) = std::fs::File::open(path) {
+        if let Err(error) = look_for(path) {
             missing += 1;
-            found.bad(
-                "source",
-                format!("{}: {error}", path.display()),
-                "name files that are there in source.files.paths",
-            );
+            found.bad("source", error, "name files that are there in source.files.paths");
         }
     }
     if missing == 0 {

@@ -22,3 +22,5 @@ mod scan;
 pub mod sink;
 mod tail;
 mod zip;
+
+pub use open::look_for;

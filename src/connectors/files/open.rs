@@ -58,7 +58,13 @@ pub(super) fn open(path: &Path) -> Result<Opened, InputError> {
     if path == Path::new("-") {
         return decompress(path, Box::new(std::io::stdin()), None);
     }
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let found = File::open(path);
+    if let (Err(error), Some((archive, member))) = (&found, within(path))
+        && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    {
+        return open_member(path, archive, &member);
+    }
+    let file = found.map_err(|error| match error.kind() {
         ErrorKind::NotFound => wrong(&"there is no such file; check the path"),
         ErrorKind::PermissionDenied => wrong(&"permission denied; check the file's owner and mode"),
         _ => wrong(&error),
@@ -70,6 +76,39 @@ pub(super) fn open(path: &Path) -> Result<Opened, InputError> {
     // A second handle for what can be sought in.
     let again = if metadata.is_file() { Some(File::open(path).map_err(|error| wrong(&error))?) } else { None };
     decompress(path, Box::new(file), again)
+}
+
+/// The archive that a path leads into, and the member's name; none where no file stands in its way.
+fn within(path: &Path) -> Option<(&Path, String)> {
+    let archive = path.ancestors().skip(1).find(|above| above.is_file())?;
+    let member = path.strip_prefix(archive).ok()?;
+    Some((archive, member.to_str()?.to_owned()))
+}
+
+/// One member of a zip archive.
+fn open_member(path: &Path, archive: &Path, member: &str) -> Result<Opened, InputError> {
+    let wrong = |error: &dyn std::fmt::Display| InputError::Failed(format!("cannot open {}: {error}", path.display()));
+    let mut file = File::open(archive).map_err(|error| wrong(&error))?;
+    let length = file.metadata().map_err(|error| wrong(&error))?.len();
+    let begins = first_bytes(archive, &mut file)?;
+    if !ZIP_MAGICS.into_iter().any(|magic| begins.starts_with(magic)) {
+        return Err(wrong(&format!("{} is a file, and no zip archive", archive.display())));
+    }
+    let members = Members::open(archive, file, Some(member))?;
+    let name = members.first_name().unwrap_or_default().to_lowercase();
+    Ok(Opened::Text(Text { reader: Limited::of(members, Some(length)), name }))
+}
+
+/// Whether a file is there, or a member of an archive; of a file, nothing is read.
+///
+/// # Errors
+/// Why it is not.
+pub fn look_for(path: &Path) -> Result<(), String> {
+    match File::open(path) {
+        Ok(_) => Ok(()),
+        Err(_) if within(path).is_some() => open(path).map(|_| ()).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
 }
 
 fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -> Result<Opened, InputError> {
@@ -90,7 +129,7 @@ fn decompress(path: &Path, mut raw: Box<dyn Read + Send>, plain: Option<File>) -
             Some(file) => file,
             None => spool(path, whole, "a zip archive")?,
         };
-        let members = Members::open(path, file)?;
+        let members = Members::open(path, file, None)?;
         let name = members.first_name().map_or(name, str::to_lowercase);
         return Ok(Opened::Text(Text { reader: Limited::of(members, length), name }));
     }

@@ -1,4 +1,4 @@
-//! A zip archive as one text: its members in their order, one after the other.
+//! A zip archive as one text: its members in their order, one after the other; or one of them.
 //!
 //! Folders, empty members and what macOS adds to an archive are passed over. Members are unpacked as they are read, in flat
 //! memory, and checked against the sums of the archive's table; nothing is unpacked to a disk.
@@ -44,11 +44,13 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Reads the archive's table, and the first bytes of each member.
+    /// Reads the archive's table, and the first bytes of each member: of all, or of the one that is `wanted`, by its name or the end of it
+    /// behind a folder.
     ///
     /// # Errors
-    /// When it is damaged, or a member cannot be read: it is encrypted, packed in a way that is not known, or no text.
-    pub(super) fn open(path: &Path, file: File) -> Result<Self, InputError> {
+    /// When it is damaged, there is no such member or several, or one cannot be read: it is encrypted, packed in a way that is not known, or
+    /// no text.
+    pub(super) fn open(path: &Path, file: File, wanted: Option<&str>) -> Result<Self, InputError> {
         let shown = path.display();
         let table = guard::guarded(|| table(file)).unwrap_or_else(|| Err(Error::other("its table contradicts itself")));
         let (archive, entries) = table.map_err(|error| {
@@ -64,8 +66,12 @@ impl Members {
         if let Some(what) = office(&entries) {
             return Err(InputError::Failed(format!("{shown} is {what}")));
         }
+        let entries = match wanted {
+            Some(name) => vec![only(path, entries, name)?],
+            None => entries.into_iter().filter(Entry::is_data).collect(),
+        };
         let mut left = VecDeque::new();
-        for entry in entries.into_iter().filter(Entry::is_data) {
+        for entry in entries {
             let refuse = |why: String| {
                 Err(InputError::Failed(format!(
                     "{shown}: its member {} {why}: unpack it first, as with 7z x {shown}",
@@ -84,8 +90,11 @@ impl Members {
         }
         let members = Self { archive, left, current: None, last_byte: b'\n' };
         members.check_kinds(path)?;
-        if members.left.len() > 1 {
-            tracing::info!("{shown}: its {} members are read one after the other", members.left.len());
+        if let (Some(first), count @ 2..) = (members.first_name(), members.left.len()) {
+            tracing::info!(
+                "{shown}: its {count} members are read one after the other, as one file; {} is one alone",
+                path.join(first).display()
+            );
         }
         Ok(members)
     }
@@ -204,6 +213,31 @@ impl Entry {
             && self.expected.uncompressed_size > 0
             && !self.name.starts_with("__MACOSX/")
             && !last.starts_with('.')
+    }
+}
+
+/// The member of this name, or of this end of a name behind a folder.
+fn only(path: &Path, entries: Vec<Entry>, name: &str) -> Result<Entry, InputError> {
+    let failed = |what: String| InputError::Failed(format!("{}: {what}", path.display()));
+    let is_end = |entry: &Entry| entry.name.strip_suffix(name).is_some_and(|folder| folder.ends_with('/'));
+    let mut all: Vec<Entry> = entries.into_iter().filter(Entry::is_data).collect();
+    if let Some(at) = all.iter().position(|entry| entry.name == name) {
+        return Ok(all.swap_remove(at));
+    }
+    let ends: Vec<usize> = all.iter().enumerate().filter(|(_, entry)| is_end(entry)).map(|(at, _)| at).collect();
+    match ends[..] {
+        [at] => Ok(all.swap_remove(at)),
+        [] => {
+            // Those that are spelled most like it.
+            all.sort_by_cached_key(|entry| strsim::levenshtein(&entry.name, name));
+            let near: Vec<String> = all.into_iter().take(5).map(|entry| entry.name).collect();
+            let has = if near.is_empty() { "it has none".to_owned() } else { format!("it has {}", near.join(", ")) };
+            Err(failed(format!("there is no member {name} in it: {has}")))
+        }
+        [first, second, ..] => {
+            let (first, second) = (&all[first].name, &all[second].name);
+            Err(failed(format!("it has several members {name}, as {first} and {second}: name the folder, too")))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::super::open::{Opened, open};
+use super::super::open::{Opened, look_for, open};
 use super::*;
 use std::io::Write as _;
 
@@ -60,6 +60,49 @@ fn members_follow_each_other_in_their_order() {
     assert_eq!(read(&archive(&[])).unwrap().0, "");
     let long = "x".repeat(300_000);
     assert_eq!(read(&archive(&[("long", long.as_bytes())])).unwrap().0.len(), 300_001);
+}
+
+#[test]
+fn one_member_is_read_by_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let members: [(&str, &[u8]); 6] = [
+        ("2024/XBTUSD.csv", b"1,2\n"),
+        ("2024/ETHUSD.csv", b"3,4"),
+        ("2024/broken.csv.gz", b"\x1f\x8b\x08rest"),
+        ("2023/ETHUSD.csv", b"5,6\n"),
+        ("SOLUSD.csv", b"7,8\n"),
+        ("2023/SOLUSD.csv", b"9,10\n"),
+    ];
+    std::fs::write(dir.path().join("a.zip"), archive(&members)).unwrap();
+    std::fs::write(dir.path().join("a.csv"), "1,2\n").unwrap();
+    let read = |name: &str| -> Result<(String, String), String> {
+        let path = dir.path().join(name);
+        let Opened::Text(mut text) = open(&path).map_err(|error| error.to_string())? else { panic!("no text") };
+        assert_eq!(look_for(&path), Ok(()));
+        let mut all = String::new();
+        text.reader.read_to_string(&mut all).map_err(|error| error.to_string())?;
+        Ok((all, text.name))
+    };
+    let one = |text: &str, name: &str| Ok((text.to_owned(), name.to_owned()));
+    assert_eq!(read("a.zip/2024/XBTUSD.csv"), one("1,2\n", "2024/xbtusd.csv"));
+    // Its folder need not be named; a line feed is put behind the last line.
+    assert_eq!(read("a.zip/XBTUSD.csv"), one("1,2\n", "2024/xbtusd.csv"));
+    assert_eq!(read("a.zip/2024/ETHUSD.csv"), one("3,4\n", "2024/ethusd.csv"));
+    // A whole name counts before an end of one.
+    assert_eq!(read("a.zip/SOLUSD.csv"), one("7,8\n", "solusd.csv"));
+    for (name, why) in [
+        ("a.zip/ETHUSD.csv", "a.zip: it has several members ETHUSD.csv, as 2024/ETHUSD.csv and 2023/ETHUSD.csv"),
+        ("a.zip/USD.csv", "there is no member USD.csv in it: it has SOLUSD.csv, "),
+        ("a.zip/broken.csv.gz", "broken.csv.gz is compressed by gzip"),
+        ("a.csv/XBTUSD.csv", "a.csv is a file, and no zip archive"),
+        ("b.zip/XBTUSD.csv", "there is no such file; check the path"),
+    ] {
+        let said = read(name).unwrap_err();
+        assert!(said.contains(why), "{name}: {said}");
+        assert!(look_for(&dir.path().join(name)).is_err(), "{name}");
+    }
+    // All of it is another matter.
+    assert!(read("a.zip").unwrap_err().contains("broken.csv.gz is compressed by gzip"));
 }
 
 #[test]

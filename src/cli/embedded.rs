@@ -66,7 +66,8 @@ const SYMBOL_BYTES: usize = 220 << 10;
 /// A broker, and a directory for the job's state. Both are gone when this is dropped.
 pub struct Premises {
     broker: EmbeddedBroker,
-    state: TempDir,
+    /// None where there is no place for one.
+    state: Option<TempDir>,
     states_kept: usize,
 }
 
@@ -81,7 +82,11 @@ pub fn premises(names: Names, partitions: u32, symbols: usize) -> anyhow::Result
         (progress.as_str(), 1),
         (names.dead_letters, 1),
     ];
-    let state = tempfile::Builder::new().prefix("tickcast-").tempdir().context("no directory for the job's state")?;
+    let state = tempfile::Builder::new().prefix("tickcast-").tempdir();
+    let state = state.inspect_err(|error| {
+        tracing::warn!("no directory for the job's state ({error}): older forecasts cannot be explained; TMPDIR names another place");
+    });
+    let state = state.ok();
     let states_kept = (STATE_BYTES / SYMBOL_BYTES / symbols.max(1)).clamp(3, STATES_KEPT);
     Ok(Premises { broker: EmbeddedBroker::start(&topics)?, state, states_kept })
 }
@@ -95,8 +100,10 @@ pub fn config(
     out: Option<&Path>,
 ) -> Config {
     let brokers = premises.broker.bootstrap();
-    let url = format!("file://{}", premises.state.path().display());
-    config.checkpoint = Some(CheckpointConfig { url, interval: STATE_EVERY, keep: premises.states_kept });
+    config.checkpoint = premises.state.as_ref().map(|state| {
+        let url = format!("file://{}", state.path().display());
+        CheckpointConfig { url, interval: STATE_EVERY, keep: premises.states_kept }
+    });
     // What is replayed from files is read as they are.
     config.source.symbol.clone_from(&like.symbol);
     config.source.interval = like.interval;

@@ -109,6 +109,14 @@ fn proxy() -> Result<Option<Proxy>, OutboundError> {
     }
 }
 
+/// Whether a proxy has refused: then haste may lock people out.
+#[must_use]
+pub fn is_refused(error: &ureq::Error) -> bool {
+    // As the HTTP client words it: `proxy server responded 407/407`.
+    let status = |what: &str| what.rsplit_once("responded ")?.1.get(..3)?.parse::<u16>().ok();
+    matches!(error, ureq::Error::ConnectProxyFailed(what) if status(what).is_some_and(|status| status < 500))
+}
+
 /// What a file of roots holds.
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let unread = |error: std::io::Error| format!("cannot be read: {error}");
@@ -127,6 +135,21 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_that_refuses_is_known() {
+        let failed = |what: &str| ureq::Error::ConnectProxyFailed(what.to_owned());
+        for (what, expected) in [
+            ("proxy server responded 407/407", true),
+            ("proxy server responded 403/403", true),
+            ("proxy server responded 502/502", false),
+            ("proxy server did not respond", false),
+            ("", false),
+        ] {
+            assert_eq!(is_refused(&failed(what)), expected, "{what}");
+        }
+        assert!(!is_refused(&ureq::Error::HostNotFound));
+    }
 
     #[test]
     fn files_without_a_root_are_told() {

@@ -73,8 +73,7 @@ pub fn ask(
         }
         next = last.id + 1;
         if asked.rows.len() >= ROWS_MAX {
-            asked.failed =
-                Some(format!("more than {ROWS_MAX} rows are missing: run `tickcast history` again for more"));
+            asked.failed = Some(format!("more than {ROWS_MAX} rows are missing, and so many are asked for at most"));
             break;
         }
         if !stop.sleep(api.page_every()) {

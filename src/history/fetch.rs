@@ -4,7 +4,7 @@
 //! the rest of that very version, and begins anew where there is another.
 
 use crate::delivery::Stop;
-use crate::feeds::outbound::Outbound;
+use crate::feeds::outbound::{Outbound, is_refused};
 use crate::feeds::retry_after::retry_after;
 use crate::feeds::streams::{Backoff, Fault};
 use std::fs::{File, OpenOptions};
@@ -168,7 +168,8 @@ impl Client {
         }
         request.call().map_err(|error| {
             let kind = if matches!(error, ureq::Error::Timeout(_)) { "silent" } else { "no_connection" };
-            let is_final = matches!(error, ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects);
+            let is_final =
+                matches!(error, ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects) || is_refused(&error);
             Refused(Fault::new(kind, error.to_string()), is_final)
         })
     }

@@ -6,6 +6,7 @@ use super::content::{Content, Rows};
 use super::fetch::{Client, Got, part_of};
 use super::journal::{Entry, Journal};
 use super::period::Period;
+use crate::config::HistoryKind;
 use crate::connectors::files::index::Listed;
 use crate::delivery::Stop;
 use crate::feeds::streams::Fault;
@@ -81,7 +82,8 @@ impl Archive<'_> {
         let url = self.template.url(market, period);
         let outcome = match self.ask(&url, &path, period, known.as_ref()) {
             // One file's trouble.
-            Err(fault) if !matches!(fault.kind, "stopped" | "disk" | "blocked") => {
+            // A refusal is the venue's where nothing is known; else it is of this file.
+            Err(fault) if !matches!(fault.kind, "stopped" | "disk") && (known.is_some() || fault.kind != "blocked") => {
                 Outcome::Faulty { reason: "not_given", why: format!("{url}: {fault}") }
             }
             outcome => outcome?,
@@ -181,6 +183,12 @@ impl Archive<'_> {
 
     /// Says which rows of a file that the venue has replaced are others now.
     fn tell_change(&self, known: &Entry, from: &Path, content: &Content, url: &str) -> Result<(), Fault> {
+        if !self.rows.contiguous && self.rows.kind != HistoryKind::Klines {
+            tracing::warn!(
+                "{url}: the venue has replaced it since it was fetched: which rows are others is not known, they have no numbers"
+            );
+            return Ok(());
+        }
         let before = self.dir.join(&known.listed.path);
         let rows = |path, content: &Content| Rising::file(self.rows, path, content.displaced == 0, self.stop);
         let text = match compare(rows(&before, &known.content), rows(from, content), |_| true) {

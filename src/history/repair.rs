@@ -38,6 +38,8 @@ struct Work<'a> {
     stop: &'a Stop,
     /// What was said of a gap, by its first missing number.
     whys: BTreeMap<u64, Why>,
+    /// What is newer than all files, and was not had.
+    tail: Option<Hole>,
 }
 
 /// A market's part of the list: its files, with what they lack from the API where it has it, and holes.
@@ -52,7 +54,7 @@ pub fn whole(
     stop: &Stop,
 ) -> Result<Series, HistoryError> {
     let mut entries = std::mem::take(&mut market.entries);
-    let mut work = Work { market, request, archive, api, stop, whys: BTreeMap::new() };
+    let mut work = Work { market, request, archive, api, stop, whys: BTreeMap::new(), tail: None };
     if archive.rows.contiguous {
         entries = work.mended(entries)?;
         entries = work.between(entries)?;
@@ -66,6 +68,7 @@ pub fn whole(
     });
     let between = gaps(&entries).into_iter().map(|gap| work.hole(&gap));
     let mut holes: Vec<Hole> = begin.into_iter().chain(between).chain(work.days_without(&entries)).collect();
+    holes.extend(work.tail.take());
     holes.sort_by_key(|hole| hole.after.at);
     let Market { symbol, name, faults, differs, .. } = market;
     let files = entries.into_iter().map(|entry| entry.listed).collect();
@@ -232,23 +235,47 @@ impl Work<'_> {
             // Nothing says which id was when.
             None => return Ok(entries),
         };
-        let is_there = last.is_some_and(|last| last.at + if is_candle { interval } else { 0 } >= end.millis());
-        if is_there || self.api.is_none() {
+        let reaches = |last: Point| last.at + if is_candle { interval } else { 0 } >= end.millis();
+        if last.is_some_and(reaches) || self.api.is_none() {
             return Ok(entries);
         }
         // Of trades, only what the files of days will not have.
         let begin = last.map_or(*from, |last| Timestamp::from_millis(last.at).minus(SLACK));
         let Some(asked) = self.asked((first, u64::MAX), (begin, end))? else { return Ok(entries) };
-        let failed = asked.failed.clone();
+        let (failed, rows) = (asked.failed.clone(), asked.rows.len() as u64);
         let path = self.path(&format!("from-{first}"));
-        if let Some(made) = self.made(asked, first, path, (begin, end))? {
+        // An API that fails takes nothing away that it has said before.
+        let kept = failed.is_some().then(|| self.kept(&path, (begin, end))).flatten();
+        let made = match kept.filter(|kept| kept.listed.rows > rows) {
+            Some(kept) => Some(kept),
+            None => self.made(asked, first, path, (begin, end))?,
+        };
+        let why = match (&made, failed) {
+            (_, Some(why)) => Some(why),
+            (None, None) if rows > 0 => Some("what the API says cannot be read by a job".to_owned()),
+            _ => None,
+        };
+        let newest = made.as_ref().and_then(|made| made.content.last).or(last);
+        if let Some(why) = why.filter(|_| !newest.is_some_and(reaches)) {
+            tracing::warn!("{}: what is newer than its archives is not all there: {why}", self.market.name);
+            let after = newest.unwrap_or(Point { id: first.saturating_sub(1), at: from.millis() });
+            let before = Point { id: after.id.saturating_add(1), at: end.millis() };
+            // Nobody knows how many they are.
+            self.tail = Some(Hole { after, before, missing: 0, reason: "not_repaired".to_owned(), why });
+        }
+        if let Some(made) = made {
             tracing::info!("{}: {} rows behind its archives are the API's", self.market.name, made.listed.rows);
             insert(&mut entries, made);
         }
-        if let Some(why) = failed {
-            tracing::warn!("{}: what is newer than its archives is not all there: {why}", self.market.name);
-        }
         Ok(entries)
+    }
+
+    /// A file that an earlier start has put together.
+    fn kept(&self, path: &str, times: (Timestamp, Timestamp)) -> Option<Entry> {
+        let to = self.archive.dir.join(path);
+        let mut kept = self.entry(&to, path.to_owned(), times, String::new(), None).ok()?;
+        kept.listed.url = self.api?.url(&self.market.name, kept.content.first?.id, times.1);
+        Some(kept)
     }
 
     fn made(

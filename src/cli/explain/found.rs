@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::connectors::outputs::sinks::{self, Published};
 use crate::connectors::sqlite::SqliteReader;
-use crate::delivery::Reader;
 use crate::delivery::reader::{Kind, Range};
+use crate::delivery::{Reader, Stop};
 use crate::market::Span;
 use crate::market::forecast::ForecastId;
 use crate::recovery::compare::Content;
@@ -26,8 +26,9 @@ pub fn everywhere(
     text: &str,
     id: &ForecastId,
     reader: Option<&dyn Reader>,
+    stop: &Stop,
 ) -> anyhow::Result<Vec<Published>> {
-    let mut places = sinks::find(config, text, id.issued_at())?;
+    let mut places = sinks::find(config, text, id.issued_at(), stop)?;
     let store = config.http.as_ref().and_then(|http| http.store.as_deref());
     match (reader, store) {
         (Some(reader), _) => places.push(look(reader, id)?),

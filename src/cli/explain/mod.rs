@@ -119,7 +119,7 @@ impl Asked<'_> {
     ) -> anyhow::Result<Explained> {
         let id = self.checked(config)?;
         super::job::check_options(config)?;
-        let published = found::everywhere(config, self.id, &id, self.reader)?;
+        let published = found::everywhere(config, self.id, &id, self.reader, stop)?;
         if published.iter().all(|of| of.forecasts.is_empty()) {
             let places: Vec<&str> = published.iter().map(|of| of.place.as_str()).collect();
             return Err(NotPublished { id: self.id.to_owned(), places: places.join(", nor in ") }.into());
@@ -145,8 +145,9 @@ impl Asked<'_> {
             );
         };
         let compared = compared::compare(&published, forecast, answer.heard.score.as_ref());
-        let told = Explanation::new(config, &question, &answer, forecast, &published, &compared);
+        let mut told = Explanation::new(config, &question, &answer, forecast, &published, &compared);
         let difference = compared.difference.map(|difference| difference.said(self.id, &answer.replayed) + &because());
+        told.difference_in_words.clone_from(&difference);
         Ok(Explained { told, difference })
     }
 

@@ -29,6 +29,8 @@ pub struct Explanation {
     /// Whether it came out as it was published.
     pub same: bool,
     pub difference: Option<Difference>,
+    /// The same for people, and what may be the reason.
+    pub difference_in_words: Option<String>,
     pub published: Vec<PublishedTold>,
     /// As it was computed again.
     pub forecast: Raw,
@@ -293,6 +295,7 @@ impl Explanation {
             target_at: forecast.target_at.to_string(),
             same: compared.difference.is_none(),
             difference: compared.difference.clone(),
+            difference_in_words: None,
             published: published.iter().filter_map(PublishedTold::of).collect(),
             forecast: raw(text(&compared.forecast)),
             naive_price: fixed(forecast.last_price),

@@ -221,10 +221,11 @@ fn only(path: &Path, entries: Vec<Entry>, name: &str) -> Result<Entry, InputErro
     let failed = |what: String| InputError::Failed(format!("{}: {what}", path.display()));
     let is_end = |entry: &Entry| entry.name.strip_suffix(name).is_some_and(|folder| folder.ends_with('/'));
     let mut all: Vec<Entry> = entries.into_iter().filter(Entry::is_data).collect();
-    if let Some(at) = all.iter().position(|entry| entry.name == name) {
-        return Ok(all.swap_remove(at));
-    }
-    let ends: Vec<usize> = all.iter().enumerate().filter(|(_, entry)| is_end(entry)).map(|(at, _)| at).collect();
+    let places = |is: &dyn Fn(&Entry) -> bool| -> Vec<usize> {
+        all.iter().enumerate().filter(|(_, entry)| is(entry)).map(|(at, _)| at).collect()
+    };
+    let (whole, ends) = (places(&|entry| entry.name == name), places(&is_end));
+    let ends = if whole.is_empty() { ends } else { whole };
     match ends[..] {
         [at] => Ok(all.swap_remove(at)),
         [] => {
@@ -236,7 +237,9 @@ fn only(path: &Path, entries: Vec<Entry>, name: &str) -> Result<Entry, InputErro
         }
         [first, second, ..] => {
             let (first, second) = (&all[first].name, &all[second].name);
-            Err(failed(format!("it has several members {name}, as {first} and {second}: name the folder, too")))
+            Err(failed(format!(
+                "it has several members {name}, as {first} and {second}: name its folder, or unpack it"
+            )))
         }
     }
 }

@@ -6,7 +6,7 @@ use super::offsets::first_since;
 use super::options::Server;
 use crate::connectors::files::dead_letters::write_dead_letter;
 use crate::connectors::input::InputError;
-use crate::connectors::outputs::Visit;
+use crate::connectors::outputs::{Visit, stopped};
 use crate::delivery::Stop;
 use crate::market::{DeadLetter, PartitionId, Timestamp};
 use crate::recovery::compare::Content;
@@ -42,12 +42,13 @@ pub fn find(brokers: &str, options: &BTreeMap<String, String>, topic: &str) -> R
 /// Hands on the committed records of topics: all, or those that were sent since a moment.
 ///
 /// # Errors
-/// When they cannot be read to their end.
+/// When they cannot be read to their end, or it was stopped.
 pub fn visit(
     brokers: &str,
     options: &BTreeMap<String, String>,
     topics: &[String],
     since: Option<Timestamp>,
+    stop: &Stop,
     visit: Visit<'_>,
 ) -> Result<(), InputError> {
     let server = Server::of_dead_letters(brokers, options).map_err(|error| InputError::Failed(error.0))?;
@@ -74,6 +75,9 @@ pub fn visit(
     consumer.assign(&list).map_err(wrong)?;
     let mut heard = Instant::now();
     while !open.is_empty() {
+        if stop.requested() {
+            return Err(stopped());
+        }
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 heard = Instant::now();

@@ -5,6 +5,7 @@ pub mod sinks;
 use super::input::InputError;
 use super::{files, kafka, mongodb};
 use crate::config::Config;
+use crate::delivery::Stop;
 use crate::market::Timestamp;
 use crate::recovery::compare::{Content, Kind};
 use std::collections::BTreeSet;
@@ -100,20 +101,33 @@ impl Output {
     /// # Errors
     /// When they cannot be read to their end.
     pub fn visit(&self, config: &Config, visit: Visit<'_>) -> Result<(), InputError> {
-        self.visit_since(config, None, visit)
+        self.visit_since(config, None, &Stop::default(), visit)
     }
 
     /// The same of what was written since a moment, where the place knows when that was; else of all.
     ///
     /// # Errors
-    /// When they cannot be read to their end.
-    pub fn visit_since(&self, config: &Config, since: Option<Timestamp>, visit: Visit<'_>) -> Result<(), InputError> {
+    /// When they cannot be read to their end, or it was stopped.
+    pub fn visit_since(
+        &self,
+        config: &Config,
+        since: Option<Timestamp>,
+        stop: &Stop,
+        visit: Visit<'_>,
+    ) -> Result<(), InputError> {
         match self {
-            Self::Files { paths, .. } => paths.iter().try_for_each(|path| files::outputs::visit(path, visit)),
-            Self::Topics { brokers, topics } => kafka::outputs::visit(brokers, options(config), topics, since, visit),
+            Self::Files { paths, .. } => paths.iter().try_for_each(|path| files::outputs::visit(path, stop, visit)),
+            Self::Topics { brokers, topics } => {
+                kafka::outputs::visit(brokers, options(config), topics, since, stop, visit)
+            }
             Self::Database { uri, database, collections } => mongodb::outputs::visit(uri, database, collections, visit),
         }
     }
+}
+
+/// Somebody asked to stop.
+pub(super) fn stopped() -> InputError {
+    InputError::Failed("stopped before all of it was read".to_owned())
 }
 
 /// How brokers are reached: as the sink's are, or the source's.

@@ -4,6 +4,7 @@ use super::Output;
 use crate::config::Config;
 use crate::connectors::input::InputError;
 use crate::connectors::{files, kafka, mongodb};
+use crate::delivery::Stop;
 use crate::market::{Span, Timestamp};
 use crate::recovery::compare::{Content, Kind, Scalar};
 
@@ -26,17 +27,17 @@ const CLOCKS_APART: Span = Span::from_millis(3_600_000);
 /// the topic is read.
 ///
 /// # Errors
-/// When one of them cannot be read.
-pub fn find(config: &Config, id: &str, issued_at: Timestamp) -> Result<Vec<Published>, InputError> {
+/// When one of them cannot be read, or it was stopped.
+pub fn find(config: &Config, id: &str, issued_at: Timestamp, stop: &Stop) -> Result<Vec<Published>, InputError> {
     let mut places = Vec::new();
     if let Some(sink) = &config.sink.kafka {
         let topics = kafka::outputs::find(&sink.brokers, &sink.options, &sink.topic)?;
         let output = Output::Topics { brokers: sink.brokers.clone(), topics };
         let since = Some(issued_at.minus(CLOCKS_APART));
         let place = || format!("topic {}", sink.topic);
-        let mut published = look(place(), &output, config, id, since)?;
+        let mut published = look(place(), &output, config, id, since, stop)?;
         if published.forecasts.is_empty() {
-            published = look(place(), &output, config, id, None)?;
+            published = look(place(), &output, config, id, None, stop)?;
         }
         places.push(published);
     }
@@ -44,7 +45,7 @@ pub fn find(config: &Config, id: &str, issued_at: Timestamp) -> Result<Vec<Publi
         let paths =
             files::sink::paths(sink).into_iter().filter(|path| path.is_file() && !path.ends_with("features.jsonl"));
         let output = Output::Files { paths: paths.collect(), kinds: [].into() };
-        places.push(look(sink.dir.display().to_string(), &output, config, id, None)?);
+        places.push(look(sink.dir.display().to_string(), &output, config, id, None, stop)?);
     }
     if let Some(sink) = &config.sink.mongodb {
         let place = format!("database {}: {}", sink.database, sink.forecasts);
@@ -61,11 +62,12 @@ fn look(
     config: &Config,
     id: &str,
     since: Option<Timestamp>,
+    stop: &Stop,
 ) -> Result<Published, InputError> {
     let mut published = Published { place, forecasts: Vec::new(), scores: Vec::new() };
     // Most records need not be understood.
     let needle = serde_json::Value::from(id).to_string();
-    output.visit_since(config, since, &mut |content| {
+    output.visit_since(config, since, stop, &mut |content| {
         let may_be =
             matches!(&content, Content::Json(bytes) if memchr::memmem::find(bytes, needle.as_bytes()).is_some());
         if may_be && content.fields().is_some_and(|fields| fields.get("id") == Some(&Scalar::Text(id.to_owned()))) {

@@ -1,7 +1,7 @@
 //! One call of a venue's HTTP API.
 
 use super::fault::Fault;
-use crate::feeds::outbound::Outbound;
+use crate::feeds::outbound::{Outbound, is_refused};
 use crate::feeds::retry_after::retry_after;
 use std::time::Duration;
 use ureq::Agent;
@@ -11,6 +11,9 @@ use ureq::http::{Uri, header};
 const BYTES_MAX: u64 = 32 << 20;
 /// How long one may take.
 const WITHIN: Duration = Duration::from_secs(10);
+
+/// A proxy that refuses is left alone for so long: names and passwords that are wrong too often lock people out.
+const PROXY_REFUSED_WAIT: Duration = Duration::from_secs(60);
 
 /// An answer that is no use, and whether there may be one later.
 pub struct Refusal {
@@ -42,11 +45,13 @@ pub fn get(agent: &Agent, url: &str) -> Result<String, Refusal> {
     let passing = |fault: Fault| Refusal { fault, is_final: false };
     let mut response = agent.get(url).call().map_err(|error| {
         let way = way(agent, url);
-        passing(match error {
+        let wait = if is_refused(&error) { PROXY_REFUSED_WAIT } else { Duration::ZERO };
+        let fault = match error {
             ureq::Error::ConnectProxyFailed(what) => Fault::new("proxy", format!("{what}{way}")),
             ureq::Error::Timeout(_) => Fault::new("silent", format!("{error}{way}")),
             error => Fault::new("no_connection", format!("{error}{way}")),
-        })
+        };
+        passing(Fault { wait, ..fault })
     })?;
     let status = response.status().as_u16();
     if status != 200 {

@@ -35,7 +35,8 @@ async function ask() {
     $("working").textContent = body.state === "waiting" ? "Another forecast is being computed again; this one comes next." : `Computing it again: ${w.count(body.records)} records read in ${w.duration(body.seconds)}.`;
     setTimeout(() => ask().catch(failed), 500);
   } else if (answer.ok) {
-    show(body);
+    // What cannot be shown is no fault of the server: asking again would not help.
+    try { show(body); } catch (error) { console.error(error); trouble(`It cannot be shown (${error.message}); as JSON it can be read.`); }
   } else {
     const said = { 404: "There is no such forecast", 409: "It cannot be computed again", 400: "This cannot be asked for" }[answer.status] ?? "It could not be computed again";
     trouble(`${said}: ${body.detail ?? answer.statusText}`);
@@ -54,7 +55,7 @@ function show(e) {
   $("verdict").className = "verdict " + (e.same ? "better" : "worse");
   $("verdict").textContent = e.same
     ? `Computed again from its records: ${exact ? "the same bits" : "the same values"} as published.`
-    : `Not the same as published: ${e.difference.field ?? "the bytes"} of the ${e.difference.record} in ${e.difference.place}` + (e.difference.field ? `: ${e.difference.published} there, ${e.difference.computed} computed again.` : ".");
+    : `Not the same as published: ${e.difference_in_words}.`;
   const shape = { ...f, target: Date.parse(f.target_at), last: f.last_price, up: f.probability_up };
   $("headline").textContent = w.headline(shape);
   const same = f.price === f.last_price;
@@ -74,7 +75,7 @@ function show(e) {
   records(e);
   replay(e);
   $("told").hidden = false;
-  if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 function outcome(e) {

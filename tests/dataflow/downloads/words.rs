@@ -88,3 +88,44 @@ fn a_mirror_may_have_a_root_of_its_own() {
     asked(&root).expect_code(0);
     assert!(!index(&out).series[0].files.is_empty() && !server.asked().is_empty());
 }
+
+#[test]
+fn an_api_that_is_away_takes_nothing_away_and_is_told() {
+    let (kind, server, dir) = (Kind::Klines, Archive::start(Kind::Klines), temp_dir());
+    server.alter("2024-03-01", Alter::Absent);
+    run(&server, kind, dir.path(), &["--to", "2024-03-01T12:00:00Z"]).expect_code(0);
+    let before = index(dir.path()).series.remove(0);
+    let newest = before.files.last().unwrap().clone();
+    assert!(newest.path.contains("from-") && newest.rows == 720 && before.holes.is_empty(), "{before:?}");
+    // What it has said before is all of it: nothing is missing.
+    server.api_is_away(true);
+    run(&server, kind, dir.path(), &["--to", "2024-03-01T12:00:00Z"]).expect_code(0);
+    assert_eq!(index(dir.path()).series[0], before);
+    // More is asked for.
+    let said = run(&server, kind, dir.path(), &[]).expect_code(1).stderr;
+    assert!(said.contains("1 holes may be filled by another start"), "{said}");
+    let after = index(dir.path()).series.remove(0);
+    assert_eq!(after.files, before.files);
+    assert!(dir.path().join(&newest.path).is_file());
+    let times = ["2024-03-01T11:59:00.000Z", "2024-03-02T00:00:00.000Z"].map(str::to_owned);
+    let hole = &after.holes[0];
+    assert_eq!((hole.times().0.to_string(), hole.times().1.to_string()), times.into());
+    assert_eq!((after.holes.len(), hole.reason.as_str()), (1, "not_repaired"));
+    server.api_is_away(false);
+    run(&server, kind, dir.path(), &[]).expect_code(0);
+    let whole = index(dir.path()).series.remove(0);
+    assert!(whole.holes.is_empty() && whole.files.last().unwrap().rows == 1440, "{whole:?}");
+}
+
+#[test]
+fn a_file_that_is_refused_at_a_recheck_stays() {
+    let (kind, server, dir) = (Kind::Klines, Archive::start(Kind::Klines), temp_dir());
+    run(&server, kind, dir.path(), &[]).expect_code(0);
+    let before = index(dir.path()).series.remove(0);
+    server.act([Act::Status(403, "")]);
+    let said = run(&server, kind, dir.path(), &["--recheck"]).expect_code(1).stderr;
+    assert!(said.contains("1 files could not be rechecked"), "{said}");
+    let after = index(dir.path()).series.remove(0);
+    assert_eq!(after.files, before.files);
+    assert_eq!(after.faults[0].reason, "not_rechecked");
+}

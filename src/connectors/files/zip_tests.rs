@@ -75,6 +75,8 @@ fn one_member_is_read_by_its_path() {
     ];
     std::fs::write(dir.path().join("a.zip"), archive(&members)).unwrap();
     std::fs::write(dir.path().join("a.csv"), "1,2\n").unwrap();
+    let twice: [(&str, &[u8]); 2] = [("x.csv", b"1,2\n"), ("x.csv", b"3,4\n")];
+    std::fs::write(dir.path().join("twice.zip"), archive(&twice)).unwrap();
     let read = |name: &str| -> Result<(String, String), String> {
         let path = dir.path().join(name);
         let Opened::Text(mut text) = open(&path).map_err(|error| error.to_string())? else { panic!("no text") };
@@ -92,6 +94,7 @@ fn one_member_is_read_by_its_path() {
     assert_eq!(read("a.zip/SOLUSD.csv"), one("7,8\n", "solusd.csv"));
     for (name, why) in [
         ("a.zip/ETHUSD.csv", "a.zip: it has several members ETHUSD.csv, as 2024/ETHUSD.csv and 2023/ETHUSD.csv"),
+        ("twice.zip/x.csv", "it has several members x.csv"),
         ("a.zip/USD.csv", "there is no member USD.csv in it: it has SOLUSD.csv, "),
         ("a.zip/broken.csv.gz", "broken.csv.gz is compressed by gzip"),
         ("a.csv/XBTUSD.csv", "a.csv is a file, and no zip archive"),

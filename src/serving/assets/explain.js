@@ -175,7 +175,7 @@ function records(e) {
 
 function replay(e) {
   const r = e.replay;
-  fill($("replay-table"), ["", ""], [
+  fill($("replay-table"), ["What", "How"], [
     ["From", r.checkpoint ? `the checkpoint of ${time(r.cut)} (${r.checkpoint})` : "the beginning of the source"],
     ["Records read", w.count(r.records)],
     ["Took", w.duration(r.seconds)],

@@ -172,7 +172,8 @@ fn damaged_archives_never_panic() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let mut text = Vec::new();
-        match Members::open(Path::new("a.zip"), file).map(|members| members.take(1 << 20).read_to_end(&mut text)) {
+        match Members::open(Path::new("a.zip"), file, None).map(|members| members.take(1 << 20).read_to_end(&mut text))
+        {
             Ok(Ok(_)) => read_all += 1,
             Ok(Err(_)) | Err(_) => told += 1,
         }

@@ -365,19 +365,22 @@ fn a_check_tells_of_each_market() {
         run_to_end(command, WITHIN)
     };
     let said = String::from_utf8(check(&[]).expect_code(1).stdout).unwrap();
-    println!("{said}");
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 2 * KINDS.len() + 2);
+    assert_eq!(lines.len(), 2 * KINDS.len() + 2, "{said}");
     let of_old = "this machine's clock is wrong, or the venue's";
     assert!(lines[0].starts_with("binance BTCUSDT: a trade at 1") && lines[0].contains(" ms after it was made"));
     assert!(lines[0].ends_with(of_old), "{}", lines[0]);
     assert_eq!(lines[10], "coinbase NO-USD: refused: Failed to subscribe: NO-USD is not a valid product");
     assert_eq!(lines[15], "kraken XBT/EUR: refused: Currency pair not supported XBT/EUR");
-    let json = check(&["--json", "--set", &format!("collect.venues=[{}]", exchanges[0].setting(&[]))]).expect_code(0);
+    let venues = format!("collect.venues=[{}]", exchanges[0].setting(&[]));
+    let json = check(&["--json", "--set", &venues]).expect_code(0);
     let seen: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&seen["markets"][1]["market"], &seen["markets"][1]["acknowledged"]), (&"ETHUSDT".into(), &true.into()));
     assert!(setup.published("BTCUSDT").is_empty());
     check(&["--set", "collect.venues=[]"]).expect_code(2);
+    // A look needs no topic.
+    run_to_end(tickcast(["collect", "--check", "--set", &venues]), WITHIN).expect_code(0);
+    run_to_end(tickcast(["collect", "--set", &venues]), WITHIN).expect_code(2);
 }
 
 /// Messages that are lost in a market that is quiet then: their numbers jump, and a new connection begins with what was in them.
